@@ -1,0 +1,172 @@
+"""The command `sent-score`."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infer import __version__
+from infer.console import Console, run_command
+
+if TYPE_CHECKING:
+    from infer.model_file import ModelFile
+    from infer.session import Session
+    from infer.summary import Summary
+
+DEFAULT_MODEL = Path("artifacts/model.onnx")
+EXAMPLES = """\b
+Examples:
+  sent-score reviews.parquet -o scores.parquet
+  sent-score 's3://bucket/reviews/*.parquet' -o scored/ --text-column body
+  sent-score day.parquet -o day-scores.parquet --device cuda --json > summary.json
+"""
+
+
+@click.command(epilog=EXAMPLES, context_settings={"show_default": True})
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="File for the scores of one file; folder for those of several.",
+)
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Model file.  [default: artifacts/model.onnx]",
+)
+@click.option(
+    "--text-column",
+    default=None,
+    help="Column to score.  [default: text, else review, else the only string column]",
+)
+@click.option(
+    "--columns",
+    default=None,
+    metavar="A,B,…",
+    help="Columns to carry over.  [default: all but the text]",
+)
+@click.option(
+    "--prefix",
+    default="",
+    metavar="TEXT",
+    help="Put before the names score, prediction and status.  [default: none]",
+)
+@click.option(
+    "--device",
+    default="auto",
+    metavar="auto|cpu|cuda[:N]",
+    help="Where the model runs; cuda is honoured or an error.",
+)
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Padded tokens in a batch.  [default: 8192 on the CPU, 131072 on CUDA]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    help="CPU threads of the model; 0 is one for each core.",
+)
+@click.option("--tf32/--no-tf32", default=True, help="On CUDA, round matrix inputs to TF32.")
+@click.option(
+    "--part-rows",
+    type=click.IntRange(min=1),
+    default=16_384,
+    help="Rows between two saved parts: the most that a kill can cost.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
+@click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.version_option(__version__)
+def main(**options: Any) -> None:
+    """Score Parquet files of reviews with a model file.
+
+    INPUT is a file, several files, a folder, a glob, or a URI such as s3://bucket/key. The output
+    has the input's rows in their order: the carried columns untouched, then score (probability of
+    the positive label), prediction (a label's name) and status (ok, truncated, null, empty or
+    invalid). A job that was stopped goes on where it was when the same command is run again.
+    """
+    run_command(lambda: score(**options))
+
+
+def score(
+    inputs: tuple[str, ...],
+    output: Path,
+    model: Path | None,
+    as_json: bool,
+    quiet: bool,
+    **rest: Any,
+) -> None:
+    """Plan, load, score, tell."""
+    console = Console(quiet)
+    from infer.scoring import Listener, ScoreOptions, make_plan, score_files
+
+    columns = rest["columns"]
+    plan = make_plan(inputs, output, ScoreOptions(
+        text_column=rest["text_column"],
+        columns=None if columns is None else tuple(filter(None, columns.split(","))),
+        prefix=rest["prefix"],
+        batch_tokens=rest["batch_tokens"],
+        part_rows=rest["part_rows"],
+        overwrite=rest["overwrite"],
+        resume=not rest["no_resume"],
+    ))  # fmt: skip
+    from infer.model_file import read_model_file
+    from infer.session import Session, wheel_conflict
+
+    if conflict := wheel_conflict():
+        console.say(f"Warning: {conflict}")
+    model_file = read_model_file(model or DEFAULT_MODEL)
+    session = Session(
+        model_file.data, rest["device"], rest["threads"], model_file.card.precision, rest["tf32"]
+    )
+    console.say(f"Model: {model_file.path} ({model_file.card.precision})")
+    console.say(f"Device: {session.provider} ({session.reason})")
+    with console.progress("{task.fields[rate]}") as progress:
+        bar = progress.add_task("Scoring", total=plan.rows, rate="")
+
+        def advance(rows: int) -> None:
+            task = progress.tasks[0]
+            progress.update(bar, advance=rows, rate=f"{task.speed or 0:,.0f} reviews/s")
+
+        summary = score_files(plan, model_file, session, Listener(console.say, advance))
+    if as_json:
+        click.echo(json.dumps(summary.to_json() | provenance(model_file, session)))
+    tell(console, summary)
+
+
+def provenance(model: "ModelFile", session: "Session") -> dict[str, Any]:
+    """Return where the scores come from, for `--json`."""
+    return {
+        "provider": session.provider,
+        "provider_reason": session.reason,
+        "model": {
+            "path": str(model.path),
+            "sha256": model.sha256,
+            "precision": model.card.precision,
+            "parity": model.card.parity,
+        },
+        "version": __version__,
+    }
+
+
+def tell(console: Console, summary: "Summary") -> None:
+    """Say what was done, for people."""
+    resumed = (
+        f", {summary.resumed_rows:,} of them by an earlier run" if summary.resumed_rows else ""
+    )
+    console.say(
+        f"Scored {summary.rows:,} rows{resumed} in {summary.seconds.total:.1f} s "
+        f"({summary.reviews_per_second:,.0f} a second, padding {summary.padding:.1%})"
+    )
+    counts = {**summary.predictions, **{f"status {k}": v for k, v in summary.statuses.items()}}
+    console.say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
+    for file in summary.files:
+        console.say(f"  {file['input']} → {file['output']}")

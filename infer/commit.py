@@ -1,0 +1,125 @@
+"""Files that appear whole or not at all.
+
+A temporary sibling with a random name, fsync of the file, one rename, fsync of the folder: the
+protocol that survives a crash at any instant (Pillai et al., OSDI 2014). Rename alone is atomic
+but not durable.
+"""
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infer.errors import OutputError
+
+TEMPORARY_SUFFIX = ".sent-tmp"
+_NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
+
+
+def check_output(path: Path, overwrite: bool, inputs: tuple[Path, ...] = ()) -> None:
+    """Refuse an output path that must not be written, before any work is done.
+
+    Args:
+        path: where the output will stand.
+        overwrite: an existing regular file may be replaced.
+        inputs: files that the output must not be (by any name or hard link).
+
+    Raises:
+        OutputError: naming what is in the way and what to do.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        _check_folder(path)
+        return
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    if stat.S_ISLNK(status.st_mode):
+        raise OutputError(f"{path}: is a symbolic link. Name the file itself")
+    if not stat.S_ISREG(status.st_mode):
+        raise OutputError(f"{path}: is not a regular file. Name another output")
+    for source in inputs:
+        if source.exists() and source.samefile(path):
+            raise OutputError(f"{path}: is the input {source}. Name another output")
+    if not overwrite:
+        raise OutputError(f"{path}: exists already. Use --overwrite to replace it")
+    _check_folder(path)
+
+
+@contextmanager
+def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a temporary path to write; it becomes `path` when the block ends well.
+
+    When the block raises, the temporary file is removed and `path` is as it was.
+
+    Args:
+        path: the final path.
+        overwrite: replace an existing file; otherwise one that appeared meanwhile is kept.
+
+    Raises:
+        OutputError: the file appeared meanwhile and `overwrite` is false.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
+    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    try:
+        yield temporary
+        _sync(temporary)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _publish_new(temporary, path)
+        _sync(path.parent)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def remove_stale_temporaries(path: Path) -> None:
+    """Remove temporary siblings that a killed run left; the caller holds the job's lock."""
+    for stale in path.parent.glob(f".{glob_escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+        stale.unlink(missing_ok=True)
+
+
+def glob_escape(name: str) -> str:
+    """Escape the characters that a glob would expand."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _publish_new(temporary: Path, path: Path) -> None:
+    """Give the file its name unless that is taken: where a rename replaces, a hard link fails."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise OutputError(
+            f"{path}: appeared while this run was working; it was kept. Use --overwrite"
+        ) from error
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        if os.path.lexists(path):
+            raise OutputError(f"{path}: appeared while this run was working; it was kept") from None
+        temporary.replace(path)
+
+
+def _check_folder(path: Path) -> None:
+    folder = path.parent
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise OutputError(f"{path}: {folder} is not a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OutputError(f"{path}: the folder {folder} is not writable. Name another output")
+
+
+def _sync(path: Path) -> None:
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

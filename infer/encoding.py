@@ -1,0 +1,200 @@
+"""A column of texts → token ids, at Arrow's and numpy's speed.
+
+Arrow cuts the texts into chunks and finds the distinct ones; the token ids of a chunk seen before
+come from a bounded cache; only new chunks go to spaCy. Legend: R rows, C chunks, N tokens.
+"""
+
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infer.text import TextSettings
+from infer.tokenizer import Tokenizer, token_hashes
+from infer.vocabulary import UNK_ID, Vocabulary
+
+STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
+OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
+
+# Some 250,000 distinct chunks (25,000 film reviews have about that many) cost 40 MB.
+CACHE_CHUNKS = 250_000
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Token ids of R texts, flat: row `i` owns `ids[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        ids: (N,) int32 vocabulary ids.
+        offsets: (R + 1,) int64.
+        statuses: (R,) uint8, positions in `STATUSES`; only `ok` and `truncated` rows have tokens.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    statuses: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.statuses)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens in each row, (R,) int64."""
+        return np.diff(self.offsets)
+
+
+class Encoder:
+    """Turns texts into vocabulary ids; holds the cache of chunks."""
+
+    _index: dict[str, int]
+    _starts: npt.NDArray[np.int64]
+    _lengths: npt.NDArray[np.int64]
+    _ids: npt.NDArray[np.int32]
+
+    def __init__(
+        self, settings: TextSettings, vocabulary: Vocabulary, cache_chunks: int = CACHE_CHUNKS
+    ) -> None:
+        """Prepare the tokenizer and the vocabulary's lookup table.
+
+        Args:
+            settings: how text becomes tokens.
+            vocabulary: which token has which id.
+            cache_chunks: distinct chunks remembered before the cache starts anew.
+        """
+        self.settings = settings
+        self._tokenizer = Tokenizer(settings)
+        hashes = token_hashes(vocabulary.tokens[UNK_ID + 1 :])
+        order = np.argsort(hashes)
+        self._vocabulary_hashes = hashes[order]
+        self._vocabulary_ids = (order + UNK_ID + 1).astype(np.int32)
+        self._cache_chunks = cache_chunks
+        self._forget()
+
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        """Encode texts of any string or binary type.
+
+        Args:
+            texts: (R,) string, large_string, string_view, dictionary of these, or binary as UTF-8.
+
+        Returns:
+            The ids and a status for each row; texts longer than `max_tokens` keep head and tail.
+        """
+        texts, invalid = decode_utf8(texts)
+        chunk_lists = self._tokenizer.split(texts)
+        chunks = chunk_lists.flatten().dictionary_encode()
+        slots = self._slots(chunks.dictionary)[chunks.indices.to_numpy()]  # (C,)
+        ids, token_ends = self._gather(slots)
+        chunk_counts = pc.fill_null(pc.list_value_length(chunk_lists), 0).to_numpy()
+        chunk_offsets = np.concatenate(([0], np.cumsum(chunk_counts)))
+        offsets = np.concatenate(([0], token_ends))[chunk_offsets]
+        statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
+        statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL
+        statuses[invalid] = INVALID
+        return self._truncate(EncodedTexts(ids, offsets, statuses))
+
+    def _slots(self, chunks: pa.Array) -> npt.NDArray[np.int64]:
+        """Return each distinct chunk's place in the cache, tokenizing the ones not seen yet."""
+        names = chunks.to_pylist()
+        slots = self._look_up(names)
+        missing = np.flatnonzero(slots < 0)
+        if len(self._index) + len(missing) > self._cache_chunks and self._index:
+            self._forget()
+            missing = np.arange(len(names))
+        if len(missing):
+            self._remember([names[i] for i in missing])
+            slots = self._look_up(names)
+        return slots
+
+    def _look_up(self, names: list[str]) -> npt.NDArray[np.int64]:
+        return np.fromiter(map(self._index.get, names, repeat(-1)), np.int64, len(names))
+
+    def _remember(self, names: list[str]) -> None:
+        tokens = self._tokenizer.tokenize_chunks(names)
+        first = len(self._starts)
+        self._index.update(zip(names, range(first, first + len(names)), strict=True))
+        self._starts = np.concatenate((self._starts, tokens.offsets[:-1] + len(self._ids)))
+        self._lengths = np.concatenate((self._lengths, np.diff(tokens.offsets)))
+        self._ids = np.concatenate((self._ids, self._ids_of(tokens.hashes)))
+
+    def _forget(self) -> None:
+        self._index = {}
+        self._starts = np.zeros(0, np.int64)
+        self._lengths = np.zeros(0, np.int64)
+        self._ids = np.zeros(0, np.int32)
+
+    def _ids_of(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Vocabulary ids of token hashes, `<unk>` where a token is not in the vocabulary."""
+        if not len(self._vocabulary_hashes):
+            return np.full(len(hashes), UNK_ID, np.int32)
+        places = np.searchsorted(self._vocabulary_hashes, hashes)
+        places[places == len(self._vocabulary_hashes)] = 0
+        known = self._vocabulary_hashes[places] == hashes
+        return np.where(known, self._vocabulary_ids[places], UNK_ID).astype(np.int32)
+
+    def _gather(
+        self, slots: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Concatenate the cached ids of `slots`: ids (N,) and where each slot's ids end (C,)."""
+        lengths = self._lengths[slots]
+        ends = np.cumsum(lengths)
+        return self._ids[ranges(self._starts[slots], lengths)], ends
+
+    def _truncate(self, encoded: EncodedTexts) -> EncodedTexts:
+        """Keep the head and the tail of rows longer than `max_tokens`."""
+        lengths = encoded.lengths
+        longest, head = self.settings.max_tokens, self.settings.head_tokens
+        over = lengths > longest
+        if not over.any():
+            return encoded
+        starts = encoded.offsets[:-1]
+        head_lengths = np.where(over, head, lengths)
+        tail_lengths = np.where(over, longest - head, 0)
+        tail_starts = encoded.offsets[1:] - tail_lengths
+        kept = ranges(
+            np.column_stack((starts, tail_starts)).ravel(),
+            np.column_stack((head_lengths, tail_lengths)).ravel(),
+        )
+        offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, longest))))
+        statuses = np.where(over, TRUNCATED, encoded.statuses).astype(np.uint8)
+        return EncodedTexts(encoded.ids[kept], offsets, statuses)
+
+
+def ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Concatenate `arange(start, start + length)` over all pairs, without a loop."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    shifts: npt.NDArray[np.int64] = np.repeat(starts - (ends - lengths), lengths)
+    return np.arange(total) + shifts
+
+
+def decode_utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """Return texts as large_string, and which rows are not UTF-8 (those become null).
+
+    Parquet readers do not check the encoding of string columns, so it is checked here; only a
+    batch that fails is looked at row by row.
+
+    Args:
+        texts: (R,) string, large_string, string_view, dictionary of these, or binary.
+    """
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    raw = texts.cast(pa.large_binary())
+    try:
+        return raw.cast(pa.large_string()), np.zeros(len(raw), bool)
+    except pa.ArrowInvalid:
+        values = raw.to_pylist()
+        invalid = np.fromiter((not _is_utf8(value) for value in values), bool, len(values))
+        valid = [None if bad else value for value, bad in zip(values, invalid, strict=True)]
+        return pa.array(valid, pa.large_binary()).cast(pa.large_string()), invalid
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or bool(value.decode()) or True
+    except UnicodeDecodeError:
+        return False

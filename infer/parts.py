@@ -1,0 +1,204 @@
+"""Progress that survives a kill: part files beside the output, bound to the job they belong to.
+
+A part holds the scores of one window of rows and nothing else, some five bytes a row. The output
+is written from the input and the parts in one pass at the end, the same way whether or not the
+job was interrupted, so a resumed job ends in the same bytes.
+
+::
+
+    scores.parquet.sent-parts/
+    ├── lock            held by the running job
+    ├── job.json        the fingerprint: inputs, model, options, version
+    ├── 00000-000000000000-000000016384.parquet    input 0, rows 0 to 16,383
+    └── 00000-output.json                          which file input 0 became
+"""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infer.commit import TEMPORARY_SUFFIX, atomic_file
+from infer.errors import OutputError
+
+PARTS_SUFFIX: Final = ".sent-parts"
+_JOB, _LOCK = "job.json", "lock"
+_PART: Final = re.compile(r"(\d{5})-(\d{12})-(\d{12})\.parquet")
+_COMMIT_NOTE: Final = re.compile(r"\d{5}-output\.json")
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of consecutive rows.
+
+    Attributes:
+        score: (R,) float32 probability of the positive label, NaN where there is none.
+        status: (R,) uint8, positions in `infer.encoding.STATUSES`.
+    """
+
+    score: npt.NDArray[np.float32]
+    status: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.score)
+
+    def slice(self, start: int, end: int) -> "Scores":
+        """Return the rows from `start` to before `end`."""
+        return Scores(self.score[start:end], self.status[start:end])
+
+
+class PartStore:
+    """The folder of part files of one job; made by `open_parts`."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take a folder that is locked and belongs to the job."""
+        self.folder = folder
+        self._parts: dict[int, list[tuple[int, int, Path]]] = {}
+        for path in sorted(folder.iterdir()):
+            if match := _PART.fullmatch(path.name):
+                index, start, end = map(int, match.groups())
+                self._parts.setdefault(index, []).append((start, end, path))
+
+    def rows(self, index: int) -> int:
+        """Return how many rows of input `index` are scored, counted from its first."""
+        done = 0
+        for start, end, _ in self._parts.get(index, []):
+            if start != done:
+                break
+            done = end
+        return done
+
+    def add(self, index: int, start: int, scores: Scores) -> None:
+        """Store the scores of input `index` from row `start` on; durable when this returns."""
+        end = start + len(scores)
+        path = self.folder / f"{index:05d}-{start:012d}-{end:012d}.parquet"
+        table = pa.table({"score": scores.score, "status": scores.status})
+        with atomic_file(path) as temporary:
+            pq.write_table(table, temporary, write_page_checksum=True)
+        self._parts.setdefault(index, []).append((start, end, path))
+
+    def read(self, index: int) -> Iterator[Scores]:
+        """Read the scores of input `index` in the order of its rows."""
+        for _, _, path in self._parts.get(index, []):
+            table = pq.read_table(path, page_checksum_verification=True)
+            yield Scores(table["score"].to_numpy(), table["status"].to_numpy())
+
+    def committing(self, index: int, identity: dict[str, Any]) -> None:
+        """Note which file input `index` is about to become, just before it takes its name."""
+        with atomic_file(self._commit_note(index)) as temporary:
+            temporary.write_text(json.dumps(identity))
+
+    def committed(self, index: int) -> dict[str, Any] | None:
+        """Return the note of `committing`, or None."""
+        try:
+            note: dict[str, Any] = json.loads(self._commit_note(index).read_text())
+        except FileNotFoundError:
+            return None
+        return note
+
+    def _commit_note(self, index: int) -> Path:
+        return self.folder / f"{index:05d}-output.json"
+
+    def remove(self) -> None:
+        """Remove the folder: the job is done."""
+        shutil.rmtree(self.folder)
+
+
+@contextmanager
+def open_parts(
+    output: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
+) -> Iterator[PartStore]:
+    """Open the part files of a job, starting over when they belong to another one.
+
+    Args:
+        output: the job's output; the parts lie in a folder beside it.
+        job: what the results depend on, JSON-ready; compared field by field.
+        resume: go on from parts that are there; otherwise start over.
+        say: called with one line when parts are taken up or thrown away.
+
+    Raises:
+        OutputError: another run is working on this output, or the folder is not ours.
+    """
+    folder = parts_folder(output)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(folder, output):
+        text = json.dumps(job, sort_keys=True, indent=1)
+        reason = _why_not(folder, job) if resume else "--no-resume"
+        if reason:
+            if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
+                say(f"Starting over ({reason}): the parts in {folder} are dropped.")
+            _empty(folder)
+            with atomic_file(folder / _JOB) as temporary:
+                temporary.write_text(text)
+        _remove_temporaries(folder)
+        yield PartStore(folder)
+
+
+def parts_folder(output: Path) -> Path:
+    """Return where the part files of a job with this output lie."""
+    return output.with_name(output.name + PARTS_SUFFIX)
+
+
+def _why_not(folder: Path, job: dict[str, Any]) -> str:
+    """Return what keeps the parts of an earlier run from being taken up, or nothing."""
+    try:
+        before = json.loads((folder / _JOB).read_text())
+    except (OSError, ValueError):
+        return "no earlier run"
+    changed = [key for key in sorted(job.keys() | before.keys()) if job.get(key) != before.get(key)]
+    return f"changed since: {', '.join(changed)}" if changed else ""
+
+
+@contextmanager
+def _locked(folder: Path, output: Path) -> Iterator[None]:
+    """Hold the folder's lock; the kernel lets it go when the process dies."""
+    while True:
+        try:
+            folder.mkdir(exist_ok=True)
+            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        except FileNotFoundError:
+            continue  # the run before removed the folder in between
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot hold part files ({error.strerror})") from error
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_current(handle, folder / _LOCK):
+                yield
+                return
+        except BlockingIOError as error:
+            raise OutputError(
+                f"{output}: another run is writing it. Wait for that, or name another output"
+            ) from error
+        finally:
+            os.close(handle)
+
+
+def _is_current(handle: int, path: Path) -> bool:
+    """Whether the locked file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name == _JOB or _PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name):
+            path.unlink()
+
+
+def _remove_temporaries(folder: Path) -> None:
+    for path in folder.glob(f".*{TEMPORARY_SUFFIX}"):
+        path.unlink()

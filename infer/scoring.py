@@ -1,0 +1,281 @@
+"""The scorer's main path: read → encode → batch → run → write.
+
+Scores first: each input's text column is read in windows, encoded in a thread beside the model,
+run in batches of like length, and kept as part files. Then the output is written in one pass from
+the carried columns and the parts, and takes its name in one rename.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.parquet as pq
+
+from infer import __version__
+from infer.batching import pad, plan_batches
+from infer.commit import check_output
+from infer.encoding import EncodedTexts, Encoder
+from infer.errors import InputError, JobError, SentError
+from infer.inputs import InputFile, find_inputs, output_paths
+from infer.model_file import ModelFile
+from infer.output import CompletedScores, OutputOptions, write_output
+from infer.parquet import Columns, choose_columns, open_parquet, text_windows
+from infer.parts import PartStore, Scores, open_parts, parts_folder
+from infer.prefetch import prefetch
+from infer.session import DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
+from infer.summary import Summary
+
+DEFAULT_PART_ROWS: Final = 16_384
+
+
+@dataclass(frozen=True)
+class ScoreOptions:
+    """What a scoring job is asked to do.
+
+    Attributes:
+        text_column: the column to score (None: `text`, else `review`, else the only string one).
+        columns: the columns to carry over (None: all but the text).
+        prefix: put before the names of the three new columns.
+        batch_tokens: padded tokens in a batch (None: the provider's default).
+        part_rows: rows scored between two part files, at most what a kill can cost.
+        overwrite: replace existing outputs.
+        resume: go on from part files of the same job.
+    """
+
+    text_column: str | None = None
+    columns: tuple[str, ...] | None = None
+    prefix: str = ""
+    batch_tokens: int | None = None
+    part_rows: int = DEFAULT_PART_ROWS
+    overwrite: bool = False
+    resume: bool = True
+
+
+@dataclass(frozen=True)
+class Task:
+    """One input, the columns read from it, and its output."""
+
+    source: InputFile
+    columns: Columns
+    output: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a job will do, checked against what is there.
+
+    Attributes:
+        tasks: one for each input.
+        output: the file or folder that was asked for; part files lie beside it.
+        options: what was asked for.
+    """
+
+    tasks: tuple[Task, ...]
+    output: Path
+    options: ScoreOptions
+
+    @property
+    def rows(self) -> int:
+        """Rows of all inputs."""
+        return sum(task.rows for task in self.tasks)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Is told how a job goes on: a line to say, or so many more rows scored."""
+
+    say: Callable[[str], None] = lambda message: None
+    advance: Callable[[int], None] = lambda rows: None
+
+
+def make_plan(sources: Sequence[str], output: Path, options: ScoreOptions) -> Plan:
+    """Look at every input and output, before any model work.
+
+    Raises:
+        InputError: an input, column or type is wrong.
+        OutputError: an output may not be written.
+    """
+    inputs = find_inputs(sources)
+    tasks = []
+    for source, path in zip(inputs.files, output_paths(inputs, output), strict=True):
+        with open_parquet(source) as file:
+            columns = choose_columns(
+                file.schema_arrow, source.name, options.text_column, options.columns, options.prefix
+            )
+            tasks.append(Task(source, columns, path, file.metadata.num_rows))
+    local = tuple(Path(file.path) for file in inputs.files if file.is_local)
+    interrupted = options.resume and parts_folder(output).is_dir()
+    for task in tasks:
+        # An output may stand there because the job that is resumed has committed it.
+        check_output(task.output, options.overwrite or interrupted, local)
+    return Plan(tuple(tasks), output, options)
+
+
+def score_files(
+    plan: Plan, model: ModelFile, session: Session, listener: Listener | None = None
+) -> Summary:
+    """Score Parquet files: the same rows in the same order, with score, prediction and status.
+
+    Args:
+        plan: what `make_plan` returned.
+        model: the model file.
+        session: its graph on a device.
+        listener: is told how it goes.
+
+    Raises:
+        OutputError: another run is writing this output, or it exists.
+        JobError: the disk is full, or an input cannot be read on; part files are kept and named.
+    """
+    listener = listener or Listener()
+    summary = Summary(plan.options.batch_tokens or DEFAULT_BATCH_TOKENS[session.provider])
+    job = _job(plan, model, session, summary.batch_tokens)
+    provenance = {
+        "sent.model_sha256": model.sha256,
+        "sent.version": __version__,
+        "sent.provider": session.provider,
+    }
+    scorer = Scorer(session, model, summary, listener)
+    with (
+        summary.seconds.measure("total"),
+        open_parts(plan.output, job, plan.options.resume, listener.say) as parts,
+    ):
+        try:
+            for index, task in enumerate(plan.tasks):
+                scorer.score_input(index, task, parts, plan.options.part_rows)
+                with summary.seconds.measure("write"):
+                    counts = write_output(
+                        task.source,
+                        task.columns,
+                        task.output,
+                        CompletedScores(parts, index, model.card.labels),
+                        OutputOptions(plan.options.prefix, plan.options.overwrite, provenance),
+                    )
+                summary.count(task.source.name, task.output, counts)
+        except (OSError, InputError) as error:
+            raise JobError(f"{error}. {_kept(parts)}") from error
+        except (SentError, KeyboardInterrupt) as error:
+            error.add_note(_kept(parts))
+            raise
+        parts.remove()
+    return summary
+
+
+class Scorer:
+    """Scores inputs one after another; remembers what they teach (chunks, a budget that fits)."""
+
+    def __init__(
+        self, session: Session, model: ModelFile, summary: Summary, listener: Listener
+    ) -> None:
+        """Prepare the encoder for the model's text settings and vocabulary."""
+        self._session = session
+        self._temperature = model.card.temperature
+        self._encoder = Encoder(model.card.text, model.card.vocabulary)
+        self._summary = summary
+        self._listener = listener
+
+    def score_input(self, index: int, task: Task, parts: PartStore, part_rows: int) -> None:
+        """Score the rows of one input that no part holds yet, a part at a time."""
+        start = parts.rows(index)
+        self._summary.resumed_rows += start
+        self._listener.advance(start)
+        with (
+            open_parquet(task.source) as file,
+            prefetch(self._encoded(file, task, part_rows, start)) as windows,
+        ):
+            for window in windows:
+                parts.add(index, start, self.score_window(window))
+                start += len(window)
+        if start != task.rows:
+            raise InputError(
+                f"{task.source.name}: {start:,} rows read, its footer has {task.rows:,}"
+            )
+
+    def score_window(self, encoded: EncodedTexts) -> Scores:
+        """Run one window's rows in batches of like length and put them back in order."""
+        scores = np.full(len(encoded), np.nan, np.float32)
+        pending = plan_batches(encoded.lengths, self._summary.batch_tokens)
+        self._listener.advance(len(encoded) - sum(map(len, pending)))
+        while pending:
+            rows = pending.pop(0)
+            try:
+                logits = self._run(encoded, rows)
+            except OutOfMemoryError:
+                self._shrink(rows)
+                left = np.concatenate((rows, *pending))
+                pending = [left[b] for b in self._plan(encoded, left)]
+                continue
+            scores[rows] = probability(logits, self._temperature)
+            self._listener.advance(len(rows))
+        return Scores(scores, encoded.statuses)
+
+    def _encoded(
+        self, file: pq.ParquetFile, task: Task, part_rows: int, skip: int
+    ) -> Iterator[EncodedTexts]:
+        """Read and encode, in the thread beside the model."""
+        seconds = self._summary.seconds
+        windows = text_windows(file, task.source.name, task.columns.text, part_rows, skip)
+        while True:
+            with seconds.measure("read"):
+                texts = next(windows, None)
+            if texts is None:
+                return
+            with seconds.measure("encode"):
+                encoded = self._encoder.encode(texts)
+            yield encoded
+
+    def _run(self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        input_ids, lengths = pad(encoded, rows)
+        with self._summary.seconds.measure("run"):
+            logits = self._session.run(input_ids, lengths)
+        self._summary.tokens += int(lengths.sum())
+        self._summary.padded_tokens += input_ids.size
+        if not np.isfinite(logits).all():
+            raise SentError("the model gave a logit that is not a number; the model file is faulty")
+        return logits
+
+    def _plan(
+        self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]
+    ) -> list[npt.NDArray[np.int64]]:
+        return plan_batches(encoded.lengths[rows], self._summary.batch_tokens)
+
+    def _shrink(self, rows: npt.NDArray[np.int64]) -> None:
+        """Halve the token budget after the device ran out of memory; it stays halved."""
+        if len(rows) == 1:
+            raise SentError("the device has no room for a single review. Use --device cpu")
+        self._summary.batch_tokens = max(1, self._summary.batch_tokens // 2)
+        self._listener.say(
+            f"Out of device memory: going on with {self._summary.batch_tokens:,} tokens a batch."
+        )
+
+
+def probability(logits: npt.NDArray[np.float32], temperature: float) -> npt.NDArray[np.float32]:
+    """Return the probability of the positive label: (B,) float32 logits → (B,) float32."""
+    halves = logits.astype(np.float64) / (2 * temperature)
+    return (0.5 * (1 + np.tanh(halves))).astype(np.float32)  # the sigmoid, without overflow
+
+
+def _job(plan: Plan, model: ModelFile, session: Session, batch_tokens: int) -> dict[str, Any]:
+    """Return everything that the results depend on: what part files are bound to."""
+    return {
+        "inputs": [task.source.identity() for task in plan.tasks],
+        "model": model.sha256,
+        "text columns": [task.columns.text for task in plan.tasks],
+        "columns": [list(task.columns.carried) for task in plan.tasks],
+        "prefix": plan.options.prefix,
+        "batch tokens": batch_tokens,
+        "part rows": plan.options.part_rows,
+        "provider": session.provider,
+        "threads": session.threads,
+        "toolkit version": __version__,
+    }
+
+
+def _kept(parts: PartStore) -> str:
+    return (
+        f"What is done is kept in {parts.folder}: the same command goes on from there, "
+        "--no-resume starts over"
+    )
