@@ -106,8 +106,9 @@ def score(
 ) -> None:
     """Plan, load, score, tell."""
     console = Console(quiet)
-    from infer.scoring import Listener, ScoreOptions, make_plan, score_files
+    from infer.plan import ScoreOptions, make_plan
 
+    model = model or DEFAULT_MODEL
     columns = rest["columns"]
     plan = make_plan(inputs, output, ScoreOptions(
         text_column=rest["text_column"],
@@ -117,13 +118,16 @@ def score(
         part_rows=rest["part_rows"],
         overwrite=rest["overwrite"],
         resume=not rest["no_resume"],
-    ))  # fmt: skip
+    ), model)  # fmt: skip
     from infer.model_file import read_model_file
+
+    model_file = read_model_file(model)
+    # Only now what takes a second to import: the inputs and the model file are in order.
+    from infer.scoring import Listener, score_files
     from infer.session import Session, wheel_conflict
 
     if conflict := wheel_conflict():
         console.say(f"Warning: {conflict}")
-    model_file = read_model_file(model or DEFAULT_MODEL)
     session = Session(
         model_file.data, rest["device"], rest["threads"], model_file.card.precision, rest["tf32"]
     )

@@ -10,17 +10,19 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from infer.errors import OutputError
 
 TEMPORARY_SUFFIX = ".sent-tmp"
+_RANDOM_BYTES = 8
+_NAME_BYTES = 255  # of a file's name, in every file system in use
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-def check_output(path: Path, overwrite: bool, inputs: tuple[Path, ...] = ()) -> None:
+def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
     """Refuse an output path that must not be written, before any work is done.
 
     Args:
@@ -31,6 +33,7 @@ def check_output(path: Path, overwrite: bool, inputs: tuple[Path, ...] = ()) -> 
     Raises:
         OutputError: naming what is in the way and what to do.
     """
+    _check_name(path)
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -63,9 +66,9 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
     Raises:
         OutputError: the file appeared meanwhile and `overwrite` is false.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}{TEMPORARY_SUFFIX}")
-    os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}{TEMPORARY_SUFFIX}")
     try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield temporary
         _sync(temporary)
         if overwrite:
@@ -74,7 +77,8 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
             _publish_new(temporary, path)
         _sync(path.parent)
     finally:
-        with contextlib.suppress(FileNotFoundError):
+        # Where the disk fails so that not even this works, the error that led here is the news.
+        with contextlib.suppress(OSError):
             temporary.unlink()
 
 
@@ -103,6 +107,14 @@ def _publish_new(temporary: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise OutputError(f"{path}: appeared while this run was working; it was kept") from None
         temporary.replace(path)
+
+
+def _check_name(path: Path) -> None:
+    room = _NAME_BYTES - len(f"..{TEMPORARY_SUFFIX}") - 2 * _RANDOM_BYTES
+    if len(os.fsencode(path.name)) > room:
+        raise OutputError(
+            f"{path}: the name has {len(os.fsencode(path.name))} bytes, expected at most {room}"
+        )
 
 
 def _check_folder(path: Path) -> None:

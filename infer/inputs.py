@@ -3,10 +3,13 @@
 import fnmatch
 import glob
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -15,6 +18,8 @@ from infer.errors import InputError, MissingExtraError, OutputError
 
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
 _GLOB = frozenset("*?[")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_URI_CHARACTERS = ":/?&=%*,;@+$!'()~#-._"  # the rest (spaces, brackets, …) is percent-encoded
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,17 @@ class InputFile:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of a job; `single` when one file was named, so that one file comes out."""
+    """The files of a job.
+
+    Attributes:
+        files: at least one.
+        single: one file was named, so that one file comes out.
+        folders: folders of this machine that were searched.
+    """
 
     files: tuple[InputFile, ...]
     single: bool
+    folders: tuple[Path, ...] = ()
 
 
 def find_inputs(sources: Sequence[str]) -> Inputs:
@@ -70,23 +82,25 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
         InputError: something is not there, or holds no Parquet file.
     """
     found: list[InputFile] = []
-    single = False
+    folders: list[Path] = []
     for source in sources:
         filesystem, path, prefix = _locate(source)
-        if _GLOB & set(path) and _type(filesystem, path) == fs.FileType.NotFound:
+        kind = _type(filesystem, path, source)
+        if kind == fs.FileType.NotFound and _GLOB & set(path):
             found += _expand(filesystem, path, prefix, source)
-            continue
-        kind = _type(filesystem, path)
-        if kind == fs.FileType.NotFound:
+        elif kind == fs.FileType.NotFound:
             raise InputError(f"{source}: no such file or folder")
-        if kind == fs.FileType.Directory:
+        elif kind == fs.FileType.Directory:
             found += _list_folder(filesystem, path, prefix, source)
-        else:
+            folders += [Path(path)] if isinstance(filesystem, fs.LocalFileSystem) else []
+        elif kind == fs.FileType.File:
             name = PurePosixPath(PurePosixPath(path).name)
             found.append(InputFile(filesystem, path, prefix + path, name))
-            single = len(sources) == 1
-    _check_distinct(found)
-    return Inputs(tuple(found), single)
+        else:
+            raise InputError(f"{source}: not a regular file, expected a Parquet file or a folder")
+    _check_places(found)
+    single = len(sources) == 1 and kind == fs.FileType.File
+    return Inputs(tuple(found), single, tuple(folders))
 
 
 def content_identity(filesystem: fs.FileSystem, path: str) -> dict[str, Any]:
@@ -107,8 +121,11 @@ def output_paths(inputs: Inputs, output: Path) -> list[Path]:
     """Return where each input's scores go: the output itself, or one file each below it.
 
     Raises:
-        OutputError: the output is a folder where a file is due, or the other way round.
+        OutputError: the output is a folder where a file is due, or the other way round, or lies
+            among the inputs, or is a URI.
     """
+    if _SCHEME.match(str(output)):
+        raise OutputError(f"{output}: is a URI, expected a path of this machine")
     if inputs.single:
         if output.is_dir():
             raise OutputError(
@@ -120,7 +137,19 @@ def output_paths(inputs: Inputs, output: Path) -> list[Path]:
         raise OutputError(
             f"{output}: is a file, expected a folder for the scores of {len(inputs.files)} files"
         )
+    _check_apart(inputs, output)
     return [output.joinpath(*file.relative.parts) for file in inputs.files]
+
+
+def _check_apart(inputs: Inputs, output: Path) -> None:
+    """Refuse an output folder from which the next run would read its own scores."""
+    target = output.resolve()
+    for folder in inputs.folders:
+        if target.is_relative_to(folder.resolve()):
+            raise OutputError(f"{output}: lies in the input folder {folder}. Name another output")
+    for file in inputs.files:
+        if file.is_local and Path(file.path).resolve().is_relative_to(target):
+            raise OutputError(f"{output}: holds the input {file.name}. Name another output")
 
 
 def _locate(source: str) -> tuple[fs.FileSystem, str, str]:
@@ -128,22 +157,23 @@ def _locate(source: str) -> tuple[fs.FileSystem, str, str]:
     if "://" not in source:
         return fs.LocalFileSystem(), source, ""
     scheme = source.partition("://")[0]
-    bare, _, query = source.partition("?")
     try:
-        filesystem, _ = fs.FileSystem.from_uri(source)
-        _, path = fs.FileSystem.from_uri(bare) if not query else (None, _path_of(source))
-    except pa.ArrowInvalid:
-        filesystem, path = _fsspec(source)
+        filesystem, path = fs.FileSystem.from_uri(_quoted(source))
+    except pa.ArrowInvalid as error:
+        filesystem, path = _fsspec(source, str(error))
     except OSError as error:
-        raise InputError(f"{source}: cannot be opened ({error})") from error
-    return filesystem, path, "" if scheme == "file" else f"{scheme}://"
+        raise InputError(f"{source}: cannot be opened ({_one_line(error)})") from error
+    is_local = isinstance(filesystem, fs.LocalFileSystem)
+    return filesystem, path, "" if is_local else f"{scheme}://"
 
 
-def _path_of(uri: str) -> str:
-    return str(fs.FileSystem.from_uri(uri)[1])
+def _quoted(source: str) -> str:
+    """Percent-encode what no URI may hold, and a question mark that begins no `?option=value`."""
+    return re.sub(r"\?(?![^/?=]+=)", "%3F", quote(source, safe=_URI_CHARACTERS))
 
 
-def _fsspec(source: str) -> tuple[fs.FileSystem, str]:
+def _fsspec(source: str, refusal: str) -> tuple[fs.FileSystem, str]:
+    """Open a URI that Arrow does not know (`refusal` says why) through fsspec."""
     try:
         import fsspec
     except ModuleNotFoundError as error:
@@ -151,15 +181,22 @@ def _fsspec(source: str) -> tuple[fs.FileSystem, str]:
     try:
         filesystem, path = fsspec.core.url_to_fs(source)
     except (ValueError, ImportError, OSError) as error:
-        raise InputError(f"{source}: no file system opens it ({error})") from error
+        reasons = f"fsspec: {_one_line(error)}; Arrow: {refusal}"
+        raise InputError(f"{source}: no file system opens it ({reasons})") from error
+    if "file" in filesystem.protocol:
+        return fs.LocalFileSystem(), path
     return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
 
 
-def _type(filesystem: fs.FileSystem, path: str) -> fs.FileType:
+def _type(filesystem: fs.FileSystem, path: str, source: str) -> fs.FileType:
     try:
         return filesystem.get_file_info(path).type
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{source}: cannot be read ({_one_line(error)})") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def _list_folder(
@@ -167,16 +204,28 @@ def _list_folder(
 ) -> list[InputFile]:
     """List the Parquet files below a folder; names that start with . or _ are not data."""
     found = []
-    for info in filesystem.get_file_info(fs.FileSelector(folder, recursive=True)):
-        relative = PurePosixPath(info.path).relative_to(PurePosixPath(folder))
-        hidden = any(
-            part.startswith((".", "_")) or part.endswith(".sent-parts") for part in relative.parts
-        )
-        if info.is_file and info.path.endswith(".parquet") and not hidden:
-            found.append(InputFile(filesystem, info.path, prefix + info.path, relative))
+    for path in _walk(filesystem, folder, source):
+        relative = PurePosixPath(path).relative_to(PurePosixPath(folder))
+        if path.endswith(".parquet") and _is_data(relative):
+            found.append(InputFile(filesystem, path, prefix + path, relative))
     if not found:
         raise InputError(f"{source}: no file in it ends with .parquet")
     return sorted(found, key=lambda file: file.relative)
+
+
+def _walk(filesystem: fs.FileSystem, folder: str, source: str) -> list[str]:
+    try:
+        listed = filesystem.get_file_info(fs.FileSelector(folder, recursive=True))
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{source}: cannot be listed ({_one_line(error)})") from error
+    return [info.path for info in listed if info.is_file]
+
+
+def _is_data(relative: PurePosixPath) -> bool:
+    """Whether a place below a folder is neither hidden nor among a job's part files."""
+    return not any(
+        part.startswith((".", "_")) or part.endswith(".sent-parts") for part in relative.parts
+    )
 
 
 def _expand(filesystem: fs.FileSystem, pattern: str, prefix: str, source: str) -> list[InputFile]:
@@ -187,22 +236,36 @@ def _expand(filesystem: fs.FileSystem, pattern: str, prefix: str, source: str) -
     if isinstance(filesystem, fs.LocalFileSystem):
         paths = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207
     else:
-        selector = fs.FileSelector(str(base), recursive=True)
-        listed = [info.path for info in filesystem.get_file_info(selector) if info.is_file]
-        paths = [path for path in listed if fnmatch.fnmatchcase(path, pattern)]
-    if not paths:
-        raise InputError(f"{source}: no file matches")
-    return [
-        InputFile(filesystem, path, prefix + path, PurePosixPath(path).relative_to(base))
-        for path in sorted(paths)
+        listed = _walk(filesystem, str(base), source)
+        paths = [path for path in listed if _matches(path, pattern)]
+    places = {path: PurePosixPath(path).relative_to(base) for path in sorted(paths)}
+    found = [
+        InputFile(filesystem, path, prefix + path, relative)
+        for path, relative in places.items()
+        if _is_data(relative)
     ]
+    if not found:
+        raise InputError(f"{source}: no file matches")
+    return found
 
 
-def _check_distinct(files: list[InputFile]) -> None:
+def _matches(path: str, pattern: str) -> bool:
+    """Match part by part, as a shell does: `*` stays within a folder, `**` does not."""
+    parts, patterns = PurePosixPath(path).parts, PurePosixPath(pattern).parts
+    if "**" in patterns:
+        return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
+    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+
+
+def _check_places(files: list[InputFile]) -> None:
+    """Refuse files that would share a place in the output folder, or stand outside of it."""
+    named = Counter(file.name for file in files)
     places: dict[PurePosixPath, str] = {}
     for file in files:
         other = places.setdefault(file.relative, file.name)
-        if other != file.name or sum(file.name == one.name for one in files) > 1:
+        if ".." in file.relative.parts:
+            raise InputError(f"{file.name}: '..' behind the folder or wildcard. Name the file")
+        if other != file.name or named[file.name] > 1:
             raise InputError(
                 f"{other} and {file.name} would both become {file.relative} in the output "
                 "folder. Score them in separate runs"

@@ -8,6 +8,7 @@ CVE-2026-27489), so neither is trusted with that.
 
 import hashlib
 import json
+import math
 import os
 import stat
 from collections.abc import Iterable
@@ -94,7 +95,7 @@ class ModelCard:
             )
         if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(self.labels):
             raise ModelFileError(f"model card: labels {self.labels}, expected two different names")
-        if not self.temperature > 0:
+        if not 0 < self.temperature < math.inf:
             raise ModelFileError(f"model card: temperature {self.temperature}, expected > 0")
 
 
@@ -237,6 +238,10 @@ def _metadata(model: ModelProto) -> dict[str, str]:
 def _check_container(model: ModelProto) -> None:
     if model.functions:
         raise ModelFileError(f"{len(model.functions)} model-local functions, expected none")
+    size = model.ByteSize()
+    model.DiscardUnknownFields()
+    if model.ByteSize() != size:
+        raise ModelFileError("fields inside that ONNX does not define, expected none")
     if model.training_info:
         raise ModelFileError("training information inside, expected none")
     for field in ("configuration", "device_configurations"):

@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from infer.columns import Columns, output_schema
 from infer.commit import atomic_file, check_output, remove_stale_temporaries
 from infer.encoding import STATUSES
 from infer.errors import InputError
 from infer.inputs import InputFile, content_identity
-from infer.parquet import Columns, carried_batches, open_parquet, output_schema
+from infer.parquet import carried_tables, open_parquet
 from infer.parts import PartStore, Scores
 from infer.summary import Counts
 
@@ -57,28 +58,35 @@ def write_output(
         OSError: the disk is full or failing; there is no debris and an old output is intact.
     """
     counter = _Counter(scores.labels)
-    if _is_committed(output, scores):
+    remove_stale_temporaries(output)
+    if is_committed(output, scores.parts, scores.index):
         for part in scores.parts.read(scores.index):
             counter.add(part)
         return counter.counts()
     check_output(output, options.overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale_temporaries(output)
     with open_parquet(source) as file, atomic_file(output, options.overwrite) as temporary:
-        schema = output_schema(
-            file.schema_arrow, columns.carried, options.prefix, options.provenance
-        )
+        schema = output_schema(file.schema, columns.carried, options.prefix, options.provenance)
         rows = _RowReader(scores.parts.read(scores.index))
-        with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-            for batch in carried_batches(file, source.name, columns.carried):
-                part = rows.take(batch.num_rows)
+        with pq.ParquetWriter(
+            temporary, schema, compression="zstd", write_page_checksum=True
+        ) as writer:
+            for table in carried_tables(file, columns.carried):
+                part = rows.take(table.num_rows)
                 counter.add(part)
-                arrays = [*batch.columns, *result_columns(part, scores.labels)]
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
-        if file.metadata.num_rows != counter.rows or rows.left():
+                arrays = [*table.columns, *result_columns(part, scores.labels)]
+                writer.write_table(pa.table(arrays, schema=schema), table.num_rows)
+        written = pq.read_metadata(temporary).num_rows
+        if not file.rows == counter.rows == written or rows.left():
             raise InputError(f"{source.name}: changed while it was read. Start over")
         scores.parts.committing(scores.index, _identity(temporary))
     return counter.counts()
+
+
+def is_committed(output: Path, parts: PartStore, index: int) -> bool:
+    """Whether the output is the very file that this job gave that name before."""
+    note = parts.committed(index)
+    return note is not None and output.is_file() and _identity(output) == note
 
 
 def result_columns(scores: Scores, labels: tuple[str, str]) -> list[pa.Array]:
@@ -138,11 +146,6 @@ class _Counter:
     def counts(self) -> Counts:
         statuses = {name: int(n) for name, n in zip(STATUSES, self._statuses, strict=True)}
         return Counts(self.rows, statuses, dict(self._predictions))
-
-
-def _is_committed(output: Path, scores: CompletedScores) -> bool:
-    note = scores.parts.committed(scores.index)
-    return note is not None and output.is_file() and _identity(output) == note
 
 
 def _identity(path: Path) -> dict[str, object]:

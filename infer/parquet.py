@@ -1,6 +1,8 @@
-"""Parquet in and out as streams: which columns, windows of text, rows carried over.
+"""Parquet as streams: windows of text, tables of carried columns.
 
-Nothing here depends on how many rows a file has: windows are bounded by rows and by bytes.
+Nothing here depends on how many rows a file has: windows are bounded by rows and by bytes. Nor do
+sizes in a footer decide: a dictionary page of 3 MB can stand for 3 TB of repeated text, so the
+longest entry of each dictionary is looked up before a batch of rows is decoded.
 """
 
 import contextlib
@@ -18,28 +20,107 @@ import pyarrow.parquet as pq
 from infer.errors import InputError
 from infer.inputs import InputFile
 
-RESULT_COLUMNS: Final = ("score", "prediction", "status")
 WINDOW_BYTES: Final = 32 << 20
 _READ_BYTES: Final = 4 << 20
 _OUTPUT_BYTES: Final = 64 << 20
-_TEXT_NAMES: Final = ("text", "review")
+_READ_ROWS: Final = 8_192
+_OUTPUT_ROWS: Final = 65_536
+# Read ahead in each column: enough for a disk, and few enough requests for an object store.
+_LOCAL_BUFFER, _REMOTE_BUFFER = 1 << 20, 4 << 20
 
 
 @dataclass(frozen=True)
-class Columns:
-    """Which columns of a file are read.
+class ParquetInput:
+    """An open Parquet file; made by `open_parquet`.
 
     Attributes:
-        text: the column to score.
-        carried: the columns that are copied to the output, in the input's order.
+        name: what messages call it.
+        file: reads columns in the types that the file gives them.
+        dictionaries: reads the same file's string columns with their dictionaries.
     """
 
-    text: str
-    carried: tuple[str, ...]
+    name: str
+    file: pq.ParquetFile
+    dictionaries: pq.ParquetFile
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema."""
+        return self.file.schema_arrow
+
+    @property
+    def rows(self) -> int:
+        """Rows that the footer counts."""
+        return int(self.file.metadata.num_rows)
+
+    def batches(
+        self, columns: Sequence[str], budget: int, most: int, skip: int = 0
+    ) -> Iterator[pa.RecordBatch]:
+        """Read some columns in batches of at most `budget` bytes decoded and `most` rows.
+
+        Args:
+            columns: names, each once.
+            budget: bytes; a single larger row is a batch of its own.
+            most: rows.
+            skip: rows left out at the start; row groups within them are not touched.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        for group in range(self.file.metadata.num_row_groups):
+            rows = self.file.metadata.row_group(group).num_rows
+            if skip >= rows:
+                skip -= rows
+                continue
+            with _reading(self.name):
+                size = self._rows_within(budget, most, group, columns)
+                batches = self.file.iter_batches(size, row_groups=[group], columns=list(columns))
+            for batch in _guarded(batches, self.name):
+                if skip < batch.num_rows:
+                    # Arrow selects `a.b` along with `a`, be it a field of `a` or a column.
+                    yield batch.select(list(columns)).slice(skip)
+                skip = max(0, skip - batch.num_rows)
+
+    def _rows_within(self, budget: int, most: int, group: int, columns: Sequence[str]) -> int:
+        """Return how many rows of a group surely fit a budget of bytes, 1 to `most`."""
+        chunks = self.file.metadata.row_group(group)
+        leaves = [
+            leaf
+            for leaf in range(chunks.num_columns)
+            if chunks.column(leaf).path_in_schema in columns
+            or chunks.column(leaf).path_in_schema.split(".")[0] in columns
+        ]
+        row_bytes = sum(self._row_bytes(group, leaf, budget) for leaf in leaves)
+        return max(1, min(most, int(budget / max(row_bytes, 1))))
+
+    def _row_bytes(self, group: int, leaf: int, budget: int) -> float:
+        """Return how many bytes a row of a column takes when each value is the longest one."""
+        chunk = self.file.metadata.row_group(group).column(leaf)
+        rows = max(self.file.metadata.row_group(group).num_rows, 1)
+        average = int(chunk.total_uncompressed_size) / rows
+        if chunk.physical_type == "BYTE_ARRAY":
+            if not chunk.has_dictionary_page or chunk.total_uncompressed_size * rows <= budget:
+                return average
+            longest = self._longest_entry(group, chunk)
+        else:
+            longest = max(8, self.file.schema.column(leaf).length or 0)
+        return max(average, longest * int(chunk.num_values) / rows)
+
+    def _longest_entry(self, group: int, chunk: pq.ColumnChunkMetaData) -> int:
+        """Return the bytes of the longest entry of a dictionary page."""
+        batches = self.dictionaries.iter_batches(
+            1, row_groups=[group], columns=[chunk.path_in_schema]
+        )
+        values = next(batches).column(0)
+        while pa.types.is_nested(values.type):
+            values = values.field(0) if pa.types.is_struct(values.type) else values.values
+        if not pa.types.is_dictionary(values.type) or not len(values.dictionary):
+            return int(chunk.total_uncompressed_size)  # nothing in it can be longer
+        return int(_byte_lengths(values.dictionary).max())
 
 
 @contextmanager
-def open_parquet(source: InputFile) -> Iterator[pq.ParquetFile]:
+def open_parquet(source: InputFile) -> Iterator[ParquetInput]:
     """Open a Parquet file for streaming.
 
     Raises:
@@ -47,10 +128,25 @@ def open_parquet(source: InputFile) -> Iterator[pq.ParquetFile]:
     """
     with contextlib.ExitStack() as stack:
         with _reading(source.name):
-            file = stack.enter_context(source.filesystem.open_input_file(source.path))
-            # A buffered stream reads a column page by page: a huge row group need not fit memory.
-            parquet = stack.enter_context(pq.ParquetFile(file, buffer_size=1 << 20))
-        yield parquet
+            raw = stack.enter_context(source.filesystem.open_input_file(source.path))
+            options = {
+                # Streams read a column page by page: a huge row group need not fit the memory.
+                "pre_buffer": False,
+                "buffer_size": _LOCAL_BUFFER if source.is_local else _REMOTE_BUFFER,
+                "page_checksum_verification": True,
+            }
+            file = stack.enter_context(pq.ParquetFile(raw, **options))
+            strings = _string_leaves(file)
+            dictionaries = pq.ParquetFile(
+                raw, metadata=file.metadata, read_dictionary=strings, **options
+            )
+            stack.enter_context(dictionaries)
+        yield ParquetInput(source.name, file, dictionaries)
+
+
+def _string_leaves(file: pq.ParquetFile) -> list[str]:
+    columns = (file.schema.column(i) for i in range(len(file.schema)))
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
 
 @contextmanager
@@ -58,210 +154,94 @@ def _reading(name: str) -> Iterator[None]:
     """Turn what Arrow raises about a damaged or unreadable file into an `InputError`."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())[:300]
         raise InputError(f"{name}: not a whole, readable Parquet file ({reason})") from error
 
 
 def _guarded(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
-    """Read batches; errors of whoever uses them are not touched."""
+    """Read and check batches; errors of whoever uses them are not touched."""
     while True:
         with _reading(name):
             batch = next(batches, None)
+            if batch is not None:
+                _check_indices(batch)
         if batch is None:
             return
         yield batch
 
 
-def choose_columns(
-    schema: pa.Schema,
-    name: str,
-    text: str | None = None,
-    carry: Sequence[str] | None = None,
-    prefix: str = "",
-) -> Columns:
-    """Decide which column is the text and which are carried over.
-
-    Args:
-        schema: the file's Arrow schema.
-        name: the file, for messages.
-        text: `--text-column`; by default `text`, else `review`, else the only string column.
-        carry: `--columns`; by default all but the text.
-        prefix: `--prefix`, put before the names of the three new columns.
-
-    Raises:
-        InputError: a column is missing, doubled, of a type that holds no text, or has the name
-            of a new column.
-    """
-    if not schema.names:
-        raise InputError(f"{name}: no columns at all, expected at least a text column")
-    doubled = sorted({column for column in schema.names if schema.names.count(column) > 1})
-    if doubled:
-        raise InputError(f"{name}: column {doubled[0]!r} occurs twice. Rename one of them")
-    text = text if text is not None else _default_text_column(schema, name)
-    _check_present(schema, name, [text], "--text-column")
-    if not is_text(schema.field(text).type):
-        raise InputError(
-            f"{name}: column {text!r} has type {schema.field(text).type}, expected string, "
-            "large_string, string_view, binary (UTF-8) or a dictionary of these. "
-            "Name another with --text-column"
-        )
-    if carry is None:
-        carried = [column for column in schema.names if column != text]
-    else:
-        _check_present(schema, name, carry, "--columns")
-        carried = [column for column in schema.names if column in set(carry)]
-    clash = [column for column in carried if column in {prefix + new for new in RESULT_COLUMNS}]
-    if clash:
-        raise InputError(
-            f"{name}: column {clash[0]!r} would be written twice. Put a prefix before the new "
-            "columns (--prefix sent_), or leave it out (--columns)"
-        )
-    return Columns(text, tuple(carried))
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type can be scored."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return _is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+def _check_indices(batch: pa.RecordBatch) -> None:
+    """Refuse dictionary indices that point outside, which Arrow would follow."""
+    for column in batch.columns:
+        if pa.types.is_dictionary(column.type):
+            least, most = pc.min_max(column.indices).values()
+            if least.is_valid and not 0 <= least.as_py() <= most.as_py() < len(column.dictionary):
+                raise pa.ArrowInvalid(f"dictionary index {most} out of bounds")
 
 
 def text_windows(
-    file: pq.ParquetFile,
-    name: str,
+    source: ParquetInput,
     column: str,
     rows: int,
     skip: int = 0,
     max_bytes: int = WINDOW_BYTES,
 ) -> Iterator[pa.Array]:
-    """Read a text column in windows of at most `rows` rows and some `max_bytes` of text.
+    """Read a text column in windows of at most `rows` rows and `max_bytes` of text.
 
     Where a window ends depends only on where it starts, so that a resumed job cuts the same ones.
 
     Args:
-        file: the Parquet file.
-        name: the file, for messages.
+        source: the open file.
         column: the text column.
         rows: rows in a window at most.
         skip: rows left out at the start.
         max_bytes: text in a window at most; a single longer text is a window of its own.
 
     Yields:
-        Windows as arrays in the column's type, at least one row each.
+        Windows in the column's type (a dictionary's value type), at least one row each.
 
     Raises:
         InputError: the file is damaged.
     """
-    pending = pa.array([], file.schema_arrow.field(column).type)
-    for values in _values_from(file, name, column, skip):
-        pending = pa.concat_arrays([pending, values]) if len(pending) else values
-        while (end := _window_end(pending, rows, max_bytes)) is not None:
-            yield pending.slice(0, end)
-            pending = pending.slice(end)
-    if len(pending):
-        yield pending
+    pending: list[pa.Array] = []
+    have_rows = have_bytes = 0
+    for batch in source.batches([column], _READ_BYTES, _READ_ROWS, skip):
+        texts = _decoded(batch.column(0))
+        pending.append(texts)
+        have_rows += len(texts)
+        have_bytes += int(_byte_lengths(texts).sum())
+        if have_rows < rows and have_bytes <= max_bytes:
+            continue
+        whole = pa.concat_arrays(pending)
+        while (end := _window_end(whole, rows, max_bytes)) is not None:
+            yield whole.slice(0, end)
+            whole = whole.slice(end)
+        pending = [whole]
+        have_rows, have_bytes = len(whole), int(_byte_lengths(whole).sum())
+    if have_rows:
+        yield pa.concat_arrays(pending)
 
 
-def carried_batches(
-    file: pq.ParquetFile, name: str, columns: Sequence[str]
-) -> Iterator[pa.RecordBatch]:
-    """Read the carried columns in batches that will be the output's row groups.
+def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Read the carried columns in tables that will be the output's row groups.
 
     Raises:
         InputError: the file is damaged.
     """
-    metadata = file.metadata
-    size = sum(_column_bytes(file, group, columns) for group in range(metadata.num_row_groups))
-    rows = _rows_within(_OUTPUT_BYTES, size, metadata.num_rows, most=65_536)
-    return _guarded(file.iter_batches(batch_size=rows, columns=list(columns)), name)
+    pending: list[pa.RecordBatch] = []
+    for batch in source.batches(columns, _OUTPUT_BYTES // 4, _OUTPUT_ROWS // 4):
+        pending.append(batch)
+        rows = sum(batch.num_rows for batch in pending)
+        if rows >= _OUTPUT_ROWS or sum(batch.nbytes for batch in pending) >= _OUTPUT_BYTES:
+            yield pa.Table.from_batches(pending)
+            pending = []
+    if pending:
+        yield pa.Table.from_batches(pending)
 
 
-def output_schema(
-    schema: pa.Schema, carried: Sequence[str], prefix: str, metadata: dict[str, str]
-) -> pa.Schema:
-    """Return the output's schema: carried fields as they are, then the three new columns."""
-    score, prediction, status = (prefix + column for column in RESULT_COLUMNS)
-    fields = [schema.field(column) for column in carried]
-    fields += [
-        pa.field(score, pa.float32()),
-        pa.field(prediction, pa.string()),
-        pa.field(status, pa.string(), nullable=False),
-    ]
-    return pa.schema(fields, metadata={**(schema.metadata or {}), **_encoded(metadata)})
-
-
-def _encoded(metadata: dict[str, str]) -> dict[bytes, bytes]:
-    return {key.encode(): value.encode() for key, value in metadata.items()}
-
-
-def _default_text_column(schema: pa.Schema, name: str) -> str:
-    for column in _TEXT_NAMES:
-        if column in schema.names:
-            return column
-    strings = [field.name for field in schema if _is_string(_value_type(field.type))]
-    if len(strings) == 1:
-        return str(strings[0])
-    raise InputError(
-        f"{name}: no column 'text' or 'review', and {len(strings) or 'no'} string columns. "
-        f"Columns: {_listed(schema)}. Use --text-column"
-    )
-
-
-def _check_present(schema: pa.Schema, name: str, columns: Sequence[str], option: str) -> None:
-    for column in columns:
-        if column not in schema.names:
-            raise InputError(
-                f"{name}: no column {column!r}. Columns: {_listed(schema)}. Use {option}"
-            )
-
-
-def _listed(schema: pa.Schema, most: int = 30) -> str:
-    names = [f"{field.name} ({field.type})" for field in schema][:most]
-    return ", ".join(names) + (", …" if len(schema) > most else "")
-
-
-def _value_type(kind: pa.DataType) -> pa.DataType:
-    return kind.value_type if pa.types.is_dictionary(kind) else kind
-
-
-def _is_string(kind: pa.DataType) -> bool:
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
-
-
-def _values_from(file: pq.ParquetFile, name: str, column: str, skip: int) -> Iterator[pa.Array]:
-    """Read a column from row `skip` on; row groups before it are not touched."""
-    sizes = [file.metadata.row_group(i).num_rows for i in range(file.metadata.num_row_groups)]
-    first = 0
-    while first < len(sizes) and skip >= sizes[first]:
-        skip -= sizes[first]
-        first += 1
-    groups = list(range(first, len(sizes)))
-    size = sum(_column_bytes(file, group, [column]) for group in groups)
-    rows = _rows_within(_READ_BYTES, size, sum(sizes[first:]), most=8_192)
-    batches = file.iter_batches(batch_size=rows, row_groups=groups, columns=[column])
-    for batch in _guarded(batches, name):
-        values = batch.column(0)
-        yield values.slice(skip)
-        skip = max(0, skip - len(values))
-
-
-def _column_bytes(file: pq.ParquetFile, group: int, columns: Sequence[str]) -> int:
-    """Uncompressed bytes of some top-level columns in a row group."""
-    chunks = file.metadata.row_group(group)
-    return sum(
-        chunks.column(i).total_uncompressed_size
-        for i in range(chunks.num_columns)
-        if chunks.column(i).path_in_schema in columns
-        or chunks.column(i).path_in_schema.split(".")[0] in columns
-    )
-
-
-def _rows_within(budget: int, size: int, rows: int, most: int) -> int:
-    """Return how many rows of average size fit a budget of bytes, 1 to `most`."""
-    return max(1, min(most, budget * rows // max(size, 1)))
+def _decoded(texts: pa.Array) -> pa.Array:
+    return texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
 
 def _window_end(texts: pa.Array, rows: int, max_bytes: int) -> int | None:
@@ -276,15 +256,8 @@ def _window_end(texts: pa.Array, rows: int, max_bytes: int) -> int | None:
 
 def _byte_lengths(texts: pa.Array) -> npt.NDArray[np.int64]:
     """Bytes of each text, 0 for null: (R,) int64."""
-    if pa.types.is_dictionary(texts.type):
-        lengths = pc.take(_byte_length(texts.dictionary), texts.indices)
-    else:
-        lengths = _byte_length(texts)
-    result: npt.NDArray[np.int64] = pc.fill_null(lengths, 0).to_numpy(zero_copy_only=False)
-    return result.astype(np.int64)
-
-
-def _byte_length(values: pa.Array) -> pa.Array:
-    if pa.types.is_string_view(values.type):
-        values = values.cast(pa.large_binary())
-    return pc.binary_length(values)
+    if pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type):
+        texts = texts.cast(pa.large_binary())
+    lengths = pc.fill_null(pc.binary_length(texts), 0)
+    result: npt.NDArray[np.int64] = lengths.to_numpy(zero_copy_only=False).astype(np.int64)
+    return result

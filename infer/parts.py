@@ -13,11 +13,12 @@ job was interrupted, so a resumed job ends in the same bytes.
     └── 00000-output.json                          which file input 0 became
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import re
-import shutil
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.commit import TEMPORARY_SUFFIX, atomic_file
-from infer.errors import OutputError
+from infer.errors import InputError, JobError, OutputError, SentError
 
 PARTS_SUFFIX: Final = ".sent-parts"
 _JOB, _LOCK = "job.json", "lock"
@@ -63,22 +64,27 @@ class PartStore:
     """The folder of part files of one job; made by `open_parts`."""
 
     def __init__(self, folder: Path) -> None:
-        """Take a folder that is locked and belongs to the job."""
+        """Take a folder that is locked and belongs to the job; drop parts that are of no use."""
         self.folder = folder
         self._parts: dict[int, list[tuple[int, int, Path]]] = {}
         for path in sorted(folder.iterdir()):
             if match := _PART.fullmatch(path.name):
                 index, start, end = map(int, match.groups())
-                self._parts.setdefault(index, []).append((start, end, path))
+                if start == self.rows(index) and _is_whole(path, end - start):
+                    self._parts.setdefault(index, []).append((start, end, path))
+                else:  # damaged, or behind a damaged one
+                    path.unlink()
 
     def rows(self, index: int) -> int:
         """Return how many rows of input `index` are scored, counted from its first."""
-        done = 0
-        for start, end, _ in self._parts.get(index, []):
-            if start != done:
-                break
-            done = end
-        return done
+        parts = self._parts.get(index)
+        return parts[-1][1] if parts else 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be lost with the folder."""
+        names = [path.name for path in self.folder.iterdir()]
+        return not any(_PART.fullmatch(name) or _COMMIT_NOTE.fullmatch(name) for name in names)
 
     def add(self, index: int, start: int, scores: Scores) -> None:
         """Store the scores of input `index` from row `start` on; durable when this returns."""
@@ -104,7 +110,7 @@ class PartStore:
         """Return the note of `committing`, or None."""
         try:
             note: dict[str, Any] = json.loads(self._commit_note(index).read_text())
-        except FileNotFoundError:
+        except (OSError, ValueError):
             return None
         return note
 
@@ -112,8 +118,15 @@ class PartStore:
         return self.folder / f"{index:05d}-output.json"
 
     def remove(self) -> None:
-        """Remove the folder: the job is done."""
-        shutil.rmtree(self.folder)
+        """Remove the job's files, and the folder unless others are in it.
+
+        The job's description goes first: what a kill leaves of a finished job is not taken up.
+        """
+        _empty(self.folder)
+        _remove_temporaries(self.folder)
+        (self.folder / _LOCK).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
 
 @contextmanager
@@ -132,18 +145,67 @@ def open_parts(
         OutputError: another run is working on this output, or the folder is not ours.
     """
     folder = parts_folder(output)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with _locked(folder, output):
-        text = json.dumps(job, sort_keys=True, indent=1)
-        reason = _why_not(folder, job) if resume else "--no-resume"
-        if reason:
-            if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
-                say(f"Starting over ({reason}): the parts in {folder} are dropped.")
-            _empty(folder)
-            with atomic_file(folder / _JOB) as temporary:
-                temporary.write_text(text)
-        _remove_temporaries(folder)
-        yield PartStore(folder)
+        try:
+            store = _take_up(folder, job, resume, say)
+        except OSError as error:
+            raise OutputError(f"{folder}: cannot hold part files ({error})") from error
+        try:
+            yield store
+        except BaseException:
+            if store.is_empty:
+                with contextlib.suppress(OSError):
+                    store.remove()
+            raise
+        try:
+            store.remove()
+        except OSError as error:
+            say(f"{folder}: could not be removed ({error}). It is of no use any more")
+
+
+def _take_up(
+    folder: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
+) -> PartStore:
+    """Make the locked folder that of the job, with the parts that belong to it."""
+    _remove_temporaries(folder)
+    reason = _why_not(folder, job) if resume else "--no-resume"
+    if reason:
+        if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
+            say(f"Starting over ({reason}): the parts in {folder} are dropped.")
+        _empty(folder)
+        with atomic_file(folder / _JOB) as temporary:
+            temporary.write_text(json.dumps(job, sort_keys=True, indent=1))
+    store = PartStore(folder)
+    if not store.is_empty:
+        say(f"Going on from the parts in {folder}.")
+    return store
+
+
+@contextmanager
+def resumable(store: PartStore) -> Iterator[None]:
+    """Let no error out that does not say what is kept and how to go on.
+
+    Raises:
+        JobError: the disk is full or failing, the memory is out, or an input cannot be read on.
+    """
+    try:
+        yield
+    except (OSError, InputError, pa.ArrowException, MemoryError) as error:
+        message = " ".join(str(error).split()) or "out of memory"
+        raise JobError(message + _kept(store, ". ")) from error
+    except (SentError, KeyboardInterrupt) as error:
+        if not store.is_empty:
+            error.add_note(_kept(store))
+        raise
+
+
+def _kept(store: PartStore, before: str = "") -> str:
+    if store.is_empty:
+        return ""
+    return (
+        f"{before}What is done is kept in {store.folder}: the same command goes on from there, "
+        "--no-resume starts over"
+    )
 
 
 def parts_folder(output: Path) -> Path:
@@ -151,11 +213,19 @@ def parts_folder(output: Path) -> Path:
     return output.with_name(output.name + PARTS_SUFFIX)
 
 
+def is_interrupted(output: Path) -> bool:
+    """Whether a job with this output was interrupted, and may have committed some of it."""
+    folder = parts_folder(output)
+    return not folder.is_symlink() and (folder / _JOB).is_file()
+
+
 def _why_not(folder: Path, job: dict[str, Any]) -> str:
     """Return what keeps the parts of an earlier run from being taken up, or nothing."""
     try:
         before = json.loads((folder / _JOB).read_text())
     except (OSError, ValueError):
+        return "no earlier run"
+    if not isinstance(before, dict):
         return "no earlier run"
     changed = [key for key in sorted(job.keys() | before.keys()) if job.get(key) != before.get(key)]
     return f"changed since: {', '.join(changed)}" if changed else ""
@@ -166,8 +236,7 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
     """Hold the folder's lock; the kernel lets it go when the process dies."""
     while True:
         try:
-            folder.mkdir(exist_ok=True)
-            handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+            handle = _open_lock(folder)
         except FileNotFoundError:
             continue  # the run before removed the folder in between
         except OSError as error:
@@ -185,6 +254,18 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
             os.close(handle)
 
 
+def _open_lock(folder: Path) -> int:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
+    if not stat.S_ISDIR(folder.lstat().st_mode):
+        raise OutputError(
+            f"{folder}: is no folder of this job's part files (a file or a symbolic link). "
+            "Remove it, or name another output"
+        )
+    return os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+
+
 def _is_current(handle: int, path: Path) -> bool:
     """Whether the locked file is still the one of that name."""
     try:
@@ -193,9 +274,18 @@ def _is_current(handle: int, path: Path) -> bool:
         return False
 
 
+def _is_whole(path: Path, rows: int) -> bool:
+    """Whether a part can be read to its end; pages carry checksums."""
+    try:
+        return bool(pq.read_table(path, page_checksum_verification=True).num_rows == rows)
+    except (OSError, pa.ArrowException):
+        return False
+
+
 def _empty(folder: Path) -> None:
+    (folder / _JOB).unlink(missing_ok=True)
     for path in folder.iterdir():
-        if path.name == _JOB or _PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name):
+        if _PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name):
             path.unlink()
 
 

@@ -5,83 +5,26 @@ run in batches of like length, and kept as part files. Then the output is writte
 the carried columns and the parts, and takes its name in one rename.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from infer import __version__
 from infer.batching import pad, plan_batches
 from infer.commit import check_output
 from infer.encoding import EncodedTexts, Encoder
-from infer.errors import InputError, JobError, SentError
-from infer.inputs import InputFile, find_inputs, output_paths
+from infer.errors import InputError, SentError
 from infer.model_file import ModelFile
-from infer.output import CompletedScores, OutputOptions, write_output
-from infer.parquet import Columns, choose_columns, open_parquet, text_windows
-from infer.parts import PartStore, Scores, open_parts, parts_folder
+from infer.output import CompletedScores, OutputOptions, is_committed, write_output
+from infer.parquet import ParquetInput, open_parquet, text_windows
+from infer.parts import PartStore, Scores, open_parts, resumable
+from infer.plan import Plan, Task
 from infer.prefetch import prefetch
 from infer.session import DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
 from infer.summary import Summary
-
-DEFAULT_PART_ROWS: Final = 16_384
-
-
-@dataclass(frozen=True)
-class ScoreOptions:
-    """What a scoring job is asked to do.
-
-    Attributes:
-        text_column: the column to score (None: `text`, else `review`, else the only string one).
-        columns: the columns to carry over (None: all but the text).
-        prefix: put before the names of the three new columns.
-        batch_tokens: padded tokens in a batch (None: the provider's default).
-        part_rows: rows scored between two part files, at most what a kill can cost.
-        overwrite: replace existing outputs.
-        resume: go on from part files of the same job.
-    """
-
-    text_column: str | None = None
-    columns: tuple[str, ...] | None = None
-    prefix: str = ""
-    batch_tokens: int | None = None
-    part_rows: int = DEFAULT_PART_ROWS
-    overwrite: bool = False
-    resume: bool = True
-
-
-@dataclass(frozen=True)
-class Task:
-    """One input, the columns read from it, and its output."""
-
-    source: InputFile
-    columns: Columns
-    output: Path
-    rows: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a job will do, checked against what is there.
-
-    Attributes:
-        tasks: one for each input.
-        output: the file or folder that was asked for; part files lie beside it.
-        options: what was asked for.
-    """
-
-    tasks: tuple[Task, ...]
-    output: Path
-    options: ScoreOptions
-
-    @property
-    def rows(self) -> int:
-        """Rows of all inputs."""
-        return sum(task.rows for task in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -90,29 +33,6 @@ class Listener:
 
     say: Callable[[str], None] = lambda message: None
     advance: Callable[[int], None] = lambda rows: None
-
-
-def make_plan(sources: Sequence[str], output: Path, options: ScoreOptions) -> Plan:
-    """Look at every input and output, before any model work.
-
-    Raises:
-        InputError: an input, column or type is wrong.
-        OutputError: an output may not be written.
-    """
-    inputs = find_inputs(sources)
-    tasks = []
-    for source, path in zip(inputs.files, output_paths(inputs, output), strict=True):
-        with open_parquet(source) as file:
-            columns = choose_columns(
-                file.schema_arrow, source.name, options.text_column, options.columns, options.prefix
-            )
-            tasks.append(Task(source, columns, path, file.metadata.num_rows))
-    local = tuple(Path(file.path) for file in inputs.files if file.is_local)
-    interrupted = options.resume and parts_folder(output).is_dir()
-    for task in tasks:
-        # An output may stand there because the job that is resumed has committed it.
-        check_output(task.output, options.overwrite or interrupted, local)
-    return Plan(tuple(tasks), output, options)
 
 
 def score_files(
@@ -142,26 +62,28 @@ def score_files(
     with (
         summary.seconds.measure("total"),
         open_parts(plan.output, job, plan.options.resume, listener.say) as parts,
+        resumable(parts),
     ):
-        try:
-            for index, task in enumerate(plan.tasks):
-                scorer.score_input(index, task, parts, plan.options.part_rows)
-                with summary.seconds.measure("write"):
-                    counts = write_output(
-                        task.source,
-                        task.columns,
-                        task.output,
-                        CompletedScores(parts, index, model.card.labels),
-                        OutputOptions(plan.options.prefix, plan.options.overwrite, provenance),
-                    )
-                summary.count(task.source.name, task.output, counts)
-        except (OSError, InputError) as error:
-            raise JobError(f"{error}. {_kept(parts)}") from error
-        except (SentError, KeyboardInterrupt) as error:
-            error.add_note(_kept(parts))
-            raise
-        parts.remove()
+        _check_outputs(plan, parts)
+        for index, task in enumerate(plan.tasks):
+            scorer.score_input(index, task, parts, plan.options.part_rows)
+            with summary.seconds.measure("write"):
+                counts = write_output(
+                    task.source,
+                    task.columns,
+                    task.output,
+                    CompletedScores(parts, index, model.card.labels),
+                    OutputOptions(plan.options.prefix, plan.options.overwrite, provenance),
+                )
+            summary.count(task.source.name, task.output, counts)
     return summary
+
+
+def _check_outputs(plan: Plan, parts: PartStore) -> None:
+    """Refuse, before the work, an output that stands there and is not of this job."""
+    for index, task in enumerate(plan.tasks):
+        if not is_committed(task.output, parts, index):
+            check_output(task.output, plan.options.overwrite)
 
 
 class Scorer:
@@ -204,7 +126,7 @@ class Scorer:
             try:
                 logits = self._run(encoded, rows)
             except OutOfMemoryError:
-                self._shrink(rows)
+                self._shrink(encoded.lengths[rows])
                 left = np.concatenate((rows, *pending))
                 pending = [left[b] for b in self._plan(encoded, left)]
                 continue
@@ -213,11 +135,11 @@ class Scorer:
         return Scores(scores, encoded.statuses)
 
     def _encoded(
-        self, file: pq.ParquetFile, task: Task, part_rows: int, skip: int
+        self, file: ParquetInput, task: Task, part_rows: int, skip: int
     ) -> Iterator[EncodedTexts]:
         """Read and encode, in the thread beside the model."""
         seconds = self._summary.seconds
-        windows = text_windows(file, task.source.name, task.columns.text, part_rows, skip)
+        windows = text_windows(file, task.columns.text, part_rows, skip)
         while True:
             with seconds.measure("read"):
                 texts = next(windows, None)
@@ -242,11 +164,12 @@ class Scorer:
     ) -> list[npt.NDArray[np.int64]]:
         return plan_batches(encoded.lengths[rows], self._summary.batch_tokens)
 
-    def _shrink(self, rows: npt.NDArray[np.int64]) -> None:
+    def _shrink(self, lengths: npt.NDArray[np.int64]) -> None:
         """Halve the token budget after the device ran out of memory; it stays halved."""
-        if len(rows) == 1:
+        if len(lengths) == 1:
             raise SentError("the device has no room for a single review. Use --device cpu")
-        self._summary.batch_tokens = max(1, self._summary.batch_tokens // 2)
+        size = min(self._summary.batch_tokens, len(lengths) * int(lengths.max()))
+        self._summary.batch_tokens = max(1, size // 2)
         self._listener.say(
             f"Out of device memory: going on with {self._summary.batch_tokens:,} tokens a batch."
         )

@@ -1,0 +1,59 @@
+# make demo    from a fresh clone to scored reviews
+# make test    every test but the slow ones
+# make check   format, lint, types, import contracts
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test test-full check format faults bench bench-full clean
+
+demo: $(VENV)/.demo
+	$(BIN)/sent-train
+	$(BIN)/sent-export --opset 17
+	$(BIN)/sent-score data/reviews.parquet -o scores.parquet --overwrite
+	$(BIN)/python data/show.py data/reviews.parquet scores.parquet
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-full: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/cog --check README.md
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/cog -r README.md
+
+faults: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/faults --faults-full
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run quick
+
+bench-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.run full
+	$(BIN)/python -m benchmarks.report
+
+clean:
+	rm -rf $(VENV) artifacts scores.parquet build *.egg-info
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	  echo "$(PYTHON) is `$(PYTHON) -V 2>&1`; CPython 3.11 to 3.13 is needed: make PYTHON=python3.12 …" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP_INSTALL) -e '.[train]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP_INSTALL) -e '.[train,dev]'
+	@touch $@ $(VENV)/.demo
