@@ -1,0 +1,218 @@
+"""`sent-export`: options in, one library call, the comparison out."""
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from infer import __version__
+from infer.console import EXTRA_OF, Console, run_command
+from infer.errors import MissingExtraError, UsageError
+
+if TYPE_CHECKING:
+    from exporter.export import Exported, ExportRequest
+
+DEFAULT_CHECKPOINT = Path("artifacts/checkpoint")
+DEFAULT_OUTPUT = Path("artifacts/model.onnx")
+# ONNX Runtime's CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one,
+# and kernels are refused for schemas newer than their own (onnxruntime#26065).
+LAST_CUDA_OPSET = 21
+NEEDED = ("torch", "safetensors", "onnxscript")
+EXAMPLES = """\b
+Examples:
+  sent-export --opset 17
+  sent-export --precision int8 -o artifacts/model-int8.onnx --parity-data reviews.parquet
+  sent-export --check artifacts/model.onnx --checkpoint artifacts/checkpoint
+"""
+
+
+@click.command(epilog=EXAMPLES, context_settings={"show_default": True, "max_content_width": 100})
+@click.option(
+    "--checkpoint",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_CHECKPOINT,
+    help="Folder that sent-train left.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_OUTPUT,
+    help="Model file to write; an older model file there is replaced.",
+)
+@click.option(
+    "--opset",
+    type=click.IntRange(17, 23),
+    default=17,
+    help="Version of ONNX's operators; above 21 ONNX Runtime's CUDA LSTM may not take it.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    default="fp32",
+    help="fp16 stores the weights in half; int8 computes in integers, on the CPU only.",
+)
+@click.option(
+    "--parity-data",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Parquet file of real texts, with labels or without, to compare on.  "
+    "[default: the checkpoint's validation reviews]",
+)
+@click.option(
+    "--atol",
+    type=click.FloatRange(min=0, min_open=True),
+    default=None,
+    help="Largest difference of a logit, recorded as an override.  "
+    "[default: by precision and provider]",
+)
+@click.option(
+    "--device",
+    default="auto",
+    metavar="auto|cpu|cuda[:N]",
+    help="Compare on the CPU and, with auto where it works here, on CUDA.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=0),
+    default=0,
+    help="CPU threads of PyTorch and ONNX Runtime; 0 is one for each core.",
+)
+@click.option(
+    "--check",
+    type=click.Path(path_type=Path),
+    default=None,
+    metavar="MODEL.ONNX",
+    help="Export nothing: compare this model file with the checkpoint anew.  [default: none]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.")
+@click.version_option(__version__, prog_name="sent-export")
+def main(**options: Any) -> None:
+    """Turn a checkpoint into one model file that agrees with PyTorch, or into nothing.
+
+    The exported graph is compared with PyTorch over many shapes and real texts. Where it differs,
+    no model file is left, the full report stands beside it, and the exit code is 1.
+    """
+    given = _given(click.get_current_context())
+    run_command(lambda: export(given, **options))
+
+
+def export(given: set[str], check: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Export or check, and tell."""
+    console = Console(quiet)
+    refuse_together(given, check)
+    require_extras()
+    from exporter.export import (
+        ExportRequest,
+        ParityFailedError,
+        check_model_file,
+        export_model,
+    )
+
+    if check is None and options["opset"] > LAST_CUDA_OPSET:
+        console.say(
+            f"Warning: opset {options['opset']} is above {LAST_CUDA_OPSET}: ONNX Runtime's CUDA "
+            "LSTM may not take it."
+        )
+    request = ExportRequest(**options)
+    try:
+        if check is None:
+            exported = export_model(request, console)
+        else:
+            exported = check_model_file(_of(request, check), console)
+    except ParityFailedError as failure:
+        if as_json:
+            click.echo(json.dumps({"model": None, "parity": failure.report}))
+        raise
+    if as_json:
+        click.echo(json.dumps(exported.to_json()))
+    tell(console, exported)
+
+
+def _of(request: "ExportRequest", check: Path) -> "ExportRequest":
+    """Return the request with the file to check as its output."""
+    from dataclasses import replace
+
+    return replace(request, output=check)
+
+
+def refuse_together(given: set[str], check: Path | None) -> None:
+    """Refuse options that say how to export beside `--check`, which exports nothing.
+
+    Raises:
+        UsageError: naming them.
+    """
+    useless = sorted(given & {"output", "opset", "precision"})
+    if check is not None and useless:
+        names = ", ".join(f"--{name}" for name in useless)
+        raise UsageError(f"--check exports nothing, so {names} has no meaning. Leave it out")
+
+
+def require_extras() -> None:
+    """Look for the packages of the extra before anything is begun.
+
+    Raises:
+        MissingExtraError: naming the package and the extra.
+    """
+    for package in NEEDED:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(package, EXTRA_OF[package])
+
+
+def tell(console: Console, exported: "Exported") -> None:
+    """Say how the model file compares with fp32 PyTorch, and what to run next."""
+    model_file, report = exported.model_file, exported.report
+    for provider in report.providers:
+        console.table(
+            f"{model_file.path} against fp32 PyTorch, on {provider}",
+            table_rows(exported, provider),
+            ("", "PyTorch fp32", f"{report.precision}"),
+        )
+    if report.atol is not None:
+        console.say(f"Tolerance: --atol {report.atol:g}, an override that the file records")
+    console.say(f"Agrees: {len(report.comparisons)} comparisons, opset {report.opset}, "
+                f"{sum(report.operators.values())} nodes")  # fmt: skip
+    console.say(f"Model file: {model_file.path}\nNext: {next_command(model_file.path)}")
+
+
+def table_rows(exported: "Exported", provider: str) -> list[tuple[str, ...]]:
+    """Return the lines of the table for one provider."""
+    size, before = len(exported.model_file.data), exported.pytorch_bytes
+    report = exported.report
+    texts = next(
+        c.difference
+        for c in report.comparisons
+        if c.provider == provider and c.check == "texts" and c.difference is not None
+    )
+    agree = texts.rows - texts.flips
+    rows: list[tuple[str, ...]] = [
+        (f"accuracy on {a.reviews:,} reviews", f"{a.before:.4f}", f"{a.after:.4f}")
+        for a in report.accuracies
+        if a.provider == provider
+    ]
+    return [
+        *rows,
+        (f"same labels, of {texts.rows:,}", "", f"{agree:,} ({agree / texts.rows:.2%})"),
+        ("largest difference of a logit", "", f"{texts.logit_absolute.maximum:.2g}"),
+        ("largest difference of a score", "", f"{texts.probability_absolute.maximum:.2g}"),
+        ("size, MB", f"{before / 1e6:.2f}", f"{size / 1e6:.2f} ({size / before:.0%})"),
+    ]
+
+
+def next_command(model: Path) -> str:
+    """Return the command that scores with this model file."""
+    named = "" if model == DEFAULT_OUTPUT else f" --model {model}"
+    return f"sent-score reviews.parquet -o scores.parquet{named}"
+
+
+def _given(context: click.Context) -> set[str]:
+    """Return the names of the parameters that were given rather than defaulted."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The exporter's main path: checkpoint → graph → parity → model file, or nothing at all."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from exporter.graph import build_graph
+from exporter.parity import Conditions, check_parity
+from exporter.quantize import apply_precision
+from exporter.report import ParityReport
+from exporter.reviews import Reviews, read_reviews
+from infer import __version__
+from infer.commit import atomic_file, check_output
+from infer.console import Console
+from infer.device import Device
+from infer.errors import DeviceError, ModelFileError, OutputError, ParityError, SentError
+from infer.model_file import ModelCard, ModelFile, read_model_file, stamp
+from infer.session import cuda_problem
+from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.device import set_threads
+
+REPORT_SUFFIX: Final = ".parity-failure.json"
+
+
+class ParityFailedError(ParityError):
+    """The exported graph was not good enough; `report` says all that is known, JSON-ready."""
+
+    def __init__(self, message: str, report: dict[str, Any]) -> None:
+        """Keep the report."""
+        super().__init__(message)
+        self.report = report
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be exported, and where to.
+
+    Attributes:
+        checkpoint: the folder that `sent-train` left.
+        output: the model file.
+        opset: version of ONNX's operators, 17 to 23.
+        precision: `fp32`, `fp16` or `int8`.
+        parity_data: Parquet file of real texts; None for the checkpoint's own.
+        device: `auto`, `cpu` or `cuda[:N]`: which providers are compared besides the CPU.
+        atol: replaces the tolerance on logits.
+        threads: CPU threads of PyTorch and of ONNX Runtime, 0 = one for each core.
+    """
+
+    checkpoint: Path
+    output: Path
+    opset: int = 17
+    precision: str = "fp32"
+    parity_data: Path | None = None
+    device: str = "auto"
+    atol: float | None = None
+    threads: int = 0
+
+    def compare(
+        self, model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
+    ) -> ParityReport:
+        """Run the parity check that is asked for.
+
+        Raises:
+            ParityFailedError: the model file differs from the checkpoint.
+        """
+        set_threads(self.threads or None)
+        conditions = Conditions(self.device, self.atol, self.threads)
+        report = check_parity(model_file, checkpoint, reviews, conditions, console)
+        refuse_failed(report)
+        return report
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model file, the comparison it passed, and the size of fp32 PyTorch's weights in bytes."""
+
+    model_file: ModelFile
+    report: ParityReport
+    pytorch_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `--json` prints."""
+        return {
+            "model": str(self.model_file.path),
+            "sha256": self.model_file.sha256,
+            "bytes": len(self.model_file.data),
+            "pytorch_bytes": self.pytorch_bytes,
+            "parity": self.report.to_json(),
+        }
+
+
+def export_model(request: ExportRequest, console: Console) -> Exported:
+    """Export a checkpoint; the model file exists only if it agrees with PyTorch.
+
+    Raises:
+        UsageError: the request cannot be carried out; nothing was touched.
+        ModelFileError: the checkpoint is damaged; nothing was touched.
+        ParityFailedError: the graph breaks the contract or differs from PyTorch. Nothing is left
+            at the destination, an older model file neither; the report stands beside it.
+    """
+    check_destination(request)
+    checkpoint = load_checkpoint(request.checkpoint)
+    reviews = read_reviews(request.parity_data, checkpoint)
+    with nothing_left_on_failure(request.output):
+        console.say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
+        graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
+        card = make_card(checkpoint, request.precision)
+        draft = as_model_file(request.output, stamp(graph, card), card)
+        report = request.compare(draft, checkpoint, reviews, console)
+        certified = replace(card, parity=report.certificate())
+        write_model_file(request.output, stamp(graph, certified))
+    return Exported(read_model_file(request.output), report, pytorch_bytes(checkpoint))
+
+
+def check_model_file(request: ExportRequest, console: Console) -> Exported:
+    """Compare the existing model file `request.output` with a checkpoint anew; it is only read.
+
+    Raises:
+        UsageError: the request cannot be carried out.
+        ModelFileError: the model file or the checkpoint is damaged.
+        ParityFailedError: the two differ.
+    """
+    model_file = read_model_file(request.output)
+    check_device(request.device, model_file.card.precision)
+    checkpoint = load_checkpoint(request.checkpoint)
+    reviews = read_reviews(request.parity_data, checkpoint)
+    console.say(f"Checking {request.output} ({model_file.card.precision})")
+    report = request.compare(model_file, checkpoint, reviews, console)
+    return Exported(model_file, report, pytorch_bytes(checkpoint))
+
+
+def check_destination(request: ExportRequest) -> None:
+    """Refuse, before any work, what could not be carried out, and make the output's folder.
+
+    Raises:
+        OutputError: the output is a folder, a link, or a file that is no model file of ours.
+        DeviceError: the device cannot be had.
+    """
+    check_device(request.device, request.precision)
+    check_output(request.output, overwrite=True)
+    if request.output.exists():
+        try:
+            read_model_file(request.output)
+        except ModelFileError as error:
+            raise OutputError(
+                f"{request.output}: exists and is not a model file that may be replaced ({error}). "
+                "Delete it, or name another --output"
+            ) from error
+    request.output.parent.mkdir(parents=True, exist_ok=True)
+
+
+def check_device(device: str, precision: str) -> None:
+    """Refuse a device that was asked for by name and cannot run the precision.
+
+    Raises:
+        DeviceError: with the reason.
+        UsageError: it is no device's name.
+    """
+    if Device.parse(device).kind != "cuda":
+        return
+    if precision == "int8":
+        raise DeviceError("--device cuda: int8 models have no CUDA kernels. Use --precision fp16")
+    if (problem := cuda_problem()) is not None:
+        raise DeviceError(f"--device cuda: {problem}")
+
+
+def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
+    """Return the checkpoint's side of the model card, without a certificate yet."""
+    return ModelCard(
+        text=checkpoint.text,
+        vocabulary=checkpoint.vocabulary,
+        labels=checkpoint.labels,
+        precision=precision,
+        metrics=checkpoint.metrics,
+        parity={},
+        toolkit_version=__version__,
+    )
+
+
+def as_model_file(path: Path, data: bytes, card: ModelCard) -> ModelFile:
+    """Return stamped bytes as the model file that they will be."""
+    return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
+
+
+def write_model_file(path: Path, data: bytes) -> None:
+    """Write the file beside its place, read it back as scoring will, and rename it."""
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
+        read_model_file(temporary)
+
+
+def pytorch_bytes(checkpoint: Checkpoint) -> int:
+    """Return the size of the fp32 weights."""
+    return sum(p.numel() * p.element_size() for p in checkpoint.model.parameters())
+
+
+def refuse_failed(report: ParityReport) -> None:
+    """Raise `ParityFailedError` unless the report has passed."""
+    if report.passed:
+        return
+    first, *others = report.problems
+    more = f" (and {len(others)} more problems)" if others else ""
+    stage = f". First stage that differs: {report.first_stage}" if report.first_stage else ""
+    raise ParityFailedError(f"parity failed: {first}{more}{stage}", report.to_json())
+
+
+@contextmanager
+def nothing_left_on_failure(output: Path) -> Iterator[None]:
+    """Leave no model file when the block fails, so that an older one is not taken for the new one.
+
+    The report is written beside it; one of an earlier failure goes when the block ends well.
+
+    Raises:
+        ParityFailedError: in place of the toolkit's own errors, saying what became of the files.
+    """
+    report_path = output.with_name(output.name + REPORT_SUFFIX)
+    try:
+        yield
+    except Exception as error:
+        report = getattr(error, "report", {"passed": False, "problems": [str(error)]})
+        told = f"{remove_older(output)} {write_report(report_path, report)}"
+        if isinstance(error, SentError):
+            raise ParityFailedError(f"{error}. {told}", report) from error
+        error.add_note(told)
+        raise
+    report_path.unlink(missing_ok=True)
+
+
+def remove_older(output: Path) -> str:
+    """Remove the model file that an earlier run left and say so."""
+    if not output.exists():
+        return f"No model file was written to {output}."
+    output.unlink()
+    return f"No model file was written; the older {output} was removed."
+
+
+def write_report(path: Path, report: dict[str, Any]) -> str:
+    """Write the full report and say where it is, or why it could not be written."""
+    try:
+        with atomic_file(path) as temporary:
+            temporary.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        return f"The report could not be written ({error})"
+    return f"Full report: {path}"

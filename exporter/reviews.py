@@ -1,0 +1,84 @@
+"""The real texts that parity is checked on, with their labels where there are any."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from infer.errors import InputError
+from trainer.checkpoint import Checkpoint
+from trainer.datasets import LABEL_COLUMNS, hash_files, read_raw, read_texts
+from trainer.labels import Labels, name_labels, read_labels
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """R texts to compare on.
+
+    Attributes:
+        texts: (R,) large_string.
+        labels: (R,) int8, 1 positive; None where nothing is labelled.
+        source: what they are, for people.
+        sha256: hash of the file they come from, '' for the checkpoint's own.
+    """
+
+    texts: pa.Array
+    labels: npt.NDArray[np.int8] | None
+    source: str
+    sha256: str = ""
+
+
+def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
+    """Read `--parity-data`, or the validation reviews that the checkpoint keeps for the purpose.
+
+    Args:
+        path: Parquet file with a text column and perhaps a label column; None for the default.
+        checkpoint: the trained model.
+
+    Raises:
+        InputError: the file cannot be read, has no text, or other labels than the checkpoint.
+    """
+    if path is None:
+        table, source, sha256 = checkpoint.validation, "the checkpoint's validation reviews", ""
+    else:
+        table, source, sha256 = _read(path, checkpoint.labels), path.name, hash_files([path])
+    reviews = _reviews(table, source, sha256)
+    if not pc.any(pc.greater(pc.utf8_length(reviews.texts), 0)).as_py():
+        raise InputError(
+            f"{path or source}: {len(reviews.texts)} rows without any text, expected reviews to "
+            "compare on. Use --parity-data with another file"
+        )
+    return reviews
+
+
+def _read(path: Path, names: tuple[str, str]) -> pa.Table:
+    """Return a table of `text` and, where the file has labels, `label` (int8)."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Use --parity-data with a Parquet file")
+    try:
+        columns = pq.read_schema(path).names
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    if not any(name in columns for name in LABEL_COLUMNS):
+        return pa.table({"text": read_texts(path)})
+    raw = read_raw(path)
+    labels = read_labels(raw["label"], _labels(raw["label"], names, path), path)
+    return pa.table({"text": raw["text"], "label": labels})
+
+
+def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:
+    """Understand a label column as the checkpoint's own names, else as the trainer would."""
+    values = set(pc.unique(column).to_pylist())
+    return Labels(names, names) if values <= set(names) else name_labels(column, path)
+
+
+def _reviews(table: pa.Table, source: str, sha256: str) -> Reviews:
+    labels = None
+    if "label" in table.column_names:
+        labels = table["label"].to_numpy().astype(np.int8)
+    texts = table["text"].cast(pa.large_string()).combine_chunks()
+    return Reviews(texts, labels, source, sha256)

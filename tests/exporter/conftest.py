@@ -1,0 +1,114 @@
+"""Tiny checkpoints with weights large enough that a wrong one shows."""
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from exporter.graph import build_graph
+from infer.console import Console
+from infer.text import TextSettings
+from infer.vocabulary import Vocabulary
+from trainer.checkpoint import Checkpoint, save_checkpoint
+from trainer.model import ModelConfig, SentimentLSTM
+
+WORDS = tuple(f"word{i}" for i in range(60))
+MAX_TOKENS = 60
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Tiny models gain nothing from threads, and lose much to waiting on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def run_in_numpy():
+    """The numpy evaluator that stands beside these tests."""
+    path = Path(__file__).with_name("numpy_onnx.py")
+    spec = importlib.util.spec_from_file_location("numpy_onnx", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.run_graph
+
+
+@pytest.fixture(scope="session")
+def new_model():
+    """Make an untrained model of the sizes given."""
+    return make_model
+
+
+def make_model(layers=2, pooling="last", hidden=8, seed=1):
+    """Return an untrained model whose logits spread over some units."""
+    torch.manual_seed(seed)
+    config = ModelConfig(len(WORDS) + 2, 6, hidden, layers, pooling)
+    model = SentimentLSTM(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(2.5)
+    return model
+
+
+def make_validation(rows=60, seed=2):
+    """Return reviews of 1 to 90 words (some are truncated), labels at random."""
+    random = np.random.default_rng(seed)
+    texts = [" ".join(random.choice(WORDS, n)) for n in random.integers(1, 90, rows)]
+    labels = random.integers(0, 2, rows)
+    return pa.table({"text": texts, "label": pa.array(labels, pa.int8())})
+
+
+def make_checkpoint(model):
+    return Checkpoint(
+        model=model,
+        vocabulary=Vocabulary(("<pad>", "<unk>", *WORDS)),
+        text=TextSettings(lower=True, max_tokens=MAX_TOKENS, head_tokens=20),
+        labels=("negative", "positive"),
+        metrics={"validation": {"accuracy": 0.5}, "data": {"sha256": "0"}},
+        config={},
+        validation=make_validation(),
+    )
+
+
+@pytest.fixture(scope="session")
+def checkpoint():
+    """The seed's model, small: two layers, last states."""
+    return make_checkpoint(make_model())
+
+
+@pytest.fixture(scope="session")
+def pooled_checkpoint():
+    """One layer, maximum and mean."""
+    return make_checkpoint(make_model(layers=1, pooling="max_mean"))
+
+
+@pytest.fixture(scope="session")
+def folder(checkpoint, tmp_path_factory):
+    """The checkpoint on disk."""
+    place = tmp_path_factory.mktemp("checkpoint") / "checkpoint"
+    save_checkpoint(place, checkpoint, [])
+    return place
+
+
+@pytest.fixture(scope="session")
+def graph(checkpoint):
+    """The checkpoint's fp32 graph at opset 17; copy before changing it."""
+    return build_graph(checkpoint.model, 17)
+
+
+@pytest.fixture
+def console():
+    return Console(quiet=True)
+
+
+@pytest.fixture
+def with_other_words(checkpoint):
+    """The checkpoint with the vocabulary in another order: what a stale file would hold."""
+    words = checkpoint.vocabulary.tokens
+    return replace(checkpoint, vocabulary=Vocabulary((*words[:2], *reversed(words[2:]))))

@@ -1,0 +1,328 @@
+"""The main path: a model file that agrees, or nothing, whatever fault is planted."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from onnx import numpy_helper
+
+from exporter import export
+from exporter.export import ExportRequest, ParityFailedError, check_model_file, export_model
+from infer.errors import DeviceError, InputError, OutputError
+from infer.model_file import read_model_file, stamp
+from infer.session import cuda_problem
+
+GATES = (0, 2, 1, 3)
+
+
+def weights(graph, name, change):
+    """Change one weight of a graph in place."""
+    tensor = next(t for t in graph.graph.initializer if t.name == name)
+    values = np.ascontiguousarray(change(numpy_helper.to_array(tensor).copy()))
+    tensor.CopyFrom(numpy_helper.from_array(values, name))
+
+
+def gates_in_the_wrong_order(graph):
+    def swap(values):
+        return np.concatenate([np.split(values, 4, axis=1)[i] for i in GATES], axis=1)
+
+    weights(graph, "layer.0.W", swap)
+
+
+def swapped_directions(graph):
+    for name in ("layer.1.W", "layer.1.R", "layer.1.B"):
+        weights(graph, name, lambda values: values[::-1])
+
+
+def lengths_ignored(graph):
+    for node in graph.graph.node:
+        if node.op_type == "LSTM":
+            node.input[4] = ""
+
+
+def one_bias_dropped(graph):
+    def drop(values):
+        values[0, : values.shape[1] // 2] = 0
+        return values
+
+    weights(graph, "layer.1.B", drop)
+
+
+def a_baked_batch(graph):
+    weights(graph, "pooling.reshape.shape", lambda values: np.array([3, values[1]]))
+
+
+def a_weight_that_is_no_number(graph):
+    weights(graph, "classifier.weight", lambda values: np.full_like(values, np.nan))
+
+
+def an_infinite_weight(graph):
+    weights(graph, "classifier.bias", lambda values: np.full_like(values, np.inf))
+
+
+def an_embedding_row_moved(graph):
+    weights(graph, "embedding.weight", lambda values: np.roll(values, 1, axis=0))
+
+
+def a_foreign_operator(graph):
+    next(n for n in graph.graph.node if n.op_type == "Squeeze").op_type = "NonZero"
+
+
+def a_fixed_axis(graph):
+    graph.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 3
+
+
+FAULTS = {
+    gates_in_the_wrong_order: "layer 1 forward",
+    swapped_directions: "layer 2 forward",
+    lengths_ignored: "layer 1 backward",
+    one_bias_dropped: "layer 2 forward",
+    a_baked_batch: "logits of shape|ONNX Runtime failed",
+    a_weight_that_is_no_number: "classifier.weight holds NaN",
+    an_infinite_weight: "First stage that differs: logits",
+    an_embedding_row_moved: "First stage that differs: embedding",
+    a_foreign_operator: "operator 'NonZero' is not on the list",
+    a_fixed_axis: "fixed axis of 3",
+}
+
+
+@pytest.fixture
+def plant(monkeypatch, graph):
+    """Let the exporter build the session's graph, with a fault when one is given."""
+
+    def planted(fault=None):
+        def build(model, opset):
+            copy = onnx.ModelProto()
+            copy.CopyFrom(graph)
+            if fault is not None:
+                fault(copy)
+            return copy
+
+        monkeypatch.setattr(export, "build_graph", build)
+
+    return planted
+
+
+@pytest.fixture
+def request_(folder, tmp_path):
+    return ExportRequest(folder, tmp_path / "out" / "model.onnx", device="cpu", threads=1)
+
+
+@pytest.fixture
+def done(plant, request_, console):
+    """A finished export."""
+    plant()
+    return export_model(request_, console)
+
+
+def left_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_model_file_that_agrees_is_left_alone_in_its_folder(done, request_):
+    assert left_in(request_.output.parent) == ["model.onnx"]
+    model_file = read_model_file(request_.output)
+    assert model_file.sha256 == done.model_file.sha256
+    assert model_file.card.labels == ("negative", "positive")
+    assert model_file.card.metrics["validation"] == {"accuracy": 0.5}
+
+
+def test_the_certificate_rides_in_the_file(done):
+    certificate = done.model_file.card.parity
+    assert certificate["passed"] is True
+    assert certificate["providers"] == ["CPUExecutionProvider"]
+    assert certificate["shapes"][:2] == [[1, 1], [2, 1]]
+    assert certificate["reviews"]["compared"] == certificate["reviews"]["labelled"] == 60
+    assert certificate["max_logit_difference"] < 1e-5
+    assert certificate["flipped_labels"] == {"CPUExecutionProvider": 0}
+    assert certificate["accuracy"]["CPUExecutionProvider"].keys() == {"before", "after"}
+    assert certificate["atol_override"] is None
+    assert certificate["tolerance"]["CPUExecutionProvider"]["absolute"] == 1e-5
+    assert certificate["versions"].keys() >= {"torch", "onnxruntime", "onnx"}
+    assert certificate["date"].endswith("+00:00")
+
+
+def test_nothing_of_this_machine_is_inside(done, request_):
+    data = request_.output.read_bytes()
+    for place in {Path.home(), Path.cwd(), request_.output.parent, request_.checkpoint}:
+        assert len(str(place)) < 3 or str(place).encode() not in data
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, console):
+    plant(fault)
+    with pytest.raises(ParityFailedError, match=FAULTS[fault]) as failure:
+        export_model(request_, console)
+    assert failure.value.exit_code == 1
+    assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
+    report = json.loads((request_.output.parent / "model.onnx.parity-failure.json").read_text())
+    assert report["passed"] is False
+    assert report["problems"]
+    assert report == failure.value.report
+
+
+def test_a_stale_vocabulary_leaves_nothing(plant, request_, console, monkeypatch, with_other_words):
+    plant()
+    make_card = export.make_card
+    monkeypatch.setattr(
+        export, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
+    )
+    with pytest.raises(ParityFailedError, match="vocabulary is not the checkpoint's"):
+        export_model(request_, console)
+    assert not request_.output.exists()
+
+
+def test_the_report_of_a_failure_is_complete(plant, request_, console):
+    plant(gates_in_the_wrong_order)
+    with pytest.raises(ParityFailedError) as failure:
+        export_model(request_, console)
+    report = failure.value.report
+    assert report["first_stage"] == "layer 1 forward"
+    assert report["stages"][0]["name"] == "embedding"
+    texts = next(c for c in report["comparisons"] if c["check"] == "texts")
+    assert texts["difference"]["worst"]["text"].startswith("word")
+    assert texts["difference"]["logit_absolute"].keys() == {"maximum", "mean", "p999"}
+    assert texts["difference"]["flips"] > 1
+    assert texts["tolerance"]["source"].startswith("fp32 on the CPU")
+
+
+def test_an_older_model_file_does_not_outlive_a_failure(done, plant, request_, console):
+    plant(swapped_directions)
+    with pytest.raises(ParityFailedError, match=r"the older .*model\.onnx was removed"):
+        export_model(request_, console)
+    assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
+
+
+def test_success_replaces_the_older_file_and_removes_the_old_report(plant, request_, console):
+    plant(swapped_directions)
+    with pytest.raises(ParityFailedError):
+        export_model(request_, console)
+    plant()
+    export_model(request_, console)
+    export_model(request_, console)
+    assert left_in(request_.output.parent) == ["model.onnx"]
+
+
+def test_an_accident_leaves_nothing_either(done, request_, console, monkeypatch):
+    def fail(model, opset):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(export, "build_graph", fail)
+    with pytest.raises(ZeroDivisionError) as accident:
+        export_model(request_, console)
+    assert "was removed" in accident.value.__notes__[0]
+    assert not request_.output.exists()
+
+
+def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path, console):
+    plant(one_bias_dropped)
+    lax = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=100)
+    with pytest.raises(ParityFailedError, match="labels changed"):  # other bounds still hold
+        export_model(lax, console)
+    plant()
+    strict = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=1e-12)
+    with pytest.raises(ParityFailedError, match="allowed: 1e-12"):
+        export_model(strict, console)
+    some = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=1e-3)
+    certificate = export_model(some, console).model_file.card.parity
+    assert certificate["atol_override"] == 1e-3
+    assert "--atol 0.001 in place of 1e-05" in str(certificate["tolerance"])
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path, console):
+    plant()
+    request = ExportRequest(
+        folder, tmp_path / "m.onnx", precision=precision, device="cpu", threads=1
+    )
+    card = export_model(request, console).model_file.card
+    assert card.precision == card.parity["precision"] == precision
+
+
+def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path, console):
+    plant()
+    table = pa.table({"text": ["word1 word2", "", None, "word3"], "label": ["neg", "pos"] * 2})
+    pq.write_table(table, tmp_path / "real.parquet")
+    request = ExportRequest(
+        folder, tmp_path / "m.onnx", parity_data=tmp_path / "real.parquet", device="cpu", threads=1
+    )
+    reviews = export_model(request, console).model_file.card.parity["reviews"]
+    assert (reviews["source"], reviews["rows"], reviews["compared"]) == ("real.parquet", 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"text": [None, ""]}, "without any text"),
+        ({"text": ["a", "b"], "label": ["good", "good"]}, "1 classes"),
+        ({"number": [1]}, "no text column"),
+    ],
+)
+def test_parity_data_that_cannot_be_used_is_refused(table, message, folder, tmp_path, console):
+    pq.write_table(pa.table(table), tmp_path / "d.parquet")
+    with pytest.raises(InputError, match=message):
+        export_model(
+            ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / "d.parquet"), console
+        )
+
+
+def test_parity_data_that_is_missing_or_no_parquet_is_refused(folder, tmp_path, console):
+    (tmp_path / "text.csv").write_text("text\n")
+    for name, message in (("none.parquet", "no such file"), ("text.csv", "not a readable")):
+        request = ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / name)
+        with pytest.raises(InputError, match=message):
+            export_model(request, console)
+
+
+def test_destinations_that_must_not_be_written_are_refused_before_work(folder, tmp_path, console):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "foreign").write_bytes(b"mine")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name, message in (
+        ("folder", "not a regular file"),
+        ("foreign", "exists and is not a model file that may be replaced"),
+        ("link", "symbolic link"),
+        ("foreign/model.onnx", "not a folder|cannot be written"),
+    ):
+        with pytest.raises(OutputError, match=message):
+            export_model(ExportRequest(folder, tmp_path / name), console)
+    assert (tmp_path / "foreign").read_bytes() == b"mine"
+
+
+def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_, console):
+    with pytest.raises(DeviceError, match="int8 models have no CUDA kernels"):
+        export.check_device("cuda", "int8")
+    if cuda_problem() is not None:
+        with pytest.raises(DeviceError, match="--device cuda: "):
+            export_model(ExportRequest(folder, request_.output, device="cuda:0"), console)
+    assert request_.output.exists()
+
+
+def test_checking_an_existing_file_leaves_it_as_it_is(done, request_, console):
+    before = request_.output.read_bytes()
+    checked = check_model_file(request_, console)
+    assert checked.report.passed
+    assert request_.output.read_bytes() == before
+
+
+def test_checking_finds_another_models_file(done, request_, console):
+    graph = onnx.ModelProto.FromString(request_.output.read_bytes())
+    swapped_directions(graph)
+    request_.output.write_bytes(stamp(graph, done.model_file.card))
+    with pytest.raises(ParityFailedError, match="First stage that differs: layer 2 forward"):
+        check_model_file(request_, console)
+    assert left_in(request_.output.parent) == ["model.onnx"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(cuda_problem() is not None, reason="no CUDA here")
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_cuda_is_compared_too(precision, plant, folder, tmp_path, console):
+    plant()
+    request = ExportRequest(folder, tmp_path / "m.onnx", precision=precision, device="cuda")
+    certificate = export_model(request, console).model_file.card.parity
+    assert certificate["providers"] == ["CPUExecutionProvider", "CUDAExecutionProvider"]

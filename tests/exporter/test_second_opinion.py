@@ -1,0 +1,36 @@
+"""The exported graph, run by something that is neither PyTorch nor ONNX Runtime."""
+
+import numpy as np
+import pytest
+import torch
+
+from exporter.graph import build_graph
+from exporter.quantize import apply_precision
+
+
+def batch(rows=5, tokens=11, seed=0):
+    random = np.random.default_rng(seed)
+    lengths = np.array([tokens, *random.integers(1, tokens, rows - 1)], np.int32)
+    return random.integers(0, 62, (rows, tokens)), lengths
+
+
+@pytest.mark.parametrize("opset", [17, 21])
+@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (2, "max_mean")])
+def test_numpy_agrees_with_pytorch(layers, pooling, opset, new_model, run_in_numpy):
+    model = new_model(layers, pooling)
+    exported = build_graph(model, opset)
+    ids, lengths = batch()
+    with torch.inference_mode():
+        expected = model.double()(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
+    found = run_in_numpy(exported, {"input_ids": ids, "lengths": lengths})
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
+def test_numpy_agrees_with_pytorch_on_half_stored_weights(checkpoint, graph, run_in_numpy):
+    half = apply_precision(graph, "fp16")
+    ids, lengths = batch()
+    with torch.inference_mode():
+        expected = checkpoint.model(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
+    found = run_in_numpy(half, {"input_ids": ids, "lengths": lengths})
+    np.testing.assert_allclose(found, expected, atol=2e-2)
+    assert np.abs(found - expected).max() > 1e-6
