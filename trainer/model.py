@@ -50,6 +50,30 @@ class ModelConfig:
         return 2 * self.hidden * (2 if self.pooling == "max_mean" else 1)
 
 
+class Dropout(nn.Module):
+    """`nn.Dropout` with a fifth of its time on the CPU.
+
+    Drawing one number an element took 9 % of a training step there; this draws 16 bits an element,
+    so the rate is right to 1 / 65,536.
+    """
+
+    def __init__(self, rate: float) -> None:
+        """Drop each element with probability `rate` in training."""
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Drop elements of a tensor of any shape, scale the others; in evaluation do nothing."""
+        if not self.training or self.rate == 0.0:
+            return values
+        if values.device.type != "cpu":
+            return nn.functional.dropout(values, self.rate)
+        words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: values.numel()].view(values.shape)
+        kept = bits >= round(self.rate * 2**16) - 2**15
+        return values * kept * (1.0 / (1.0 - self.rate))
+
+
 class SentimentLSTM(nn.Module):
     """The BiLSTM classifier of DESIGN.md section 4.
 
@@ -68,7 +92,7 @@ class SentimentLSTM(nn.Module):
         self.backward_layers = nn.ModuleList(
             nn.LSTM(size, config.hidden, batch_first=True) for size in inputs
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.classifier = nn.Linear(config.pooled, 1)
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
@@ -94,9 +118,9 @@ class SentimentLSTM(nn.Module):
 
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Compute the logits from token vectors (B, T, E), where perturbations can be added."""
-        return self.classifier(self.dropout(self.pool(self.encode(embedded, lengths), lengths)))[
-            :, 0
-        ]
+        pooled = self.pool(self.encode(embedded, lengths), lengths)
+        logits: Tensor = self.classifier(self.dropout(pooled))  # (B, 1)
+        return logits[:, 0]
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Run the LSTM layers: (B, T, E) → (B, T, 2H); positions behind a row are undefined."""

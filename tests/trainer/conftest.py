@@ -1,0 +1,65 @@
+"""A tiny task on which a tiny model learns something within a second."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from infer.console import Console
+from trainer.checkpoint import Checkpoint
+from trainer.config import Recipe
+from trainer.request import Request
+from trainer.train import train
+
+TINY = Recipe(vocabulary=50, embedding=8, hidden=6, epochs=3, batch_size=16, learning_rate=0.02)
+NOUNS = ("film", "plot", "cast", "music", "ending", "camera")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def quiet() -> Console:
+    return Console(quiet=True)
+
+
+def write_reviews(path: Path, rows: int, seed: int) -> pa.Table:
+    """Write reviews whose polarity hangs on one adjective and whether it is negated."""
+    random = np.random.default_rng(seed)
+    texts, labels = [], []
+    for i in range(rows):
+        good, negated = random.integers(2, size=2)
+        words = [f"The {noun}" for noun in random.permutation(NOUNS)[: random.integers(1, 6)]]
+        words += ["was", "not" if negated else "really", "great" if good else "awful", f"№ {i}."]
+        texts.append(" ".join(words))
+        labels.append(int(good != negated))
+    table = pa.table({"text": texts, "label": pa.array(labels, pa.int8())})
+    pq.write_table(table, path)
+    return table
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_reviews(folder / "train.parquet", 240, seed=1)
+    write_reviews(folder / "test.parquet", 60, seed=2)
+    unlabelled = write_reviews(folder / "unsup.parquet", 80, seed=3)
+    pq.write_table(unlabelled.select(["text"]), folder / "unsup.parquet")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Checkpoint]:
+    """A finished checkpoint's folder, and what `train` returned for it."""
+    folder = tmp_path_factory.mktemp("run") / "checkpoint"
+    request = Request(TINY, data=str(data), output=folder, device="cpu", threads=1)
+    return folder, train(request, Console(quiet=True))

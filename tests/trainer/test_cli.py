@@ -1,0 +1,120 @@
+"""`sent-train` as a user meets it: a process with options, output and an exit code."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from trainer.cli import main
+from trainer.config import Recipe
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--embedding", "4", "--hidden", "3", "--layers", "1", "--epochs", "1", "--threads", "1"]
+HEAVY = ("torch", "spacy", "pyarrow", "onnxruntime", "numpy", "safetensors", "rich")
+
+
+def run(*arguments: str | Path, code: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    command = code or "from trainer.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:trainer", "-c", command, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "100"},
+        timeout=120,
+        check=False,
+    )
+
+
+def invoke(*arguments: str | Path) -> Result:
+    """Run the command within this process, which has torch loaded already."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_loads_nothing_heavy_and_shows_every_option() -> None:
+    code = f"""
+import sys
+from trainer.cli import main
+try:
+    main(["--help"])
+finally:
+    print("LOADED", [name for name in {HEAVY} if name in sys.modules])
+"""
+    done = run(code=code)
+    assert done.returncode == 0
+    assert "LOADED []" in done.stdout
+    for spec in fields(Recipe):
+        assert f"--{spec.name.replace('_', '-')}" in done.stdout, spec.name
+    assert "[default: seed 256, small 64, strong 256]" in " ".join(done.stdout.split())
+
+
+def test_json_on_stdout_and_talk_on_stderr(data: Path, tmp_path: Path) -> None:
+    done = invoke("--data", data, "--output", tmp_path / "c", *TINY, "--json")
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["checkpoint"] == str(tmp_path / "c")
+    assert result["metrics"]["test"]["reviews"] == 60
+    assert "epoch 1/1: training loss" in done.stderr
+    assert f"sent-export --checkpoint {tmp_path / 'c'}" in done.stderr
+    again = invoke("--resume", "--output", tmp_path / "c")
+    assert again.exit_code == 2
+    assert "is finished" in again.stderr
+
+
+def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    done = run(*TINY, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    for words in ("embedded sample", "--data imdb", "--data PATH", "Next: sent-export\n"):
+        assert words in done.stderr
+    assert (tmp_path / "artifacts" / "checkpoint" / "weights.safetensors").is_file()
+
+
+def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
+    done = invoke("--data", data, "--output", tmp_path / "c", *TINY, "--quiet")
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--data", "absent.parquet"], 2, "Error: --data absent.parquet: no such file or folder"),
+        (["--hidden", "0"], 2, "Error: hidden is 0, expected at least 1"),
+        (["--recipe", "huge"], 2, "'huge' is not one of 'seed', 'small', 'strong'"),
+        (["--device", "cuda:99"], 1, "Error: device cuda:99: "),
+        (["--resume"], 1, "no checkpoint there"),
+        (["--seed", "-1"], 2, "Error: seed is -1"),
+        (["--output", "pyproject.toml"], 2, "Error: pyproject.toml: not a folder"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text("")
+    done = invoke(*arguments)
+    assert done.exit_code == code, done.stderr
+    assert words in done.stderr
+    assert done.stdout == ""
+
+
+def test_without_torch_the_extra_is_named(tmp_path: Path) -> None:
+    code = """
+import sys
+sys.modules["torch"] = None
+from trainer.cli import main
+main()
+"""
+    done = run("--output", tmp_path / "c", code=code)
+    assert done.returncode == 2
+    assert "pip install 'sent-toolkit[train]'" in done.stderr

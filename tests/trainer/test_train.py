@@ -1,0 +1,230 @@
+"""Training learns, repeats itself, survives interruption and says when it cannot go on."""
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from infer.console import Console, Stopped, stop_signals
+from infer.errors import DeviceError, InputError, TrainingError, UsageError
+from trainer.checkpoint import (
+    METRICS,
+    TRAINING,
+    WEIGHTS,
+    Checkpoint,
+    load_checkpoint,
+    load_tensors,
+    save_tensors,
+)
+from trainer.config import Recipe
+from trainer.device import choose_device
+from trainer.request import Request
+from trainer.resume import resumed
+from trainer.state import STATE_TENSORS, learning_rate
+from trainer.train import train
+
+# Everything that carries state from one epoch to the next.
+AVERAGED = {
+    "schedule": "one_cycle",
+    "weight_average": 0.9,
+    "embedding_dropout": 0.1,
+    "pooling": "max_mean",
+}
+
+
+class Interrupting(Console):
+    """A quiet console that sends itself SIGINT when something is said that starts like this."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__(quiet=True)
+        self.start = start
+
+    def say(self, message: str = "") -> None:
+        if message.startswith(self.start):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Request:
+    """The request that `trained` carried out, into another folder."""
+    recipe = Recipe.from_json(trained[1].config["recipe"])
+    return Request(recipe, data=str(data), output=tmp_path / "c", device="cpu", threads=1)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / WEIGHTS).read_bytes()
+
+
+def interrupt(request: Request, when: str) -> Stopped:
+    with pytest.raises(Stopped) as stopped, stop_signals():
+        train(request, Interrupting(when))
+    return stopped.value
+
+
+def test_it_learns(request_: Request, quiet: Console) -> None:
+    recipe = replace(request_.recipe, epochs=12, patience=12, hidden=16)
+    metrics = train(replace(request_, recipe=recipe), quiet).metrics
+    assert metrics["test"]["accuracy"] > 0.9
+    assert metrics["test"]["reviews"] == 60
+
+
+def test_one_thread_and_one_seed_give_the_same_bits(
+    trained: tuple[Path, Checkpoint], request_: Request, quiet: Console
+) -> None:
+    train(request_, quiet)
+    assert weights(request_.output) == weights(trained[0])
+    other = replace(request_, seed=124)
+    train(other, quiet)
+    assert weights(request_.output) != weights(trained[0])
+
+
+@pytest.mark.parametrize("changes", [{}, AVERAGED], ids=["plain", "averaged"])
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_resuming_gives_the_same_bits(
+    request_: Request, quiet: Console, changes: dict[str, object], epoch: int
+) -> None:
+    request = replace(request_, recipe=replace(request_.recipe, **changes))
+    whole = replace(request, output=request.output.with_name("whole"))
+    expected = train(whole, quiet)
+    stopped = interrupt(request, f"epoch {epoch}/")
+    assert "keeps the best so far, epoch" in stopped.__notes__[0]
+    assert (request.output / TRAINING).is_dir()
+    metrics = train(resumed(request), quiet).metrics
+    assert weights(request.output) == weights(whole.output)
+    assert metrics == expected.metrics
+    assert not (request.output / TRAINING).exists()
+
+
+def test_an_interrupted_folder_is_a_checkpoint_without_test_figures(request_: Request) -> None:
+    interrupt(request_, "epoch 1/")
+    assert load_checkpoint(request_.output).metrics["test"] is None
+
+
+def test_stopped_before_an_epoch_keeps_nothing(request_: Request) -> None:
+    interrupt(request_, "216 reviews to train on")
+    assert not request_.output.exists()
+
+
+def test_sigterm_in_the_middle_of_an_epoch(request_: Request) -> None:
+    """The signal comes from outside while steps are taken."""
+    recipe = replace(request_.recipe, epochs=10_000, patience=10_000)
+
+    def stop_once_something_is_kept() -> None:
+        while not request_.output.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    killer = threading.Thread(target=stop_once_something_is_kept, daemon=True)
+    with pytest.raises(Stopped) as stopped, stop_signals():
+        killer.start()
+        train(replace(request_, recipe=recipe), Console(quiet=True))
+    killer.join()
+    assert stopped.value.signum == signal.SIGTERM
+    assert load_checkpoint(request_.output)
+    beside = {p.name for p in request_.output.parent.iterdir()}
+    assert beside == {"c"}
+
+
+def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
+    trained: tuple[Path, Checkpoint], request_: Request, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="is finished; there is nothing to go on with"):
+        resumed(replace(request_, output=trained[0]))
+    interrupt(request_, "epoch 1/")
+    other = replace(request_, recipe=replace(request_.recipe, hidden=7))
+    with pytest.raises(UsageError, match=r"hidden is 7, the run in .* has 6"):
+        resumed(other, {"hidden", "output"})
+    with pytest.raises(UsageError, match="hidden is 7"):
+        resumed(other, {"recipe"})
+    assert resumed(other, {"output"}).recipe == request_.recipe
+
+    moved = tmp_path / "data"
+    shutil.copytree(data, moved)
+    shutil.copy(moved / "test.parquet", moved / "train.parquet")
+    with pytest.raises(InputError, match="the data's SHA-256"):
+        train(replace(resumed(request_), data=str(moved)), Console(quiet=True))
+
+
+def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request, quiet: Console) -> None:
+    recipe = replace(request_.recipe, learning_rate=1e38, clip=0.0, pooling="max_mean")
+    with pytest.raises(TrainingError) as error:
+        train(replace(request_, recipe=recipe), quiet)
+    for words in ("in epoch 1, step", "learning rate 1e+38", "nothing is kept"):
+        assert words in str(error.value)
+
+
+def test_a_run_gone_wrong_keeps_the_best_so_far(request_: Request, quiet: Console) -> None:
+    interrupt(request_, "epoch 1/")
+    path = request_.output / TRAINING / STATE_TENSORS
+    tensors = load_tensors(path)
+    tensors["adam.exp_avg.classifier.weight"][:] = torch.nan
+    save_tensors(path, tensors)
+    with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of .* keeps the best so far"):
+        train(resumed(request_), quiet)
+    assert load_checkpoint(request_.output).metrics["epoch"] == 1
+
+
+def test_patience_ends_the_run_early(request_: Request, quiet: Console) -> None:
+    recipe = replace(request_.recipe, epochs=50, patience=2, learning_rate=0.3)
+    checkpoint = train(replace(request_, recipe=recipe), quiet)
+    history = (request_.output / "history.csv").read_text().splitlines()[1:]
+    assert len(history) == checkpoint.metrics["epoch"] + 2 < 50
+
+
+def test_the_validation_part_is_neither_trained_on_nor_in_the_vocabulary(
+    trained: tuple[Path, Checkpoint],
+) -> None:
+    checkpoint = trained[1]
+    assert checkpoint.config["data"]["training_reviews"] == 216
+    assert checkpoint.validation.num_rows == 24
+    assert json.loads((trained[0] / METRICS).read_text())["validation"]["reviews"] == 24
+
+
+def test_vectors_from_a_file_and_from_the_corpus(request_: Request, quiet: Console) -> None:
+    path = request_.output.with_name("vectors.txt")
+    path.write_text("".join(f"{word}{' 0.25' * 8}\n" for word in ("was", "not", "great")))
+    recipe = replace(request_.recipe, vectors=str(path), epochs=1)
+    found = train(replace(request_, recipe=recipe), quiet).config["vectors"]
+    assert found["source"] == str(path) and 0 < found["coverage"] < 1
+    pytest.importorskip("gensim")
+    recipe = replace(recipe, vectors="corpus")
+    assert train(replace(request_, recipe=recipe), quiet).config["vectors"]["coverage"] == 1
+
+
+def test_bf16_trains(request_: Request, quiet: Console) -> None:
+    recipe = replace(request_.recipe, precision="bf16", epochs=1)
+    assert train(replace(request_, recipe=recipe), quiet).metrics["test"]["reviews"] == 60
+
+
+def test_a_device_is_honoured_or_an_error() -> None:
+    assert choose_device("cpu") == torch.device("cpu")
+    with pytest.raises(UsageError, match="device is 'gpu', expected auto, cpu, cuda or cuda:N"):
+        choose_device("gpu")
+    with pytest.raises(DeviceError, match=r"device cuda:99: .* Use --device auto"):
+        choose_device("cuda:99")
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16"])
+def test_it_learns_on_cuda(request_: Request, quiet: Console, precision: str) -> None:
+    recipe = replace(request_.recipe, epochs=12, patience=12, hidden=16, precision=precision)
+    checkpoint = train(replace(request_, recipe=recipe, device="cuda"), quiet)
+    assert checkpoint.metrics["test"]["accuracy"] > 0.9
+    assert checkpoint.config["device"].startswith("cuda")
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    recipe = Recipe(schedule="one_cycle", learning_rate=1.0)
+    rates = [learning_rate(recipe, i / 100) for i in range(101)]
+    assert rates[0] == pytest.approx(0.04) and rates[30] == pytest.approx(1.0)
+    assert rates[100] == pytest.approx(0.0, abs=1e-12)
+    assert rates[:31] == sorted(rates[:31]) and rates[30:] == sorted(rates[30:], reverse=True)
+    assert learning_rate(Recipe(learning_rate=0.5), 0.9) == 0.5

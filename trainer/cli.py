@@ -1,0 +1,169 @@
+"""`sent-train`: options in, one library call, figures out."""
+
+import json
+from collections.abc import Callable
+from dataclasses import Field, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import infer
+from infer.console import Console, run_command
+from trainer.config import DEFAULT_RECIPE, RECIPES, Recipe
+from trainer.request import Request
+
+DEFAULT_OUTPUT = Path("artifacts/checkpoint")
+
+TOY = (
+    "Training on the embedded sample: a toy of a few thousand made-up reviews. "
+    "For real work use --data imdb or --data PATH."
+)
+EPILOG = """\b
+Examples:
+  sent-train
+  sent-train --data imdb --recipe small
+  sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
+  sent-train --resume
+"""
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def recipe_options(command: Function) -> Function:
+    """Give a command an option for every field of `Recipe`."""
+    for spec in reversed(fields(Recipe)):
+        command = _recipe_option(spec)(command)
+    return command
+
+
+def _recipe_option(spec: Field[Any]) -> Callable[[Function], Function]:
+    flag = spec.name.replace("_", "-")
+    rules = spec.metadata
+    switch = spec.type is bool
+    kind: Any = click.Choice(rules["choices"]) if "choices" in rules else spec.type
+    return click.option(
+        f"--{flag}/--no-{flag}" if switch else f"--{flag}",
+        spec.name,
+        type=None if switch else kind,
+        default=None,
+        help=f"{rules['help']}  [default: {_shown_default(spec.name)}]",
+    )
+
+
+def _shown_default(name: str) -> str:
+    """Say what the recipes set a field to: one value, or one for each recipe."""
+    values = {recipe: _shown(getattr(settings, name)) for recipe, settings in RECIPES.items()}
+    if len(set(values.values())) == 1:
+        return values[DEFAULT_RECIPE]
+    return ", ".join(f"{recipe} {value}" for recipe, value in values.items())
+
+
+def _shown(value: object) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+@click.command(epilog=EPILOG, context_settings={"max_content_width": 100})
+@click.option(
+    "--data",
+    default="sample",
+    show_default=True,
+    help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
+    "Parquet file or of a folder with train.parquet and test.parquet.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default=DEFAULT_RECIPE,
+    show_default=True,
+    help="Named settings, each of which has an option below.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    default=DEFAULT_OUTPUT,
+    show_default=True,
+    help="Checkpoint folder to write; an older checkpoint there is replaced.",
+)
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N; what is asked for is used, or it is an error.",
+)
+@click.option("--seed", type=int, default=123, show_default=True, help="Seed of all that is drawn.")
+@click.option(
+    "--unlabelled",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Parquet file of further texts for --vectors corpus.  [default: the data folder's "
+    "unsup.parquet, where there is one]",
+)
+@click.option(
+    "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=None,
+    help="CPU threads; with 1 the same seed gives the same weights, bit for bit.  "
+    "[default: one a core]",
+)
+@recipe_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.  [default: off]")
+@click.option("--quiet", is_flag=True, help="Say nothing but errors.  [default: off]")
+@click.version_option(infer.__version__, prog_name="sent-train")
+def main(output: Path, as_json: bool, quiet: bool, resume: bool, **options: Any) -> None:
+    """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder."""
+    given = _given(click.get_current_context())
+    console = Console(quiet)
+    run_command(lambda: _train(output, resume, options, given, as_json, console))
+
+
+def _train(
+    output: Path,
+    resume: bool,
+    options: dict[str, Any],
+    given: set[str],
+    as_json: bool,
+    console: Console,
+) -> None:
+    changes = {s.name: options[s.name] for s in fields(Recipe) if options[s.name] is not None}
+    request = Request(
+        recipe=replace(RECIPES[options["recipe"]], **changes),
+        data=options["data"],
+        output=output,
+        device=options["device"],
+        seed=options["seed"],
+        unlabelled=options["unlabelled"],
+        threads=options["threads"],
+    )
+    from trainer.resume import resumed
+    from trainer.train import train
+
+    if resume:
+        request = resumed(request, given)
+    if request.data == "sample":
+        console.say(TOY)
+    checkpoint = train(request, console)
+    if as_json:
+        result = {"checkpoint": str(output), "metrics": checkpoint.metrics}
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    console.say(f"checkpoint: {output}\nNext: {_next_command(output)}")
+
+
+def _next_command(output: Path) -> str:
+    """Return the command that exports this checkpoint."""
+    return "sent-export" if output == DEFAULT_OUTPUT else f"sent-export --checkpoint {output}"
+
+
+def _given(context: click.Context) -> set[str]:
+    """Return the names of the parameters that were given rather than defaulted."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
+
+
+if __name__ == "__main__":
+    main()

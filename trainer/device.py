@@ -1,0 +1,74 @@
+"""The device that was asked for, or an error; seeds, threads and precision."""
+
+import random
+import re
+
+import numpy as np
+import torch
+
+from infer.errors import DeviceError, UsageError
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device that `name` asks for.
+
+    Args:
+        name: `auto` (CUDA where it can be used, else the CPU), `cpu`, `cuda` or `cuda:N`.
+
+    Raises:
+        UsageError: the name is none of these.
+        DeviceError: CUDA was asked for and cannot be had; the message holds the reason.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise UsageError(f"device is {name!r}, expected auto, cpu, cuda or cuda:N")
+    if name == "auto":
+        return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        _check_cuda(name, device.index or 0)
+    return device
+
+
+def _check_cuda(name: str, index: int) -> None:
+    remedy = "Use --device auto or --device cpu."
+    if torch.version.cuda is None:
+        raise DeviceError(
+            f"device {name}: this PyTorch ({torch.__version__}) is built without CUDA. {remedy}"
+        )
+    if not torch.cuda.is_available():
+        raise DeviceError(f"device {name}: no CUDA device or no working driver here. {remedy}")
+    if index >= torch.cuda.device_count():
+        raise DeviceError(
+            f"device {name}: there are {torch.cuda.device_count()} CUDA devices, "
+            f"numbered from 0. {remedy}"
+        )
+
+
+def describe(device: torch.device) -> str:
+    """Return the device's name as a person knows it."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"{device} ({torch.get_num_threads()} threads)"
+
+
+def set_threads(threads: int | None) -> None:
+    """Use `threads` CPU threads; None leaves PyTorch's choice."""
+    if threads is not None:
+        torch.set_num_threads(threads)
+
+
+def set_precision(precision: str) -> None:
+    """Let CUDA's matrix products and LSTM kernels use TF32, or hold them to float32."""
+    allowed = "ieee" if precision == "fp32" else "tf32"
+    torch.backends.cuda.matmul.fp32_precision = allowed
+    torch.backends.cudnn.rnn.fp32_precision = allowed  # type: ignore[attr-defined]
+    # Saturated gates leave gradients below 1e-38, on which x86 cores are many times slower.
+    torch.set_flush_denormal(True)
+
+
+def seed_everything(seed: int, epoch: int) -> None:
+    """Seed Python, numpy and PyTorch from (seed, epoch), so that any epoch can be run again."""
+    state = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    random.seed(state)
+    np.random.seed(state)  # noqa: NPY002 - libraries may draw from the old generator
+    torch.manual_seed(state)

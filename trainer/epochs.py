@@ -1,0 +1,132 @@
+"""One epoch: batches in, optimizer steps, a line of the history out.
+
+Legend: B rows of a batch, T tokens.
+"""
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from infer.batching import pad, padding_share
+from infer.console import Console
+from infer.errors import TrainingError
+from trainer.batches import epoch_batches
+from trainer.config import Recipe
+from trainer.device import seed_everything
+from trainer.prepare import Prepared, labels_of
+from trainer.state import State, learning_rate, update_average
+
+
+def run_epoch(
+    recipe: Recipe, seed: int, prepared: Prepared, state: State, console: Console
+) -> dict[str, Any]:
+    """Go once through the training reviews.
+
+    Returns:
+        `epoch`, `training_loss` (mean over the reviews, nats), `learning_rate` (the last),
+        `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share` (0 to 1).
+
+    Raises:
+        TrainingError: a loss is not a number; epoch, step and learning rate are named.
+    """
+    epoch = state.epoch + 1
+    seed_everything(seed, epoch)
+    lengths, labels = prepared.fitting_texts.lengths, labels_of(prepared.fitting)
+    batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch)
+    padding = padding_share(lengths, batches)
+    began = time.monotonic()
+    loss_sum, reviews, tokens, rate = 0.0, 0, 0, 0.0
+    state.model.train()
+    with console.progress("{task.fields[talk]}") as progress:
+        task = progress.add_task(f"epoch {epoch}/{recipe.epochs}", total=len(batches), talk="")
+        for i, rows in enumerate(batches):
+            rate = learning_rate(recipe, (epoch - 1 + i / len(batches)) / recipe.epochs)
+            batch = _to_device(*pad(prepared.fitting_texts, rows), labels[rows], state)
+            loss = take_step(state, recipe, *batch, rate)
+            if not math.isfinite(loss):
+                raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
+            loss_sum, reviews = loss_sum + loss * len(rows), reviews + len(rows)
+            tokens += int(lengths[rows].sum())
+            speed = tokens / (time.monotonic() - began)
+            talk = f"loss {loss_sum / reviews:.3f}, {speed:,.0f} tokens/s, {padding:.1%} padding"
+            progress.update(task, advance=1, talk=talk)
+    seconds = time.monotonic() - began
+    return {
+        "epoch": epoch,
+        "training_loss": loss_sum / max(reviews, 1),
+        "learning_rate": rate,
+        "seconds": round(seconds, 3),
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / seconds, 1),
+        "padding_share": round(padding, 4),
+    }
+
+
+def _to_device(
+    input_ids: npt.NDArray[np.int64],
+    lengths: npt.NDArray[np.int32],
+    labels: npt.NDArray[np.int8],
+    state: State,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32."""
+    device = state.model.classifier.weight.device
+    return (
+        torch.from_numpy(input_ids).to(device),
+        torch.from_numpy(lengths).to(device),
+        torch.from_numpy(labels).to(device, torch.float32),
+    )
+
+
+def take_step(
+    state: State, recipe: Recipe, input_ids: Tensor, lengths: Tensor, labels: Tensor, rate: float
+) -> float:
+    """Take one optimizer step and return the batch's mean loss before it.
+
+    A loss that is not a number changes no weight.
+
+    Args:
+        state: what the step moves.
+        recipe: precision, clipping and averaging.
+        input_ids: (B, T) int64.
+        lengths: (B,) int32.
+        labels: (B,) float32, 1 positive and 0 negative.
+        rate: learning rate.
+    """
+    with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        logits = state.model(input_ids, lengths)  # (B, T) → (B,)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
+    value = loss.item()
+    if not math.isfinite(value):
+        return value
+    state.optimizer.zero_grad()
+    torch.autograd.backward(loss)
+    if recipe.clip:
+        nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+    state.optimizer.param_groups[0]["lr"] = rate
+    state.optimizer.step()
+    state.steps += 1
+    update_average(state, recipe.weight_average)
+    return value
+
+
+def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
+    return TrainingError(
+        f"the loss is {loss} in epoch {epoch}, step {step} of {steps}, at learning rate "
+        f"{rate:.3g}; expected a number. Use a lower --learning-rate or --clip."
+    )
+
+
+def epoch_line(row: dict[str, Any], epochs: int, is_best: bool) -> str:
+    """Return what is said of a finished epoch."""
+    return (
+        f"epoch {row['epoch']}/{epochs}: training loss {row['training_loss']:.4f}, "
+        f"validation loss {row['validation_loss']:.4f}, "
+        f"accuracy {row['validation_accuracy']:.2%}; {row['seconds']:,.1f} s, "
+        f"{row['tokens_per_second']:,.0f} tokens/s, {row['padding_share']:.1%} padding"
+        f"{' (best so far)' if is_best else ''}"
+    )

@@ -1,0 +1,186 @@
+"""Data, vocabulary and encoded texts: everything that stays the same from epoch to epoch.
+
+Legend: R rows.
+"""
+
+import platform
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+import infer
+from infer.console import Console
+from infer.encoding import EncodedTexts, Encoder
+from infer.errors import InputError
+from infer.text import TextSettings
+from infer.tokenizer import Tokenizer, spacy_version
+from infer.vocabulary import Vocabulary
+from trainer.batches import encode_all
+from trainer.checkpoint import Checkpoint
+from trainer.config import Recipe
+from trainer.datasets import Dataset, load_dataset, read_unlabelled, split_rows
+from trainer.request import Request
+from trainer.vectors import Vectors, fit_vectors, load_vectors
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training reads.
+
+    Attributes:
+        dataset: the reviews; its test part is read at the end.
+        fitting: the rows of its training part that are trained on: `text`, `label`.
+        validation: the other rows, which choose the epoch: `text`, `label`.
+        text: how text becomes tokens.
+        vocabulary: token ↔ id.
+        fitting_texts: the encoded texts of `fitting`.
+        validation_texts: the encoded texts of `validation`.
+    """
+
+    dataset: Dataset
+    fitting: pa.Table
+    validation: pa.Table
+    text: TextSettings
+    vocabulary: Vocabulary
+    fitting_texts: EncodedTexts
+    validation_texts: EncodedTexts
+
+
+def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+    """Load the reviews, split the validation part off, make the vocabulary, encode.
+
+    Args:
+        request: the run.
+        saved: the checkpoint of the run that is taken up again; its vocabulary is used.
+        console: where progress and remarks go.
+
+    Raises:
+        InputError: the data cannot be trained on, or is not that of the run to be taken up.
+    """
+    recipe = request.recipe
+    dataset = load_dataset(request.data, request.seed)
+    for note in dataset.notes:
+        console.say(note)
+    fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
+    console.say(
+        f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
+        f"{dataset.test.num_rows:,} to test on at the end"
+    )
+    text = text_settings(recipe)
+    if saved is not None:
+        _check_same_data(saved, dataset, text)
+    vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
+    encoder = Encoder(text, vocabulary)
+    return Prepared(
+        dataset=dataset,
+        fitting=fitting,
+        validation=validation,
+        text=text,
+        vocabulary=vocabulary,
+        fitting_texts=encode_all(encoder, texts_of(fitting), console, "encoding reviews"),
+        validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
+    )
+
+
+def text_settings(recipe: Recipe) -> TextSettings:
+    """Return how the recipe turns text into tokens, with the installed spaCy."""
+    return TextSettings(
+        spacy_version=spacy_version(),
+        lower=recipe.lower,
+        html_breaks=recipe.html_breaks,
+        max_tokens=recipe.max_tokens,
+        head_tokens=recipe.head_tokens,
+    )
+
+
+def texts_of(table: pa.Table) -> pa.Array:
+    """Return the column `text` as one array: (R,) large_string."""
+    return table["text"].combine_chunks()
+
+
+def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
+    """Return the column `label`: (R,) int8, 1 positive and 0 negative."""
+    labels: npt.NDArray[np.int8] = table["label"].to_numpy()
+    return labels
+
+
+def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabulary:
+    """Take the most frequent tokens of the reviews that are trained on, and of no other."""
+    return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)
+
+
+def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
+    """Refuse to go on with other data or another tokenizer than the run began with."""
+    before = saved.config["data"]["sha256"]
+    if before != dataset.sha256:
+        raise InputError(
+            f"--resume: the data's SHA-256 is {dataset.sha256[:12]}…, the run began with "
+            f"{before[:12]}…. Start anew without --resume"
+        )
+    if saved.text != text:
+        raise InputError(
+            f"--resume: the run began with spaCy {saved.text.spacy_version}, installed is "
+            f"{text.spacy_version}. Install that version, or start anew without --resume"
+        )
+
+
+def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
+    """Return the vectors that the recipe starts the embedding from, if any.
+
+    Raises:
+        InputError: the vectors cannot be read.
+    """
+    recipe = request.recipe
+    if recipe.vectors == "none":
+        return None
+    if recipe.vectors == "corpus":
+        vectors = _corpus_vectors(request, prepared, console)
+    else:
+        vectors = load_vectors(recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed)
+    console.say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
+    return vectors
+
+
+def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors:
+    """Fit word2vec on the reviews that are trained on and on those without a label."""
+    texts = [texts_of(prepared.fitting)]
+    if path := request.unlabelled or prepared.dataset.unlabelled:
+        texts.append(read_unlabelled(path))
+    return fit_vectors(
+        pa.concat_arrays(texts),
+        prepared.text,
+        prepared.vocabulary,
+        request.recipe.embedding,
+        request.seed,
+        torch.get_num_threads(),
+        console,
+    )
+
+
+def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """Return what `config.json` records besides the model, the text settings and the labels."""
+    dataset = prepared.dataset
+    return {
+        "recipe": request.recipe.to_json(),
+        "seed": request.seed,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "training_reviews": prepared.fitting.num_rows,
+            "unlabelled": str(request.unlabelled) if request.unlabelled else None,
+        },
+        "versions": {
+            "sent-toolkit": infer.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+            "spacy": spacy_version(),
+        },
+    }

@@ -1,0 +1,37 @@
+"""What `sent-train` is asked to do. Nothing heavy is imported, so wrong options show at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infer.errors import UsageError
+from trainer.config import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run of training.
+
+    Attributes:
+        recipe: what is computed.
+        data: `sample`, `imdb` or a path.
+        output: the checkpoint folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        seed: of everything drawn at random.
+        unlabelled: Parquet file of further texts for `vectors = corpus`.
+        resume: go on with the unfinished run in `output`.
+        threads: CPU threads; None leaves PyTorch's choice.
+    """
+
+    recipe: Recipe
+    data: str = "sample"
+    output: Path = Path("artifacts/checkpoint")
+    device: str = "auto"
+    seed: int = 123
+    unlabelled: Path | None = None
+    resume: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a seed that no generator takes."""
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")

@@ -1,0 +1,55 @@
+"""Taking an unfinished run up again."""
+
+from collections.abc import Set
+from dataclasses import replace
+from pathlib import Path
+
+from infer.errors import ModelFileError, UsageError
+from trainer.checkpoint import TRAINING, load_checkpoint
+from trainer.config import Recipe
+from trainer.request import Request
+
+
+def resumed(request: Request, given: Set[str] = frozenset()) -> Request:
+    """Return the request of the unfinished run in `request.output`.
+
+    Args:
+        request: output, device and threads are taken from here, the rest from the run.
+        given: names of the options that were asked for; those must be the run's.
+
+    Raises:
+        ModelFileError: there is no checkpoint, or it is damaged.
+        UsageError: the run is finished, or an option differs from what it computes.
+    """
+    config = load_checkpoint(request.output).config
+    if not (request.output / TRAINING).is_dir():
+        raise UsageError(
+            f"--resume: the run in {request.output} is finished; there is nothing to go on with. "
+            "Leave --resume out to train anew"
+        )
+    try:
+        unlabelled = config["data"]["unlabelled"]
+        run = replace(
+            request,
+            recipe=Recipe.from_json(config["recipe"]),
+            data=config["data"]["name"],
+            seed=config["seed"],
+            unlabelled=Path(unlabelled) if unlabelled else None,
+            resume=True,
+        )
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{request.output}: damaged config.json ({error!r})") from error
+    _check_given(request, run, given)
+    return run
+
+
+def _check_given(request: Request, run: Request, given: Set[str]) -> None:
+    """Refuse options that would make another run of it."""
+    wanted, had = ({**vars(r), **vars(r.recipe)} for r in (request, run))
+    named = given | set(vars(run.recipe)) if "recipe" in given else given
+    for name in sorted(named & had.keys() - {"recipe", "resume"}):
+        if wanted[name] != had[name]:
+            raise UsageError(
+                f"--resume: {name} is {wanted[name]!r}, the run in {request.output} has "
+                f"{had[name]!r}. Leave the option out, or start anew without --resume"
+            )

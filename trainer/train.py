@@ -1,0 +1,176 @@
+"""The main path of training: data → vocabulary → epochs → best checkpoint → test."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from infer.console import Console, Stopped
+from infer.encoding import Encoder
+from infer.errors import TrainingError
+from trainer.batches import encode_all
+from trainer.checkpoint import (
+    MAX_VALIDATION_ROWS,
+    METRICS,
+    TRAINING,
+    Checkpoint,
+    check_output,
+    load_checkpoint,
+    read_json,
+    save_checkpoint,
+)
+from trainer.config import Recipe
+from trainer.device import choose_device, describe, seed_everything, set_precision, set_threads
+from trainer.epochs import epoch_line, run_epoch
+from trainer.evaluate import measure, predict
+from trainer.model import ModelConfig, SentimentLSTM
+from trainer.prepare import Prepared, initial_vectors, labels_of, prepare, run_config, texts_of
+from trainer.request import Request
+from trainer.state import State, keep_if_best, load_state, save_state, start
+
+
+def train(request: Request, console: Console) -> Checkpoint:
+    """Train as requested and leave a checkpoint folder.
+
+    Args:
+        request: recipe, data, output and the rest.
+        console: where progress and remarks go.
+
+    Returns:
+        The checkpoint that was written: the best epoch's model, with test figures.
+
+    Raises:
+        InputError: the data cannot be trained on.
+        OutputError: the output may not be written.
+        DeviceError: the device cannot be had.
+        TrainingError: a loss is not a number; the best epoch so far is kept.
+        Stopped: a signal arrived; the best epoch so far is kept.
+    """
+    check_output(request.output)
+    device = choose_device(request.device)
+    set_threads(request.threads)
+    set_precision(request.recipe.precision)
+    seed_everything(request.seed, epoch=0)
+    saved = load_checkpoint(request.output) if request.resume else None
+    prepared = prepare(request, saved, console)
+    config = run_config(request, prepared, device)
+    state = begin(request, prepared, saved, config, console)
+    run_epochs(request, prepared, state, config, console)
+    test = final_test(prepared, state, console)
+    checkpoint = _checkpoint(prepared, state, config, test)
+    save_checkpoint(request.output, checkpoint, state.history)
+    return checkpoint
+
+
+def begin(
+    request: Request,
+    prepared: Prepared,
+    saved: Checkpoint | None,
+    config: dict[str, Any],
+    console: Console,
+) -> State:
+    """Make the model and its optimizer, from the start or as the unfinished run left them.
+
+    The vectors that the embedding started from are noted in `config`.
+    """
+    model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
+    if saved is None and (vectors := initial_vectors(request, prepared, console)):
+        model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
+        config["vectors"] = {"source": vectors.source, "coverage": vectors.coverage}
+    device = torch.device(config["device"])
+    state = start(model.to(device), request.recipe)
+    parameters = sum(p.numel() for p in model.parameters())
+    entries = len(prepared.vocabulary)
+    console.say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
+    if saved is not None:
+        load_state(request.output / TRAINING, state, saved.model.state_dict())
+        if "vectors" in saved.config:
+            config["vectors"] = saved.config["vectors"]
+        console.say(f"going on after epoch {state.epoch} of the run in {request.output}")
+    return state
+
+
+def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
+    return ModelConfig(
+        vocabulary_size=vocabulary_size,
+        embedding=recipe.embedding,
+        hidden=recipe.hidden,
+        layers=recipe.layers,
+        pooling=recipe.pooling,
+        dropout=recipe.dropout,
+        embedding_dropout=recipe.embedding_dropout,
+    )
+
+
+def run_epochs(
+    request: Request, prepared: Prepared, state: State, config: dict[str, Any], console: Console
+) -> None:
+    """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
+    recipe = request.recipe
+    try:
+        while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
+            row = run_epoch(recipe, request.seed, prepared, state, console)
+            logits = predict(state.average, prepared.validation_texts, console, "validating")
+            figures = measure(logits, labels_of(prepared.validation))
+            row |= {f"validation_{name}": figures[name] for name in ("loss", "accuracy")}
+            is_best = keep_if_best(state, row)
+            unfinished = _checkpoint(prepared, state, config, test=None)
+            save_checkpoint(
+                request.output, unfinished, state.history, lambda to: save_state(to, state)
+            )
+            console.say(epoch_line(row, recipe.epochs, is_best))
+    except Stopped as stopped:
+        stopped.add_note(_kept(request.output, state))
+        raise
+    except TrainingError as error:
+        raise TrainingError(f"{error} {_kept(request.output, state)}") from error
+
+
+def _kept(folder: Path, state: State) -> str:
+    if not state.history or not (folder / TRAINING).is_dir():
+        return "No epoch was finished, so nothing is kept."
+    return (
+        f"{folder} keeps the best so far, epoch {read_json(folder / METRICS)['epoch']}; "
+        f"sent-train --resume --output {folder} goes on."
+    )
+
+
+def final_test(prepared: Prepared, state: State, console: Console) -> dict[str, Any]:
+    """Read the test part, this once, with the best epoch's weights; see `measure`."""
+    state.average.load_state_dict(state.best)
+    encoder = Encoder(prepared.text, prepared.vocabulary)
+    test = prepared.dataset.test
+    encoded = encode_all(encoder, texts_of(test), console, "encoding test")
+    figures = measure(predict(state.average, encoded, console, "testing"), labels_of(test))
+    console.say(
+        f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
+        f"{figures['reviews']:,} reviews, with the weights of epoch {state.best_row['epoch']}"
+    )
+    return figures
+
+
+def _checkpoint(
+    prepared: Prepared, state: State, config: dict[str, Any], test: dict[str, Any] | None
+) -> Checkpoint:
+    """Put the best epoch's model and its figures together."""
+    best, dataset = state.best_row, prepared.dataset
+    model = SentimentLSTM(state.model.config)
+    model.load_state_dict(state.best)
+    return Checkpoint(
+        model=model.eval(),
+        vocabulary=prepared.vocabulary,
+        text=prepared.text,
+        labels=dataset.labels,
+        metrics={
+            "epoch": best["epoch"],
+            "validation": {
+                "accuracy": best["validation_accuracy"],
+                "loss": best["validation_loss"],
+                "reviews": prepared.validation.num_rows,
+            },
+            "test": test,
+            "data": {"name": dataset.name, "sha256": dataset.sha256},
+        },
+        config=config,
+        validation=prepared.validation.slice(0, MAX_VALIDATION_ROWS),
+    )
