@@ -109,7 +109,8 @@ def find_problems(
     gaps = np.abs(found[finite].astype(np.float64) - expected[finite])
     allowed = tolerance.absolute + tolerance.relative * np.abs(expected[finite])
     beyond = int(np.count_nonzero(gaps > allowed))
-    if beyond:
+    excused = tolerance.outliers_allowed(difference.rows)
+    if beyond > excused or (beyond and gaps.max() > tolerance.outlier):
         problems.append(
             f"{beyond} of {difference.rows} logits differ by more than allowed, at most by "
             f"{difference.logit_absolute.maximum:.3g} (allowed: {tolerance.absolute:g} + "

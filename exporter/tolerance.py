@@ -19,6 +19,8 @@ class Tolerance:
         flips: share of real reviews whose label may change; one review always may.
         accuracy: accuracy that may be lost on labelled reviews; one review always may.
         source: where the figures come from.
+        outliers: share of real reviews, rounded down, that may differ by more than `absolute`.
+        outlier: bound on the difference of those.
         override: whether `absolute` was set by `--atol`.
     """
 
@@ -29,23 +31,34 @@ class Tolerance:
     flips: float
     accuracy: float
     source: str
+    outliers: float = 0.0
+    outlier: float = 0.0
     override: bool = False
 
     def flips_allowed(self, rows: int) -> int:
         """Return how many of `rows` labels may change."""
         return max(1, int(self.flips * rows))
 
+    def outliers_allowed(self, rows: int) -> int:
+        """Return how many of `rows` logits may differ by more than `absolute`."""
+        return int(self.outliers * rows)
+
     def losses_allowed(self, rows: int) -> int:
         """Return how many more of `rows` labelled reviews may be wrong than before."""
         return max(1, int(self.accuracy * rows))
 
 
+# Measured on IMDB, 2,000 validation reviews of up to 1,000 tokens, BiLSTM 2 x 256 after two epochs:
+# fp32 3e-7 in the mean, 1e-6 for all but one review, 2.0e-5 for that one, of which PyTorch's own
+# rounding (against float64) is 2e-6 and ONNX Runtime's 1.7e-5: a recurrent net can amplify the
+# rounding of a single row. Hence the outlier, one in a thousand, bounded too.
 # Measured on IMDB, 2,500 test reviews, BiLSTM 1 x 64 with max and mean pooling, AVX-512 with VNNI,
 # logits up to 12 (largest / mean difference): fp32 5e-6 / 6e-7, fp16 1.1e-2 / 4e-4,
 # int8 0.66 / 2.5e-2 with 6 labels changed and 2 reviews of accuracy lost.
 _FP32 = Tolerance(
     1e-5, 1e-5, 1e-5, 1e-5, 0.001, 0.001,
-    "fp32 on the CPU: rounding alone; 1e-5, twice what trained models measure",
+    "fp32 on the CPU: rounding alone; 1e-5, and 1e-4 for one review in a thousand",
+    outliers=0.001, outlier=1e-4,
 )  # fmt: skip
 _FP16 = Tolerance(
     5e-2, 0.0, 5e-3, 2e-2, 0.002, 0.001,
@@ -91,7 +104,15 @@ def tolerance_for(precision: str, provider: str, atol: float | None = None) -> T
         return tolerance
     source = f"--atol {atol:g} in place of {tolerance.absolute:g} ({tolerance.source})"
     mean = max(tolerance.mean, atol)
-    return replace(tolerance, absolute=atol, relative=0.0, mean=mean, source=source, override=True)
+    return replace(
+        tolerance,
+        absolute=atol,
+        relative=0.0,
+        mean=mean,
+        source=source,
+        outliers=0.0,
+        override=True,
+    )
 
 
 def uses_tf32(provider: str) -> bool:

@@ -131,4 +131,4 @@ def _notes(error: BaseException) -> str:
 
 
 # The packages that only an extra installs.
-EXTRA_OF = {"torch": "train", "safetensors": "train", "onnxscript": "train"}
+EXTRA_OF = dict.fromkeys(("torch", "safetensors", "onnxscript", "pooch", "gensim"), "train")

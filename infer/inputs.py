@@ -16,6 +16,7 @@ from pyarrow import fs
 
 from infer.errors import InputError, MissingExtraError, OutputError
 
+PARTS_SUFFIX = ".sent-parts"  # of the folder that keeps a job's part files
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
 _GLOB = frozenset("*?[")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -224,7 +225,8 @@ def _walk(filesystem: fs.FileSystem, folder: str, source: str) -> list[str]:
 def _is_data(relative: PurePosixPath) -> bool:
     """Whether a place below a folder is neither hidden nor among a job's part files."""
     return not any(
-        part.startswith((".", "_")) or part.endswith(".sent-parts") for part in relative.parts
+        (part.startswith((".", "_")) and part != "..") or part.endswith(PARTS_SUFFIX)
+        for part in relative.parts
     )
 
 

@@ -200,20 +200,23 @@ def _read_regular_file(path: Path) -> bytes:
     try:
         # O_NONBLOCK: a FIFO must be refused, not waited for.
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise ModelFileError(f"{path}: not a regular file. Name a model file")
+            if status.st_size > MAX_BYTES:
+                raise ModelFileError(
+                    f"{path}: {status.st_size:,} bytes, a model file has at most {MAX_BYTES:,}"
+                )
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read()
+        finally:
+            os.close(handle)
     except OSError as error:
         raise ModelFileError(
             f"{path}: cannot be read ({error.strerror}). Make a model file with sent-export, or "
             "name one with --model"
         ) from error
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise ModelFileError(f"{path}: not a regular file")
-        if status.st_size > MAX_BYTES:
-            raise ModelFileError(
-                f"{path}: {status.st_size:,} bytes, a model file has at most {MAX_BYTES:,}"
-            )
-        return file.read()
 
 
 def _metadata(model: ModelProto) -> dict[str, str]:

@@ -96,14 +96,14 @@ class ParquetInput:
     def _row_bytes(self, group: int, leaf: int, budget: int) -> float:
         """Return how many bytes a row of a column takes when each value is the longest one."""
         chunk = self.file.metadata.row_group(group).column(leaf)
-        rows = max(self.file.metadata.row_group(group).num_rows, 1)
+        rows = max(int(self.file.metadata.row_group(group).num_rows), 1)
         average = int(chunk.total_uncompressed_size) / rows
         if chunk.physical_type == "BYTE_ARRAY":
             if not chunk.has_dictionary_page or chunk.total_uncompressed_size * rows <= budget:
                 return average
             longest = self._longest_entry(group, chunk)
         else:
-            longest = max(8, self.file.schema.column(leaf).length or 0)
+            longest = max(8, int(self.file.schema.column(leaf).length or 0))
         return max(average, longest * int(chunk.num_values) / rows)
 
     def _longest_entry(self, group: int, chunk: pq.ColumnChunkMetaData) -> int:

@@ -32,8 +32,8 @@ import pyarrow.parquet as pq
 
 from infer.commit import TEMPORARY_SUFFIX, atomic_file
 from infer.errors import InputError, JobError, OutputError, SentError
+from infer.inputs import PARTS_SUFFIX
 
-PARTS_SUFFIX: Final = ".sent-parts"
 _JOB, _LOCK = "job.json", "lock"
 _PART: Final = re.compile(r"(\d{5})-(\d{12})-(\d{12})\.parquet")
 _COMMIT_NOTE: Final = re.compile(r"\d{5}-output\.json")

@@ -75,7 +75,7 @@ class Session:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.enable_mem_pattern = False  # every batch has another shape
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # every error is raised, and told in one line
         try:
             self._session = ort.InferenceSession(data, options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors share no other base class

@@ -199,3 +199,19 @@ def test_parity_data_without_labels(checkpoint, tmp_path):
     reviews = read_reviews(tmp_path / "r.parquet", checkpoint)
     assert (reviews.labels, reviews.source, len(reviews.texts)) == (None, "r.parquet", 2)
     assert len(reviews.sha256) == 64
+
+
+def test_one_review_in_a_thousand_may_round_worse_but_only_so_far():
+    tolerance = tolerance_for("fp32", CPU)
+    expected = np.zeros(2000, np.float32)
+
+    def problems(gaps):
+        found = expected.copy()
+        found[: len(gaps)] = gaps
+        difference = measure_difference(expected, found, np.ones(2000, np.int64))
+        return find_problems(expected, found, difference, tolerance)
+
+    assert problems([9e-6] * 3) == []
+    assert problems([5e-5, 5e-5]) == []
+    assert problems([5e-5, 5e-5, 5e-5]) != []
+    assert problems([2e-4]) != []

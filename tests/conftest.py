@@ -1,0 +1,102 @@
+"""What all tests share: a tiny model file made by the real exporter, and ways to score with it."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infer.model_file import ModelCard, ModelFile, read_model_file, stamp
+from infer.plan import ScoreOptions, make_plan
+from infer.scoring import Listener, score_files
+from infer.session import Session
+from infer.summary import Summary
+from infer.text import TextSettings
+from infer.vocabulary import PAD, UNK, Vocabulary
+
+WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
+SETTINGS = TextSettings(max_tokens=40, head_tokens=10)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--faults-full", action="store_true", help="Run the long form of tests/faults."
+    )
+    parser.addoption(
+        "--faults-report", type=Path, default=None, help="Write what tests/faults tried, as JSON."
+    )
+
+
+def tiny_card(words: Sequence[str] = WORDS) -> ModelCard:
+    return ModelCard(
+        SETTINGS,
+        Vocabulary((PAD, UNK, *words)),
+        ("negative", "positive"),
+        "fp32",
+        {"accuracy": 0.5},
+        {},
+        "0",
+    )
+
+
+@pytest.fixture(scope="session")
+def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of an untrained BiLSTM with ten tokens."""
+    import torch
+
+    from exporter.graph import build_graph
+    from trainer.model import ModelConfig, SentimentLSTM
+
+    card = tiny_card()
+    torch.manual_seed(0)
+    network = SentimentLSTM(ModelConfig(len(card.vocabulary), 8, 6, 1, "max_mean")).eval()
+    path = tmp_path_factory.mktemp("model") / "tiny.onnx"
+    path.write_bytes(stamp(build_graph(network, 17), card))
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(model_path: Path) -> ModelFile:
+    return read_model_file(model_path)
+
+
+@pytest.fixture(scope="session")
+def session(model: ModelFile) -> Session:
+    return Session(model.data, threads=1)
+
+
+@pytest.fixture(scope="session")
+def score(model: ModelFile, session: Session) -> Callable[..., Summary]:
+    """Score in this process: `score(source or sources, output, say=…, **ScoreOptions)`."""
+
+    def run(
+        sources: Path | str | list[str],
+        output: Path,
+        say: Callable[[str], None] = lambda message: None,
+        **options: Any,
+    ) -> Summary:
+        names = sources if isinstance(sources, list) else [str(sources)]
+        plan = make_plan(names, output, ScoreOptions(**options))
+        return score_files(plan, model, session, Listener(say))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sent_score(model_path: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run the command in a process of its own: `sent_score(input, "-o", output, …)`."""
+    script = Path(sys.executable).with_name("sent-score")
+    code = "from infer.cli import main; main()"
+    command = [str(script)] if script.exists() else [sys.executable, "-c", code]
+
+    def run(*arguments: object, **options: Any) -> "subprocess.CompletedProcess[str]":
+        words = [*command, *map(str, arguments)]
+        if "--model" not in words:
+            words += ["--model", str(model_path)]
+        return subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=120, **options
+        )
+
+    return run
