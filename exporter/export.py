@@ -178,6 +178,7 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         metrics=checkpoint.metrics,
         parity={},
         toolkit_version=__version__,
+        temperature=checkpoint.temperature,
     )
 
 

@@ -6,7 +6,6 @@ N tokens.
 """
 
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -51,7 +50,7 @@ class EncodedTexts:
 class Encoder:
     """Turns texts into vocabulary ids; holds the cache of chunks."""
 
-    _index: dict[str, int]
+    _known: pa.Array
     _starts: npt.NDArray[np.int64]
     _lengths: npt.NDArray[np.int64]
     _ids: npt.NDArray[np.int32]
@@ -86,8 +85,7 @@ class Encoder:
         """
         texts, invalid = decode_utf8(texts)
         chunks = self._tokenizer.split(texts)
-        distinct = chunks.values.dictionary_encode()
-        slots = self._slots(distinct.dictionary)[distinct.indices.to_numpy()]  # (C,)
+        slots = self._slots(chunks.values)  # (C,)
         ids, token_ends = self._gather(slots)
         offsets = np.concatenate(([0], token_ends))[chunks.offsets]
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
@@ -96,31 +94,32 @@ class Encoder:
         return self._truncate(EncodedTexts(ids, offsets, statuses))
 
     def _slots(self, chunks: pa.Array) -> npt.NDArray[np.int64]:
-        """Return each distinct chunk's place in the cache, tokenizing the ones not seen yet."""
-        names = chunks.to_pylist()
-        slots = self._look_up(names)
-        missing = np.flatnonzero(slots < 0)
-        if len(self._index) + len(missing) > self._cache_chunks and self._index:
+        """Return each chunk's place in the cache, tokenizing the ones not seen yet.
+
+        Arrow encodes the known chunks and the new ones against one dictionary. The known come
+        first, so a chunk's place in that dictionary is its place in the cache, without a look-up
+        in Python and without its lock.
+        """
+        unified = _encode_behind(self._known, chunks)
+        if len(unified.dictionary) > self._cache_chunks and len(self._known):
             self._forget()
-            missing = np.arange(len(names))
-        if len(missing):
-            self._remember([names[i] for i in missing])
-            slots = self._look_up(names)
-        return slots
+            unified = _encode_behind(self._known, chunks)
+        self._remember(unified.dictionary)
+        return np.asarray(unified.indices)
 
-    def _look_up(self, names: list[str]) -> npt.NDArray[np.int64]:
-        return np.fromiter(map(self._index.get, names, repeat(-1)), np.int64, len(names))
-
-    def _remember(self, names: list[str]) -> None:
+    def _remember(self, chunks: pa.Array) -> None:
+        """Take a dictionary that begins with the known chunks for the new cache."""
+        names = chunks.slice(len(self._known)).to_pylist()
+        if not names:
+            return
         tokens = self._tokenizer.tokenize_chunks(names)
-        first = len(self._starts)
-        self._index.update(zip(names, range(first, first + len(names)), strict=True))
+        self._known = chunks
         self._starts = np.concatenate((self._starts, tokens.offsets[:-1] + len(self._ids)))
         self._lengths = np.concatenate((self._lengths, np.diff(tokens.offsets)))
         self._ids = np.concatenate((self._ids, self._ids_of(tokens.hashes)))
 
     def _forget(self) -> None:
-        self._index = {}
+        self._known = pa.array([], pa.large_string())
         self._starts = np.zeros(0, np.int64)
         self._lengths = np.zeros(0, np.int64)
         self._ids = np.zeros(0, np.int32)
@@ -153,6 +152,13 @@ class Encoder:
         offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, longest))))
         statuses = np.where(over, TRUNCATED, encoded.statuses).astype(np.uint8)
         return EncodedTexts(np.delete(encoded.ids, dropped), offsets, statuses)
+
+
+def _encode_behind(known: pa.Array, values: pa.Array) -> pa.DictionaryArray:
+    """Dictionary-encode `values` with a dictionary that begins with `known` (no value twice)."""
+    if not len(known) or not len(values):
+        return values.dictionary_encode()
+    return pa.chunked_array([known, values]).dictionary_encode().chunk(1)
 
 
 def ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

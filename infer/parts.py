@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.commit import TEMPORARY_SUFFIX, atomic_file
-from infer.errors import InputError, JobError, OutputError, SentError
+from infer.errors import InputError, JobError, OutputError
 from infer.inputs import PARTS_SUFFIX
 
 _JOB, _LOCK = "job.json", "lock"
@@ -83,8 +83,7 @@ class PartStore:
     @property
     def is_empty(self) -> bool:
         """Whether nothing would be lost with the folder."""
-        names = [path.name for path in self.folder.iterdir()]
-        return not any(_PART.fullmatch(name) or _COMMIT_NOTE.fullmatch(name) for name in names)
+        return not any(map(_is_progress, self.folder.iterdir()))
 
     def add(self, index: int, start: int, scores: Scores) -> None:
         """Store the scores of input `index` from row `start` on; durable when this returns."""
@@ -117,17 +116,6 @@ class PartStore:
     def _commit_note(self, index: int) -> Path:
         return self.folder / f"{index:05d}-output.json"
 
-    def remove(self) -> None:
-        """Remove the job's files, and the folder unless others are in it.
-
-        The job's description goes first: what a kill leaves of a finished job is not taken up.
-        """
-        _empty(self.folder)
-        _remove_temporaries(self.folder)
-        (self.folder / _LOCK).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            self.folder.rmdir()
-
 
 @contextmanager
 def open_parts(
@@ -147,43 +135,55 @@ def open_parts(
     folder = parts_folder(output)
     with _locked(folder, output):
         try:
-            store = _take_up(folder, job, resume, say)
-        except OSError as error:
-            raise OutputError(f"{folder}: cannot hold part files ({error})") from error
-        try:
-            yield store
-        except BaseException:
-            if store.is_empty:
-                with contextlib.suppress(OSError):
-                    store.remove()
+            yield _take_up(folder, job, resume, say)
+        except BaseException as error:
+            _leave(folder, error)
             raise
         try:
-            store.remove()
+            _remove(folder)
         except OSError as error:
             say(f"{folder}: could not be removed ({error}). It is of no use any more")
+        except KeyboardInterrupt:  # the job is done all the same
+            _remove(folder)
+            raise
+
+
+def _leave(folder: Path, error: BaseException) -> None:
+    """Let the error say what is kept and how to go on; keep no folder without progress."""
+    with contextlib.suppress(OSError):
+        if any(map(_is_progress, folder.iterdir())):
+            error.add_note(
+                f"What is done is kept in {folder}: the same command goes on from there, "
+                "--no-resume starts over"
+            )
+        else:
+            _remove(folder)
 
 
 def _take_up(
     folder: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
 ) -> PartStore:
     """Make the locked folder that of the job, with the parts that belong to it."""
-    _remove_temporaries(folder)
-    reason = _why_not(folder, job) if resume else "--no-resume"
-    if reason:
-        if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
-            say(f"Starting over ({reason}): the parts in {folder} are dropped.")
-        _empty(folder)
-        with atomic_file(folder / _JOB) as temporary:
-            temporary.write_text(json.dumps(job, sort_keys=True, indent=1))
-    store = PartStore(folder)
+    try:
+        _remove_temporaries(folder)
+        reason = _why_not(folder, job) if resume else "--no-resume"
+        if reason:
+            if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
+                say(f"Starting over ({reason}): the parts in {folder} are dropped.")
+            _empty(folder)
+            with atomic_file(folder / _JOB) as temporary:
+                temporary.write_text(json.dumps(job, sort_keys=True, indent=1))
+        store = PartStore(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot hold part files ({error})") from error
     if not store.is_empty:
         say(f"Going on from the parts in {folder}.")
     return store
 
 
 @contextmanager
-def resumable(store: PartStore) -> Iterator[None]:
-    """Let no error out that does not say what is kept and how to go on.
+def job_errors() -> Iterator[None]:
+    """Turn what the machine does to a job into one line.
 
     Raises:
         JobError: the disk is full or failing, the memory is out, or an input cannot be read on.
@@ -191,21 +191,7 @@ def resumable(store: PartStore) -> Iterator[None]:
     try:
         yield
     except (OSError, InputError, pa.ArrowException, MemoryError) as error:
-        message = " ".join(str(error).split()) or "out of memory"
-        raise JobError(message + _kept(store, ". ")) from error
-    except (SentError, KeyboardInterrupt) as error:
-        if not store.is_empty:
-            error.add_note(_kept(store))
-        raise
-
-
-def _kept(store: PartStore, before: str = "") -> str:
-    if store.is_empty:
-        return ""
-    return (
-        f"{before}What is done is kept in {store.folder}: the same command goes on from there, "
-        "--no-resume starts over"
-    )
+        raise JobError(" ".join(str(error).split()) or "out of memory") from error
 
 
 def parts_folder(output: Path) -> Path:
@@ -282,11 +268,26 @@ def _is_whole(path: Path, rows: int) -> bool:
         return False
 
 
+def _is_progress(path: Path) -> bool:
+    return bool(_PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name))
+
+
 def _empty(folder: Path) -> None:
     (folder / _JOB).unlink(missing_ok=True)
-    for path in folder.iterdir():
-        if _PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name):
-            path.unlink()
+    for path in filter(_is_progress, folder.iterdir()):
+        path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Remove the job's files, and the folder unless others are in it.
+
+    The job's description goes first: what a kill leaves of a finished job is not taken up.
+    """
+    _empty(folder)
+    _remove_temporaries(folder)
+    (folder / _LOCK).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _remove_temporaries(folder: Path) -> None:

@@ -20,7 +20,7 @@ from infer.errors import InputError, SentError
 from infer.model_file import ModelFile
 from infer.output import CompletedScores, OutputOptions, is_committed, write_output
 from infer.parquet import ParquetInput, open_parquet, text_windows
-from infer.parts import PartStore, Scores, open_parts, resumable
+from infer.parts import PartStore, Scores, job_errors, open_parts
 from infer.plan import Plan, Task
 from infer.prefetch import prefetch
 from infer.session import DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
@@ -62,7 +62,7 @@ def score_files(
     with (
         summary.seconds.measure("total"),
         open_parts(plan.output, job, plan.options.resume, listener.say) as parts,
-        resumable(parts),
+        job_errors(),
     ):
         _check_outputs(plan, parts)
         for index, task in enumerate(plan.tasks):
@@ -125,7 +125,7 @@ class Scorer:
             rows = pending.pop(0)
             try:
                 logits = self._run(encoded, rows)
-            except OutOfMemoryError:
+            except (OutOfMemoryError, MemoryError):
                 self._shrink(encoded.lengths[rows])
                 left = np.concatenate((rows, *pending))
                 pending = [left[b] for b in self._plan(encoded, left)]

@@ -2,8 +2,8 @@
 
 spaCy cuts a text at white space first and works on each piece alone, so the tokens of a text are
 the tokens of its pieces (white-space tokens, which the toolkit drops, aside). Many pieces are
-handed over in one call, joined by spaces: the flag "followed by a space" then marks where a piece
-ends, and the tokens come back as arrays of hashes instead of Python objects.
+handed over in one call, a word between each two: the flag "followed by a space" then marks where a
+piece ends, and the tokens come back as arrays of hashes instead of Python objects.
 """
 
 import re
@@ -30,6 +30,9 @@ HTML_BREAK: Final = r"(?i)<br\s*/?>"
 MAX_PIECE: Final = 10_000
 _PARTS: Final = re.compile(f".{{1,{MAX_PIECE}}}", re.DOTALL)
 _COUNTED_AT_ONCE: Final = 100_000
+# A word between two pieces keeps spaCy's special cases (such as '' for a quotation mark) from
+# matching across them: what stands before a chunk must not change its tokens.
+_SEPARATOR: Final = " of "
 
 
 @dataclass(frozen=True)
@@ -98,9 +101,9 @@ class Tokenizer:
         """
         attribute = LOWER if self.settings.lower else ORTH
         with self._spacy.vocab.memory_zone():
-            doc, offsets = self._tokenize_joined(chunks)
-            hashes = doc.to_array(attribute).astype(np.uint64, copy=False)
-        return ChunkTokens(hashes, offsets)
+            joined = self._tokenize_joined(chunks)
+            hashes = joined.doc.to_array(attribute).astype(np.uint64, copy=False)
+            return ChunkTokens(hashes[joined.tokens], joined.offsets)
 
     def count(self, texts: pa.Array) -> Counter[str]:
         """Count the tokens of `texts`, each as the settings would look it up."""
@@ -110,9 +113,11 @@ class Tokenizer:
         for start in range(0, len(names), _COUNTED_AT_ONCE):
             block = names.slice(start, _COUNTED_AT_ONCE).to_pylist()
             with self._spacy.vocab.memory_zone():
-                doc, offsets = self._tokenize_joined(block)
-                repeats = np.repeat(occurrences[start : start + len(block)], np.diff(offsets))
-                for token, occurrence in zip(self._strings(doc), repeats.tolist(), strict=True):
+                joined = self._tokenize_joined(block)
+                repeats = np.repeat(
+                    occurrences[start : start + len(block)], np.diff(joined.offsets)
+                )
+                for token, occurrence in zip(self._strings(joined), repeats.tolist(), strict=True):
                     counts[token] += occurrence
         return counts
 
@@ -120,13 +125,14 @@ class Tokenizer:
         """Return the tokens of one text as strings."""
         chunks = self.split(pa.array([text], pa.large_string())).values.to_pylist()
         with self._spacy.vocab.memory_zone():
-            return self._strings(self._tokenize_joined(chunks)[0])
+            return self._strings(self._tokenize_joined(chunks))
 
-    def _strings(self, doc: Doc) -> list[str]:
-        return [token.lower_ if self.settings.lower else token.text for token in doc]
+    def _strings(self, joined: "_Joined") -> list[str]:
+        tokens = map(joined.doc.__getitem__, joined.tokens.tolist())
+        return [token.lower_ if self.settings.lower else token.text for token in tokens]
 
-    def _tokenize_joined(self, chunks: Sequence[str]) -> tuple[Doc, npt.NDArray[np.int64]]:
-        """Return spaCy's document for all chunks, and where each chunk's tokens begin and end."""
+    def _tokenize_joined(self, chunks: Sequence[str]) -> "_Joined":
+        """Tokenize all chunks in one call, each as if it stood alone."""
         pieces: list[str] = []
         pieces_before = np.zeros(len(chunks) + 1, np.int64)
         for i, chunk in enumerate(chunks):
@@ -134,11 +140,30 @@ class Tokenizer:
             if len(chunk) > MAX_PIECE:
                 pieces[pieces_before[i] :] = _cut(pieces[pieces_before[i] :])
             pieces_before[i + 1] = len(pieces)
-        doc = self._spacy(" ".join(pieces))
+        doc = self._spacy(_SEPARATOR.join(pieces))
         followed_by_space = doc.to_array(SPACY).astype(bool).reshape(-1)
         followed_by_space[-1:] = True  # the last piece ends with the text
-        piece_ends = np.concatenate(([0], np.flatnonzero(followed_by_space) + 1))
-        return doc, piece_ends[pieces_before]
+        ends = np.flatnonzero(followed_by_space) + 1  # of pieces and separators in turn
+        kept = np.ones(len(doc), bool)
+        kept[ends[1::2] - 1] = False
+        tokens_before = np.concatenate(([0], np.cumsum(kept)))
+        piece_ends = np.concatenate(([0], tokens_before[ends[::2]]))
+        return _Joined(doc, np.flatnonzero(kept), piece_ends[pieces_before])
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """spaCy's document of many chunks.
+
+    Attributes:
+        doc: the document, separators included.
+        tokens: (N,) places of the chunks' own tokens in it.
+        offsets: (C + 1,) where each chunk's tokens begin and end among those.
+    """
+
+    doc: Doc
+    tokens: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
 
 
 def _cut(pieces: Iterable[str]) -> list[str]:

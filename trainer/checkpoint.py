@@ -5,7 +5,7 @@
     checkpoint/
     ├── weights.safetensors   the best epoch's weights, float32
     ├── vocabulary.txt        one token a line, in the order of the ids
-    ├── config.json           recipe, sizes, text settings, labels, seed, versions, data hash
+    ├── config.json           recipe, sizes, text settings, labels, temperature, seed, versions
     ├── metrics.json          validation and test figures
     ├── history.csv           a line an epoch
     ├── validation.parquet    up to 2,000 validation reviews, for the exporter's parity check
@@ -15,6 +15,7 @@
 import csv
 import io
 import json
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -23,14 +24,11 @@ from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
 
 from infer.errors import ModelFileError, OutputError
 from infer.text import TextSettings
 from infer.vocabulary import Vocabulary
+from trainer.files import load_tensors, load_weights, read_json, save_tensors, write_json
 from trainer.model import POOLINGS, ModelConfig, SentimentLSTM
 
 FORMAT: Final = "sent-checkpoint"
@@ -59,6 +57,7 @@ class Checkpoint:
         metrics: `validation`, `test` (null while training is unfinished) and `data`.
         config: every other setting, as `config.json` holds it.
         validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
+        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
     """
 
     model: SentimentLSTM
@@ -68,6 +67,7 @@ class Checkpoint:
     metrics: dict[str, Any]
     config: dict[str, Any]
     validation: pa.Table
+    temperature: float = 1.0
 
 
 def check_output(folder: Path) -> None:
@@ -146,6 +146,7 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
         "model": asdict(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
+        "temperature": checkpoint.temperature,
     }
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, checkpoint.metrics)
@@ -169,17 +170,6 @@ def recover(folder: Path) -> None:
     old = folder.with_name(f".{folder.name}.old")
     if not folder.exists() and is_checkpoint(old):
         old.rename(folder)
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, each with storage of its own, on the CPU."""
-    own = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
-    path.write_bytes(save(own))  # `save_file` would make a file that only its owner can read
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a mapping as indented JSON."""
-    path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _csv(history: Sequence[Mapping[str, Any]]) -> str:
@@ -224,52 +214,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         metrics=read_json(folder / METRICS),
         config=config,
         validation=_read_validation(folder / VALIDATION),
+        temperature=_temperature(config.get("temperature", 1.0), folder),
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ModelFileError: the file is missing or holds something else.
-    """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-    if not isinstance(values, dict):
-        raise ModelFileError(f"{path}: {type(values).__name__}, expected an object")
-    return values
-
-
-def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file to the CPU.
-
-    Raises:
-        ModelFileError: the file is missing or damaged.
-    """
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-
-
-def load_weights(module: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
-    """Fill a module with weights of exactly its names, shapes and type.
-
-    Raises:
-        ModelFileError: the two differ; the first difference is named.
-    """
-    expected = {name: tuple(t.shape) for name, t in module.state_dict().items()}
-    found = {name: tuple(t.shape) for name, t in weights.items()}
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
-            raise ModelFileError(
-                f"{path}: {name} has shape {found.get(name)}, expected {expected.get(name)}"
-            )
-        if weights[name].dtype != torch.float32 or not weights[name].isfinite().all():
-            raise ModelFileError(f"{path}: {name} is not made of finite float32 numbers")
-    module.load_state_dict(dict(weights))
 
 
 def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:
@@ -310,6 +256,12 @@ def _labels(values: object, folder: Path) -> tuple[str, str]:
     ):
         return values[0], values[1]
     raise ModelFileError(f"{folder / CONFIG}: labels {values!r}, expected two different names")
+
+
+def _temperature(value: object, folder: Path) -> float:
+    if isinstance(value, float) and 0 < value < math.inf:
+        return value
+    raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
 
 
 def _read_validation(path: Path) -> pa.Table:

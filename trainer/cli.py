@@ -23,6 +23,7 @@ EPILOG = """\b
 Examples:
   sent-train
   sent-train --data imdb --recipe small
+  sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
   sent-train --resume
 """
@@ -98,8 +99,15 @@ def _shown(value: object) -> str:
     "--unlabelled",
     type=click.Path(path_type=Path),
     default=None,
-    help="Parquet file of further texts for --vectors corpus.  [default: the data folder's "
-    "unsup.parquet, where there is one]",
+    help="Parquet file of further texts for --vectors corpus and --self-training.  [default: the "
+    "data folder's unsup.parquet, where there is one]",
+)
+@click.option(
+    "--teacher",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Checkpoint folder of a network of the same data and seed, whose probabilities are "
+    "averaged with the linear model's in self-training: a second round.  [default: none]",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
@@ -138,6 +146,7 @@ def _train(
         device=options["device"],
         seed=options["seed"],
         unlabelled=options["unlabelled"],
+        teacher=options["teacher"],
         threads=options["threads"],
     )
     from trainer.resume import resumed

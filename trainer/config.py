@@ -33,6 +33,11 @@ class Recipe:
         "Word vectors to start from: none, glove.6B.100d (downloaded), corpus (word2vec fitted "
         "on the training and unlabelled texts), or the path of a GloVe or word2vec text file.",
     )
+    self_training: bool = option(
+        False,
+        "Train on the unlabelled texts too, with the probabilities of a linear model (and of a "
+        "--teacher) as their labels.",
+    )
     vocabulary: int = option(10_000, "Most frequent training tokens kept.", minimum=1)
     lower: bool = option(False, "Look tokens up in lower case.")
     html_breaks: bool = option(True, "Read <br> tags as spaces.")
@@ -138,6 +143,7 @@ def _check(spec: Field[Any], value: object) -> None:
 # What both recipes for real data share; the sizes of the model tell them apart.
 _REAL_DATA: Final[Mapping[str, Any]] = {
     "vectors": "corpus",
+    "self_training": True,
     "vocabulary": 30_000,
     "lower": True,
     "html_breaks": True,
@@ -150,8 +156,8 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "weight_average": 0.998,
     "batch_size": 64,
     "batch_tokens": 16_384,
-    "epochs": 5,
-    "patience": 5,
+    "epochs": 3,
+    "patience": 3,
 }
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(

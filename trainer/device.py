@@ -59,9 +59,10 @@ def set_threads(threads: int | None) -> None:
 
 def set_precision(precision: str) -> None:
     """Let CUDA's matrix products and LSTM kernels use TF32, or hold them to float32."""
-    allowed = "ieee" if precision == "fp32" else "tf32"
-    torch.backends.cuda.matmul.fp32_precision = allowed
-    torch.backends.cudnn.rnn.fp32_precision = allowed  # type: ignore[attr-defined]
+    # The newer switches (`fp32_precision`) leave cuDNN's flags at odds with each other, which
+    # torch.onnx.export then stumbles over in the same process.
+    torch.backends.cuda.matmul.allow_tf32 = precision != "fp32"
+    torch.backends.cudnn.allow_tf32 = precision != "fp32"
     # Saturated gates leave gradients below 1e-38, on which x86 cores are many times slower.
     torch.set_flush_denormal(True)
 

@@ -18,14 +18,14 @@ from infer.errors import TrainingError
 from trainer.batches import epoch_batches
 from trainer.config import Recipe
 from trainer.device import seed_everything
-from trainer.prepare import Prepared, labels_of
+from trainer.prepare import Prepared
 from trainer.state import State, learning_rate, update_average
 
 
 def run_epoch(
     recipe: Recipe, seed: int, prepared: Prepared, state: State, console: Console
 ) -> dict[str, Any]:
-    """Go once through the training reviews.
+    """Go once through the training reviews, and the unlabelled ones where there are any.
 
     Returns:
         `epoch`, `training_loss` (mean over the reviews, nats), `learning_rate` (the last),
@@ -36,7 +36,7 @@ def run_epoch(
     """
     epoch = state.epoch + 1
     seed_everything(seed, epoch)
-    lengths, labels = prepared.fitting_texts.lengths, labels_of(prepared.fitting)
+    lengths, targets = prepared.fitting_texts.lengths, prepared.targets
     batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch)
     padding = padding_share(lengths, batches)
     began = time.monotonic()
@@ -46,7 +46,7 @@ def run_epoch(
         task = progress.add_task(f"epoch {epoch}/{recipe.epochs}", total=len(batches), talk="")
         for i, rows in enumerate(batches):
             rate = learning_rate(recipe, (epoch - 1 + i / len(batches)) / recipe.epochs)
-            batch = _to_device(*pad(prepared.fitting_texts, rows), labels[rows], state)
+            batch = _to_device(*pad(prepared.fitting_texts, rows), targets[rows], state)
             loss = take_step(state, recipe, *batch, rate)
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
@@ -70,7 +70,7 @@ def run_epoch(
 def _to_device(
     input_ids: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int32],
-    labels: npt.NDArray[np.int8],
+    targets: npt.NDArray[np.float32],
     state: State,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32."""
@@ -78,12 +78,12 @@ def _to_device(
     return (
         torch.from_numpy(input_ids).to(device),
         torch.from_numpy(lengths).to(device),
-        torch.from_numpy(labels).to(device, torch.float32),
+        torch.from_numpy(targets).to(device),
     )
 
 
 def take_step(
-    state: State, recipe: Recipe, input_ids: Tensor, lengths: Tensor, labels: Tensor, rate: float
+    state: State, recipe: Recipe, input_ids: Tensor, lengths: Tensor, targets: Tensor, rate: float
 ) -> float:
     """Take one optimizer step and return the batch's mean loss before it.
 
@@ -94,12 +94,12 @@ def take_step(
         recipe: precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        labels: (B,) float32, 1 positive and 0 negative.
+        targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
         rate: learning rate.
     """
     with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = state.model(input_ids, lengths)  # (B, T) → (B,)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), labels)
+    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
     value = loss.item()
     if not math.isfinite(value):
         return value

@@ -22,7 +22,7 @@ from infer.vocabulary import Vocabulary
 from trainer.batches import encode_all
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
-from trainer.datasets import Dataset, load_dataset, read_unlabelled, split_rows
+from trainer.datasets import Dataset, hash_files, load_dataset, read_unlabelled, split_rows
 from trainer.request import Request
 from trainer.vectors import Vectors, fit_vectors, load_vectors
 
@@ -37,7 +37,9 @@ class Prepared:
         validation: the other rows, which choose the epoch: `text`, `label`.
         text: how text becomes tokens.
         vocabulary: token ↔ id.
-        fitting_texts: the encoded texts of `fitting`.
+        fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
+            unlabelled ones where there are any.
+        targets: what they are trained towards, the probability of the positive label: float32.
         validation_texts: the encoded texts of `validation`.
     """
 
@@ -47,6 +49,7 @@ class Prepared:
     text: TextSettings
     vocabulary: Vocabulary
     fitting_texts: EncodedTexts
+    targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
 
 
@@ -82,6 +85,7 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         text=text,
         vocabulary=vocabulary,
         fitting_texts=encode_all(encoder, texts_of(fitting), console, "encoding reviews"),
+        targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
     )
 
@@ -128,6 +132,17 @@ def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) ->
         )
 
 
+def read_unlabelled_texts(request: Request, dataset: Dataset) -> pa.Array | None:
+    """Return the texts that have no label, (U,) large_string, where there are any.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = request.unlabelled or dataset.unlabelled
+    texts = read_unlabelled(path) if path else None
+    return texts if texts is not None and len(texts) else None
+
+
 def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
     """Return the vectors that the recipe starts the embedding from, if any.
 
@@ -148,8 +163,8 @@ def initial_vectors(request: Request, prepared: Prepared, console: Console) -> V
 def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors:
     """Fit word2vec on the reviews that are trained on and on those without a label."""
     texts = [texts_of(prepared.fitting)]
-    if path := request.unlabelled or prepared.dataset.unlabelled:
-        texts.append(read_unlabelled(path))
+    if (further := read_unlabelled_texts(request, prepared.dataset)) is not None:
+        texts.append(further)
     return fit_vectors(
         pa.concat_arrays(texts),
         prepared.text,
@@ -164,6 +179,7 @@ def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> V
 def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
     """Return what `config.json` records besides the model, the text settings and the labels."""
     dataset = prepared.dataset
+    further = request.unlabelled or dataset.unlabelled
     return {
         "recipe": request.recipe.to_json(),
         "seed": request.seed,
@@ -174,7 +190,9 @@ def run_config(request: Request, prepared: Prepared, device: torch.device) -> di
             "sha256": dataset.sha256,
             "training_reviews": prepared.fitting.num_rows,
             "unlabelled": str(request.unlabelled) if request.unlabelled else None,
+            "unlabelled_sha256": hash_files([further]) if further else None,
         },
+        "teacher": str(request.teacher) if request.teacher else None,
         "versions": {
             "sent-toolkit": infer.__version__,
             "python": platform.python_version(),

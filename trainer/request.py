@@ -17,7 +17,8 @@ class Request:
         output: the checkpoint folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
-        unlabelled: Parquet file of further texts for `vectors = corpus`.
+        unlabelled: Parquet file of further texts, for `vectors = corpus` and `self_training`.
+        teacher: checkpoint folder of a network that labels them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None leaves PyTorch's choice.
     """
@@ -28,10 +29,16 @@ class Request:
     device: str = "auto"
     seed: int = 123
     unlabelled: Path | None = None
+    teacher: Path | None = None
     resume: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes."""
+        """Refuse a seed that no generator takes, and a teacher without anything to teach."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
+        if self.teacher is not None and not self.recipe.self_training:
+            raise UsageError(
+                f"--teacher {self.teacher}: it is for self-training, which this recipe does not "
+                "do. Use --self-training or --recipe small"
+            )

@@ -28,13 +28,14 @@ def resumed(request: Request, given: Set[str] = frozenset()) -> Request:
             "Leave --resume out to train anew"
         )
     try:
-        unlabelled = config["data"]["unlabelled"]
+        unlabelled, teacher = config["data"]["unlabelled"], config["teacher"]
         run = replace(
             request,
             recipe=Recipe.from_json(config["recipe"]),
             data=config["data"]["name"],
             seed=config["seed"],
             unlabelled=Path(unlabelled) if unlabelled else None,
+            teacher=Path(teacher) if teacher else None,
             resume=True,
         )
     except (KeyError, TypeError) as error:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from infer.errors import ModelFileError
-from trainer.checkpoint import load_tensors, load_weights, read_json, save_tensors, write_json
 from trainer.config import Recipe
+from trainer.files import load_tensors, load_weights, read_json, save_tensors, write_json
 from trainer.model import SentimentLSTM
 
 STATE_TENSORS: Final = "state.safetensors"

@@ -1,14 +1,17 @@
-"""The main path of training: data → vocabulary → epochs → best checkpoint → test."""
+"""The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from infer.console import Console, Stopped
 from infer.encoding import Encoder
 from infer.errors import TrainingError
 from trainer.batches import encode_all
+from trainer.calibration import calibration_error, fit_temperature, sigmoid
 from trainer.checkpoint import (
     MAX_VALIDATION_ROWS,
     METRICS,
@@ -16,16 +19,17 @@ from trainer.checkpoint import (
     Checkpoint,
     check_output,
     load_checkpoint,
-    read_json,
     save_checkpoint,
 )
 from trainer.config import Recipe
 from trainer.device import choose_device, describe, seed_everything, set_precision, set_threads
 from trainer.epochs import epoch_line, run_epoch
 from trainer.evaluate import measure, predict
+from trainer.files import read_json
 from trainer.model import ModelConfig, SentimentLSTM
 from trainer.prepare import Prepared, initial_vectors, labels_of, prepare, run_config, texts_of
 from trainer.request import Request
+from trainer.self_training import add_unlabelled, save_targets
 from trainer.state import State, keep_if_best, load_state, save_state, start
 
 
@@ -54,6 +58,8 @@ def train(request: Request, console: Console) -> Checkpoint:
     saved = load_checkpoint(request.output) if request.resume else None
     prepared = prepare(request, saved, console)
     config = run_config(request, prepared, device)
+    if request.recipe.self_training:
+        prepared = add_unlabelled(request, prepared, saved, config, console)
     state = begin(request, prepared, saved, config, console)
     run_epochs(request, prepared, state, config, console)
     test = final_test(prepared, state, console)
@@ -111,19 +117,38 @@ def run_epochs(
         while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
             row = run_epoch(recipe, request.seed, prepared, state, console)
             logits = predict(state.average, prepared.validation_texts, console, "validating")
-            figures = measure(logits, labels_of(prepared.validation))
-            row |= {f"validation_{name}": figures[name] for name in ("loss", "accuracy")}
+            row |= _validation_figures(logits, labels_of(prepared.validation))
             is_best = keep_if_best(state, row)
-            unfinished = _checkpoint(prepared, state, config, test=None)
-            save_checkpoint(
-                request.output, unfinished, state.history, lambda to: save_state(to, state)
-            )
+            _save_unfinished(request.output, prepared, state, config)
             console.say(epoch_line(row, recipe.epochs, is_best))
     except Stopped as stopped:
         stopped.add_note(_kept(request.output, state))
         raise
     except TrainingError as error:
         raise TrainingError(f"{error} {_kept(request.output, state)}") from error
+
+
+def _validation_figures(
+    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
+) -> dict[str, float]:
+    """Return what the history notes of an epoch's validation."""
+    figures = measure(logits, labels)
+    return {
+        "validation_loss": figures["loss"],
+        "validation_accuracy": figures["accuracy"],
+        "temperature": fit_temperature(logits, labels),
+    }
+
+
+def _save_unfinished(
+    folder: Path, prepared: Prepared, state: State, config: dict[str, Any]
+) -> None:
+    def save_training(to: Path) -> None:
+        save_state(to, state)
+        save_targets(to, prepared.targets)
+
+    unfinished = _checkpoint(prepared, state, config, test=None)
+    save_checkpoint(folder, unfinished, state.history, save_training)
 
 
 def _kept(folder: Path, state: State) -> str:
@@ -136,17 +161,26 @@ def _kept(folder: Path, state: State) -> str:
 
 
 def final_test(prepared: Prepared, state: State, console: Console) -> dict[str, Any]:
-    """Read the test part, this once, with the best epoch's weights; see `measure`."""
+    """Read the test part, this once, with the best epoch's weights.
+
+    Returns:
+        What `measure` finds (uncalibrated), and `calibration_error` `before` and `after` the
+        temperature.
+    """
     state.average.load_state_dict(state.best)
     encoder = Encoder(prepared.text, prepared.vocabulary)
     test = prepared.dataset.test
     encoded = encode_all(encoder, texts_of(test), console, "encoding test")
-    figures = measure(predict(state.average, encoded, console, "testing"), labels_of(test))
+    logits, labels = predict(state.average, encoded, console, "testing"), labels_of(test)
+    epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
+    before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
+    figures = measure(logits, labels)
     console.say(
         f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
-        f"{figures['reviews']:,} reviews, with the weights of epoch {state.best_row['epoch']}"
+        f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
+        f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
     )
-    return figures
+    return figures | {"calibration_error": {"before": before, "after": after}}
 
 
 def _checkpoint(
@@ -173,4 +207,5 @@ def _checkpoint(
         },
         config=config,
         validation=prepared.validation.slice(0, MAX_VALIDATION_ROWS),
+        temperature=best["temperature"],
     )

@@ -112,7 +112,7 @@ def test_the_cache_stays_bounded() -> None:
     encoder = Encoder(SETTINGS, VOCABULARY, cache_chunks=50)
     for start in range(0, 1000, 20):
         encoder.encode(pa.array([f"w{i}" for i in range(start, start + 20)]))
-        assert len(encoder._index) <= 50
+        assert len(encoder._known) <= 50
     assert rows_of(encoder, pa.array(["good w1"])) == [[2, UNK_ID]]
 
 

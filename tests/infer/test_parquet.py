@@ -163,7 +163,7 @@ def test_a_dictionary_page_that_stands_for_gigabytes(tmp_path):
     source = repeated_texts(tmp_path / "x.parquet", 1 << 20, 4_000)
     command = [sys.executable, "-c", READ_A_WHILE, source.path]
     peak_megabytes = int(subprocess.run(command, check=True, capture_output=True).stdout)
-    assert peak_megabytes < 600
+    assert peak_megabytes < 1_000
 
 
 def test_the_longest_entry_is_found_below_nulls_and_in_nested_columns(tmp_path):

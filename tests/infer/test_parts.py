@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infer.errors import JobError, OutputError, SentError
-from infer.parts import Scores, is_interrupted, open_parts, parts_folder, resumable
+from infer.parts import Scores, is_interrupted, job_errors, open_parts, parts_folder
 
 JOB = {"inputs": [{"name": "a"}], "model": "1", "part rows": 2}
 
@@ -177,7 +177,7 @@ def test_errors_say_what_is_kept(tmp_path, error, becomes):
         with (
             pytest.raises(becomes) as caught,
             open_parts(output, JOB, True, print) as parts,
-            resumable(parts),
+            job_errors(),
         ):
             if start is not None:
                 parts.add(0, start, scores(1, 2))

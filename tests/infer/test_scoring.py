@@ -6,8 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from infer.errors import InputError, JobError, OutputError, SentError
 from infer.parts import parts_folder
@@ -107,30 +105,6 @@ def test_a_folder_in_a_folder_out(tmp_path, score):
     one, two = (pq.read_table(tmp_path / f"out/y={i}/a.parquet", partitioning=None) for i in (1, 2))
     assert one.equals(two)
     assert one["id"].equals(table["id"])
-
-
-@settings(max_examples=30, deadline=None)
-@given(data=st.data())
-def test_a_score_does_not_depend_on_row_groups_budgets_or_order(tmp_path_factory, score, data):
-    """Promises 4 and 5; the long form of tests/faults tries more."""
-    folder = tmp_path_factory.mktemp("order")
-    rows = data.draw(st.integers(1, 60), "rows")
-    table = reviews(rows, data.draw(st.integers(0, 1000), "seed"))
-    order = data.draw(st.permutations(range(rows)), "order")
-    write(folder / "a.parquet", table)
-    group = data.draw(st.integers(1, 70), "row group")
-    write(folder / "b.parquet", table.take(order), row_group_size=group)
-    score(folder / "a.parquet", folder / "a-out.parquet")
-    score(
-        folder / "b.parquet",
-        folder / "b-out.parquet",
-        batch_tokens=data.draw(st.integers(1, 500), "batch tokens"),
-        part_rows=data.draw(st.integers(1, 70), "part rows"),
-    )
-    one, two = (pq.read_table(folder / f"{name}-out.parquet") for name in "ab")
-    assert two["id"].to_pylist() == list(order)
-    expected = one["score"].to_numpy()[list(order)]
-    np.testing.assert_allclose(two["score"].to_numpy(), expected, rtol=0, atol=1e-6)
 
 
 def stop_after(rows):
@@ -300,8 +274,9 @@ def test_a_page_that_is_damaged_midway(tmp_path, model, session):
     content = bytearray(source.read_bytes())
     content[chunk.data_page_offset + 100] ^= 1
     source.write_bytes(content)
-    with pytest.raises(JobError, match=r"in\.parquet: not a whole.*goes on from there") as caught:
+    with pytest.raises(JobError, match=r"in\.parquet: not a whole") as caught:
         run(source, tmp_path / "out.parquet", model, session)
+    assert "the same command goes on from there" in caught.value.__notes__[0]
     assert "\n" not in str(caught.value)
     assert names(tmp_path) == ["in.parquet", "out.parquet.sent-parts"]
 

@@ -68,6 +68,16 @@ def test_white_space_alone_has_no_tokens() -> None:
     assert TOKENIZER.tokenize("") == TOKENIZER.tokenize("".join(WHITE_SPACE)) == []
 
 
+def test_a_chunks_tokens_do_not_depend_on_the_chunks_before_it() -> None:
+    chunks = ["Mother''", "''Wooly", ":", ")", "x:", "D", "''", "''"]
+    alone = [TOKENIZER.tokenize_chunks([chunk]).hashes.tolist() for chunk in chunks]
+    together = TOKENIZER.tokenize_chunks(chunks)
+    assert [
+        together.hashes[start:end].tolist()
+        for start, end in zip(together.offsets[:-1], together.offsets[1:], strict=True)
+    ] == alone
+
+
 def test_settings_lower_and_replace_breaks() -> None:
     text = "Good.<br /><BR>Bad"
     lower = Tokenizer(TextSettings(lower=True, html_breaks=True))

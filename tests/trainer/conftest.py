@@ -1,6 +1,7 @@
 """A tiny task on which a tiny model learns something within a second."""
 
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.console import Console
+from infer.console import Console, Stopped, stop_signals
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
 from trainer.request import Request
@@ -63,3 +64,34 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     folder = tmp_path_factory.mktemp("run") / "checkpoint"
     request = Request(TINY, data=str(data), output=folder, device="cpu", threads=1)
     return folder, train(request, Console(quiet=True))
+
+
+class Interrupting(Console):
+    """A quiet console that sends itself SIGINT when something is said that starts like this."""
+
+    def __init__(self, start: str) -> None:
+        super().__init__(quiet=True)
+        self.start = start
+
+    def say(self, message: str = "") -> None:
+        if message.startswith(self.start):
+            signal.raise_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Request:
+    """The request that `trained` carried out, into another folder."""
+    recipe = Recipe.from_json(trained[1].config["recipe"])
+    return Request(recipe, data=str(data), output=tmp_path / "c", device="cpu", threads=1)
+
+
+@pytest.fixture
+def interrupt() -> Callable[[Request, str], Stopped]:
+    """Train, and send SIGINT when something is said that starts as asked."""
+
+    def run(request: Request, when: str) -> Stopped:
+        with pytest.raises(Stopped) as stopped, stop_signals():
+            train(request, Interrupting(when))
+        return stopped.value
+
+    return run

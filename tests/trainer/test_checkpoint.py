@@ -39,6 +39,14 @@ def test_round_trip(trained: tuple[Path, Checkpoint]) -> None:
     assert (after.labels, after.metrics) == (before.labels, before.metrics)
     assert after.validation.column_names == ["text", "label"]
     assert after.validation.num_rows == 24
+    assert after.temperature == before.temperature != 1.0
+
+
+def test_an_older_checkpoint_has_no_temperature(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    del config["temperature"]
+    (folder / CONFIG).write_text(json.dumps(config))
+    assert load_checkpoint(folder).temperature == 1.0
 
 
 def test_files_and_what_they_record(trained: tuple[Path, Checkpoint]) -> None:
@@ -116,6 +124,9 @@ def test_damage_is_named(folder: Path) -> None:
     refused("pooling 'mean', expected one of")
     edit_config(folder, labels=["same", "same"])
     refused("expected two different names")
+    for temperature in (0.0, -1.0, float("nan"), float("inf"), "1"):
+        edit_config(folder, temperature=temperature)
+        refused(f"temperature {temperature!r}, expected a number above 0")
     edit_config(folder, text={})
     refused("text settings")
     assert load_checkpoint(folder)

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +21,16 @@ from trainer.checkpoint import (
     WEIGHTS,
     Checkpoint,
     load_checkpoint,
-    load_tensors,
-    save_tensors,
 )
 from trainer.config import Recipe
 from trainer.device import choose_device
+from trainer.files import load_tensors, save_tensors
 from trainer.request import Request
 from trainer.resume import resumed
 from trainer.state import STATE_TENSORS, learning_rate
 from trainer.train import train
+
+Interrupt = Callable[[Request, str], Stopped]
 
 # Everything that carries state from one epoch to the next.
 AVERAGED = {
@@ -39,33 +41,8 @@ AVERAGED = {
 }
 
 
-class Interrupting(Console):
-    """A quiet console that sends itself SIGINT when something is said that starts like this."""
-
-    def __init__(self, start: str) -> None:
-        super().__init__(quiet=True)
-        self.start = start
-
-    def say(self, message: str = "") -> None:
-        if message.startswith(self.start):
-            signal.raise_signal(signal.SIGINT)
-
-
-@pytest.fixture
-def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Request:
-    """The request that `trained` carried out, into another folder."""
-    recipe = Recipe.from_json(trained[1].config["recipe"])
-    return Request(recipe, data=str(data), output=tmp_path / "c", device="cpu", threads=1)
-
-
 def weights(folder: Path) -> bytes:
     return (folder / WEIGHTS).read_bytes()
-
-
-def interrupt(request: Request, when: str) -> Stopped:
-    with pytest.raises(Stopped) as stopped, stop_signals():
-        train(request, Interrupting(when))
-    return stopped.value
 
 
 def test_it_learns(request_: Request, quiet: Console) -> None:
@@ -85,10 +62,14 @@ def test_one_thread_and_one_seed_give_the_same_bits(
     assert weights(request_.output) != weights(trained[0])
 
 
-@pytest.mark.parametrize("changes", [{}, AVERAGED], ids=["plain", "averaged"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, AVERAGED, {"self_training": True}],
+    ids=["plain", "averaged", "self-training"],
+)
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resuming_gives_the_same_bits(
-    request_: Request, quiet: Console, changes: dict[str, object], epoch: int
+    interrupt: Interrupt, request_: Request, quiet: Console, changes: dict[str, object], epoch: int
 ) -> None:
     request = replace(request_, recipe=replace(request_.recipe, **changes))
     whole = replace(request, output=request.output.with_name("whole"))
@@ -99,15 +80,18 @@ def test_resuming_gives_the_same_bits(
     metrics = train(resumed(request), quiet).metrics
     assert weights(request.output) == weights(whole.output)
     assert metrics == expected.metrics
+    assert load_checkpoint(request.output).temperature == expected.temperature != 1.0
     assert not (request.output / TRAINING).exists()
 
 
-def test_an_interrupted_folder_is_a_checkpoint_without_test_figures(request_: Request) -> None:
+def test_an_interrupted_folder_is_a_checkpoint_without_test_figures(
+    interrupt: Interrupt, request_: Request
+) -> None:
     interrupt(request_, "epoch 1/")
     assert load_checkpoint(request_.output).metrics["test"] is None
 
 
-def test_stopped_before_an_epoch_keeps_nothing(request_: Request) -> None:
+def test_stopped_before_an_epoch_keeps_nothing(interrupt: Interrupt, request_: Request) -> None:
     interrupt(request_, "216 reviews to train on")
     assert not request_.output.exists()
 
@@ -133,7 +117,11 @@ def test_sigterm_in_the_middle_of_an_epoch(request_: Request) -> None:
 
 
 def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
-    trained: tuple[Path, Checkpoint], request_: Request, data: Path, tmp_path: Path
+    interrupt: Interrupt,
+    trained: tuple[Path, Checkpoint],
+    request_: Request,
+    data: Path,
+    tmp_path: Path,
 ) -> None:
     with pytest.raises(UsageError, match="is finished; there is nothing to go on with"):
         resumed(replace(request_, output=trained[0]))
@@ -160,7 +148,9 @@ def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request, quiet: 
         assert words in str(error.value)
 
 
-def test_a_run_gone_wrong_keeps_the_best_so_far(request_: Request, quiet: Console) -> None:
+def test_a_run_gone_wrong_keeps_the_best_so_far(
+    interrupt: Interrupt, request_: Request, quiet: Console
+) -> None:
     interrupt(request_, "epoch 1/")
     path = request_.output / TRAINING / STATE_TENSORS
     tensors = load_tensors(path)

@@ -1,0 +1,222 @@
+"""Reviews and models to measure with: real ones where they are given, else made on the spot."""
+
+import os
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.common import ROOT, SEED, Settings
+from infer.batching import pad, plan_batches
+from infer.encoding import EncodedTexts, Encoder
+from infer.model_file import ModelCard, read_model_file, stamp
+from infer.text import TextSettings
+from infer.tokenizer import Tokenizer
+from infer.vocabulary import Vocabulary
+
+IMDB: Final = "SENT_IMDB"
+VOCABULARY_ROWS: Final = 5_000
+# Generated reviews get IMDB's lengths: a median of some 10 sample reviews, at most 100.
+GENERATED_PIECES: Final = (2.2, 0.7, 100)
+
+Batch = tuple[Any, Any]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A PyTorch model with what it takes to make a model file of it."""
+
+    model: Any
+    vocabulary: Vocabulary
+    text: TextSettings
+    trained: bool
+
+
+def find_data(folder: Path | None) -> Path | None:
+    """Return the folder with the reviews: given, named by SENT_IMDB, beside the repository.
+
+    SENT_IMDB=none asks for generated reviews, as None does.
+
+    Raises:
+        FileNotFoundError: a folder was given or named that has no test.parquet.
+    """
+    named = os.environ.get(IMDB, "")
+    if folder is None and named == "none":
+        return None
+    given = folder or (Path(named) if named else None)
+    if given is not None:
+        if not (given / "test.parquet").is_file():
+            raise FileNotFoundError(f"{given}: no test.parquet in it; expected IMDB's folder")
+        return given.resolve()
+    beside = ROOT.parent / "shared" / "data" / "imdb"
+    return beside.resolve() if (beside / "test.parquet").is_file() else None
+
+
+def data_name(settings: Settings) -> str:
+    """Say what was scored."""
+    if settings.data is None:
+        return "reviews generated from data/grammar.py, at IMDB's lengths"
+    return "IMDB (Maas et al. 2011)"
+
+
+def reviews(settings: Settings, part: str, rows: int) -> pa.Table:
+    """Return reviews in an order drawn from the seed, so that any first rows are a sample.
+
+    Args:
+        settings: where the data lies.
+        part: `train` or `test`.
+        rows: how many; fewer where there are no more.
+
+    Returns:
+        `text` (string) and `label` (int8, 1 positive and 0 negative).
+    """
+    if settings.data is None:
+        return generated(part, rows)
+    file = settings.data / f"{part}.parquet"
+    table = pq.read_table(file if file.is_file() else settings.data / "test.parquet")
+    order = np.random.default_rng(SEED).permutation(table.num_rows)[:rows]
+    return table.select(["text", "label"]).take(order).combine_chunks()
+
+
+def repeated(table: pa.Table, rows: int) -> pa.Table:
+    """Repeat a table until it has so many rows."""
+    return pa.concat_tables([table] * -(-rows // table.num_rows)).slice(0, rows).combine_chunks()
+
+
+def generated(part: str, rows: int) -> pa.Table:
+    """Join sample reviews of one label to texts of IMDB's lengths."""
+    pool = {label: np.array(_sample_texts(label), dtype=object) for label in (0, 1)}
+    draw = np.random.default_rng([SEED, len(part)])
+    mean, spread, most = GENERATED_PIECES
+    counts = np.clip(draw.lognormal(mean, spread, rows), 1, most).astype(int)
+    labels = draw.integers(0, 2, rows)
+    texts = [
+        " ".join(draw.choice(pool[label], count))
+        for label, count in zip(labels.tolist(), counts.tolist(), strict=True)
+    ]
+    return pa.table({"text": pa.array(texts, pa.string()), "label": pa.array(labels, pa.int8())})
+
+
+def short_reviews(rows: int) -> pa.Table:
+    """Return generated reviews of one sentence or a few, every tenth with a number of its own."""
+    pool = np.array(_sample_texts(0) + _sample_texts(1), dtype=object)
+    texts = pool[np.random.default_rng([SEED, 10]).integers(0, len(pool), rows)]
+    for row in range(0, rows, 10):
+        texts[row] = f"{texts[row]} Order {row:09d}."
+    return pa.table({"text": pa.array(texts, pa.string())})
+
+
+@cache
+def _sample_texts(label: int, count: int = 1_000) -> list[str]:
+    """Write short reviews of one label with the embedded sample's generator."""
+    with _on_path(ROOT / "data"):
+        import generate
+    draw = random.Random(SEED + label)
+    return [generate.write_review(draw, label).text for _ in range(count)]
+
+
+@contextmanager
+def _on_path(folder: Path) -> Iterator[None]:
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+
+
+def write_reviews(settings: Settings, part: str, rows: int) -> Path:
+    """Write reviews as a Parquet file in the work folder, once."""
+    path = settings.work / f"{part}-{rows}.parquet"
+    if not path.exists():
+        pq.write_table(reviews(settings, part, rows), path)
+    return path
+
+
+def model_path(settings: Settings, name: str) -> Path:
+    """Return a model file: the trained one that was given, or one made on the spot.
+
+    Args:
+        settings: trained models, and the work folder.
+        name: `seed`, `small` or `tiny`, a space, and a precision.
+    """
+    if name in settings.models:
+        return settings.models[name]
+    path = settings.work / f"{name.replace(' ', '-')}.onnx"
+    if not path.exists():
+        size, precision = name.split()
+        base = f"{size} fp32"
+        if precision != "fp32":
+            convert(model_path(settings, base), precision, path)
+        else:
+            write_model(untrained(settings, size), path)
+    return path
+
+
+def is_trained(settings: Settings, size: str) -> bool:
+    """Whether a trained model of this size was given."""
+    return f"{size} fp32" in settings.models
+
+
+def untrained(settings: Settings, size: str) -> Subject:
+    """Return a recipe's model with random weights, and a vocabulary of the training reviews."""
+    import torch
+
+    from trainer.config import RECIPES
+    from trainer.model import ModelConfig, SentimentLSTM
+
+    recipe = RECIPES["small" if size == "tiny" else size]
+    if size == "tiny" or settings.mode == "tiny":
+        recipe = replace(recipe, hidden=8, embedding=16, vocabulary=1_000)
+    text = TextSettings(
+        lower=recipe.lower, html_breaks=recipe.html_breaks, max_tokens=recipe.max_tokens,
+        head_tokens=recipe.head_tokens,
+    )  # fmt: skip
+    texts = reviews(settings, "train", 300 if settings.mode == "tiny" else VOCABULARY_ROWS)
+    counts = Tokenizer(text).count(texts["text"].combine_chunks())
+    vocabulary = Vocabulary.from_counts(counts, recipe.vocabulary)
+    torch.manual_seed(SEED)
+    config = ModelConfig(
+        len(vocabulary), recipe.embedding, recipe.hidden, recipe.layers, recipe.pooling
+    )
+    return Subject(SentimentLSTM(config).eval(), vocabulary, text, trained=False)
+
+
+def write_model(subject: Subject, path: Path, precision: str = "fp32", opset: int = 17) -> Path:
+    """Export a subject as a model file, without a parity check."""
+    from exporter.graph import build_graph
+    from exporter.quantize import apply_precision
+
+    graph = apply_precision(build_graph(subject.model, opset), precision)
+    labels = ("negative", "positive")
+    card = ModelCard(subject.text, subject.vocabulary, labels, precision, {}, {}, "benchmark")
+    path.write_bytes(stamp(graph, card))
+    return path
+
+
+def convert(source: Path, precision: str, path: Path) -> None:
+    """Write an fp32 model file in another precision, its card otherwise the same."""
+    from exporter.quantize import apply_precision
+
+    file = read_model_file(source)
+    graph = apply_precision(onnx.ModelProto.FromString(file.data), precision)
+    path.write_bytes(stamp(graph, replace(file.card, precision=precision)))
+
+
+def encode_with(model: Path, texts: pa.Array) -> EncodedTexts:
+    """Encode texts as a model file says."""
+    card = read_model_file(model).card
+    return Encoder(card.text, card.vocabulary).encode(texts)
+
+
+def padded_batches(encoded: EncodedTexts, budget: int) -> list[Batch]:
+    """Sort all rows by length and pad them in batches: as good as batches can be."""
+    return [pad(encoded, rows) for rows in plan_batches(encoded.lengths, budget)]

@@ -1,0 +1,184 @@
+"""Write docs/performance.md, docs/scaling.md and docs/cuda.md from benchmarks/results/*.json.
+
+Every figure in them comes from the JSON: `python -m benchmarks.report` (`--check` only compares).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from benchmarks.common import RESULTS, ROOT
+from benchmarks.formats import (
+    NOTICE,
+    Body,
+    goal_line,
+    is_met,
+    markdown,
+    shown,
+    title,
+    verdict,
+    wanted,
+)
+from benchmarks.report_cuda import cuda_document
+from benchmarks.report_scaling import scaling_document
+
+ORDER: Final = (
+    "encoding", "batching", "overlap", "precision", "peers", "startup", "growth", "training",
+    "stages", "batching-cuda",
+)  # fmt: skip
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the documents, or say which of them are not what the JSON gives."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--docs", type=Path, default=ROOT / "docs")
+    parser.add_argument("--check", action="store_true", help="write nothing; 1 if one differs")
+    given = parser.parse_args(arguments)
+    stale = []
+    for name, text in documents(given.results).items():
+        path = given.docs / name
+        if path.is_file() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(str(path))
+        if not given.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    print(f"{'differ' if given.check else 'written'}: {', '.join(stale) or 'none'}")
+    return 1 if given.check and stale else 0
+
+
+def documents(results: Path) -> dict[str, str]:
+    """Return the documents by name."""
+    bodies = {name: load(results / f"{name}.json") for name in (*ORDER, "cuda")}
+    found = {name: body for name, body in bodies.items() if body is not None}
+    return {
+        "performance.md": performance_document(found),
+        "scaling.md": scaling_document(found),
+        "cuda.md": cuda_document(found.get("cuda")),
+    }
+
+
+def load(path: Path) -> Body | None:
+    """Read one benchmark's JSON, None where it has not been run."""
+    if not path.is_file():
+        return None
+    body: Body = json.loads(path.read_text(encoding="utf-8"))
+    return body
+
+
+def performance_document(bodies: dict[str, Body]) -> str:
+    """Return docs/performance.md."""
+    found = [bodies[name] for name in ORDER if name in bodies]
+    parts = [
+        NOTICE,
+        "# Performance",
+        "Each goal is a ratio within one run on one machine: against a peer, or against what the "
+        "machine allows at best (the floor). Absolute figures are this machine's. "
+        "`make bench-full` measures again, `python -m benchmarks.report` writes this page.",
+    ]
+    if not found:
+        return "\n\n".join([*parts, "Nothing has been measured yet.\n"])
+    parts += [about(found), "## Goals", goal_table(found), "## Where we lose", losses(found)]
+    for body in found:
+        parts += section(body)
+    return "\n\n".join(parts) + "\n"
+
+
+def about(bodies: list[Body]) -> str:
+    """Say on what machine, with what versions, when and on what."""
+    machines = {json.dumps(shown_machine(body), sort_keys=True): body for body in bodies}
+    lines = []
+    for body in machines.values():
+        facts = body["machine"]
+        flags = ", ".join(facts["flags"]) or "none of those looked for"
+        versions = ", ".join(f"{name} {v}" for name, v in body["versions"].items())
+        names = [b["benchmark"] for b in bodies if shown_machine(b) == shown_machine(body)]
+        lines += [
+            f"- Machine: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
+            f"{facts['system']}; instruction sets: {flags}",
+            f"- Versions: {versions}",
+            f"- Measured on it: {', '.join(names)}",
+        ]
+    first = bodies[0]
+    modes = ", ".join(sorted({f"`{body['mode']}`" for body in bodies}))
+    commits = ", ".join(sorted({body["commit"] for body in bodies}))
+    return "\n".join(
+        [*lines, f"- Data: {first['data']}; seed {first['seed']}; mode {modes}; commit {commits}"]
+    )
+
+
+def shown_machine(body: Body) -> Body:
+    """Return what tells machines apart."""
+    return {name: value for name, value in body["machine"].items() if name != "load_before"}
+
+
+def goal_table(bodies: list[Body]) -> str:
+    """Show every goal: measured, floor, how far off."""
+    rows = [
+        (title(goal["name"]), wanted(goal), shown(goal["measured"], goal["unit"]),
+         shown(goal["floor"], goal["unit"]), verdict(goal), goal["note"])
+        for body in bodies
+        for goal in body["goals"]
+    ]  # fmt: skip
+    return markdown(("what", "goal", "measured", "floor", "", "note"), rows)
+
+
+def losses(bodies: list[Body]) -> str:
+    """List the goals that were missed, those that could not be measured, and faster peers."""
+    lines = []
+    for body in bodies:
+        for goal in body["goals"]:
+            if is_met(goal) is False:
+                lines.append(f"- **Missed**: {goal_line(goal)}")
+            elif goal["measured"] is None:
+                lines.append(f"- Not measured: {goal['name']} ({goal['note']})")
+        lines += [f"- {line}" for line in faster_peers(body)]
+    return "\n".join(lines) or "Every goal is met, and no peer is faster."
+
+
+def faster_peers(body: Body) -> list[str]:
+    """Say which peers are faster than which of our models, from the peers' table."""
+    lines = []
+    for table in body["tables"] if body["benchmark"] == "peers" else ():
+        mine = [c for c in table["columns"] if c.endswith(" is … times")]
+        for row in table["rows"]:
+            values = dict(zip(table["columns"], row, strict=True))
+            behind = [
+                f"{name.removesuffix(' is … times')} ({1 / values[name]:.1f} times)"
+                for name in mine
+                if values[name] is not None and values[name] < 1
+            ]
+            if behind and not any(row[0] == name.removesuffix(" is … times") for name in mine):
+                lines.append(f"{row[0]} is faster than {', '.join(behind)}")
+    return lines
+
+
+def section(body: Body) -> list[str]:
+    """Return one benchmark's section."""
+    parts = [f"## {body['title']}", body["explanation"]]
+    for table in body["tables"]:
+        parts += [f"**{table['title']}**", markdown(table["columns"], table["rows"])]
+        parts += [table["note"]] if table["note"] else []
+    runs = [
+        f"{goal['name']}: {', '.join(shown(run, goal['unit']) for run in goal['runs'])}"
+        for goal in body["goals"]
+        if len(goal["runs"]) > 1
+    ]
+    parts += ["Single runs: " + "; ".join(runs) + "."] if runs else []
+    name = body["benchmark"]
+    device = "" if body["device"] == "cpu" else f" --device {body['device']}"
+    command = f"python -m benchmarks.run {body['mode']} --only {name.split('-')[0]}{device}"
+    parts.append(
+        f"Measured {body['date'][:10]} at commit {body['commit']} in {body['seconds']:,.0f} s, "
+        f"load {body['machine']['load_before']} before: `{command}` → "
+        f"`benchmarks/results/{name}.json`"
+    )
+    return parts
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""docs/scaling.md: what limits a machine with 8 GPUs, computed from the measured stages."""
+
+import math
+from typing import Any, Final
+
+from benchmarks.formats import NOTICE, Body, markdown, number
+
+GPUS: Final = 8
+GOAL_PER_GPU: Final = 20_000  # reviews/s end to end on one H200, the goal of the CUDA evidence
+SHARE: Final = 0.7  # of it in session.run, the same goal
+IN_LINE: Final = ("pad", "write")
+
+
+def scaling_document(bodies: dict[str, Body]) -> str:
+    """Return docs/scaling.md."""
+    parts = [NOTICE, f"# A machine with {GPUS} GPUs, on paper"]
+    stages = bodies.get("stages")
+    if stages is None:
+        return "\n\n".join([*parts, "The stages have not been measured yet.\n"])
+    rates = stages["raw"]["reviews_per_second"]
+    per_gpu, source = gpu_rate(bodies.get("cuda"))
+    need = GPUS * per_gpu
+    parts += [
+        f"Scored: reviews of {number(stages['raw']['tokens_a_review'])} tokens on average "
+        f"({stages['data']}). Stage rates: one core of {stages['machine']['cpu']}, measured "
+        f"{stages['date'][:10]} (`python -m benchmarks.run {stages['mode']} --only stages`). "
+        f"Rate of a GPU: {source}.",
+        f"{GPUS} GPUs at {per_gpu:,} reviews/s need {need:,} reviews/s from each stage:",
+        markdown(
+            ("stage", "reviews/s, one core", f"cores for {GPUS} GPUs"), core_rows(rates, need)
+        ),
+        conclusion(rates, per_gpu),
+        plan(rates, need, stages["raw"]["file_bytes_a_review"]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def gpu_rate(cuda: Body | None) -> tuple[int, str]:
+    """Return what one GPU asks for while it computes, in reviews/s, and where that is from."""
+    found = (cuda or {}).get("parts", {}).get("sweep", {}).get("result", {})
+    if cuda is not None and cuda.get("device") != "cpu" and found.get("best_session_run_rate"):
+        card = cuda["parts"].get("machine", {}).get("result", {}).get("card", "the GPU")
+        return int(found["best_session_run_rate"]), f"measured in `session.run` on {card}"
+    rate = round(GOAL_PER_GPU / SHARE, -3)
+    return int(rate), (
+        f"not measured; the goal of {GOAL_PER_GPU:,} reviews/s end to end with {SHARE:.0%} of the "
+        "time in `session.run`, which is this rate while the GPU computes"
+    )
+
+
+def core_rows(rates: dict[str, float], need: int) -> list[tuple[Any, ...]]:
+    """Return the rows of the table."""
+    rows: list[tuple[Any, ...]] = [
+        (stage, float(rate), math.ceil(need / rate)) for stage, rate in rates.items()
+    ]
+    total = sum(need / rate for rate in rates.values())
+    return [*rows, ("all", None, math.ceil(total))]
+
+
+def conclusion(rates: dict[str, float], per_gpu: int) -> str:
+    """Say what limits one process with one GPU as the scorer is built now."""
+    beside = 1 / sum(1 / rates[stage] for stage in rates if stage not in IN_LINE)
+    in_line = 1 / (1 / per_gpu + sum(1 / rates[stage] for stage in IN_LINE))
+    slowest = "reading and encoding" if beside < in_line else "the model with padding and writing"
+    return (
+        "One process drives one GPU. Its reading and encoding run in one thread beside the model, "
+        f"at {number(beside)} reviews/s; the model, padding and writing follow one another, at "
+        f"{number(in_line)} reviews/s. So {slowest} sets the pace: "
+        f"{number(min(beside, in_line))} reviews/s a GPU, "
+        f"{min(beside, in_line) / per_gpu:.0%} of what the GPU could take."
+    )
+
+
+def plan(rates: dict[str, float], need: int, file_bytes: float) -> str:
+    """Say what to do, in the order of what it brings."""
+    encode = math.ceil(need / rates["encode"])
+    return "\n".join(
+        [
+            "What follows from it:",
+            "",
+            f"1. {GPUS} processes, one a GPU (`--device cuda:N`), each with its own files of the "
+            "folder: nothing is shared, so nothing waits. It works today.",
+            f"2. Encoding is spread over {encode} or more threads in all, each with a cache of its "
+            "own: Arrow and numpy let the interpreter's lock go but the look-up of chunks "
+            "does not. `encoding.json` has how threads scale.",
+            "3. Padding moves into the thread that encodes, so that the model's thread only calls "
+            "`session.run`; writing overlaps with the next file.",
+            f"4. A disk that gives {number(need * file_bytes / 1e6)} MB/s: a review takes "
+            f"{number(file_bytes)} bytes in the Parquet file.",
+        ]
+    )

@@ -1,0 +1,1 @@
+"""What people would use instead, each as a whole command: Parquet in, Parquet out."""

@@ -1,0 +1,126 @@
+"""Run the benchmarks: `python -m benchmarks.run quick|full [--only NAME …]`.
+
+Each runs in a process of its own, one after another. `quick` takes some four minutes and writes
+to artifacts/benchmarks/, `full` some twenty-five and writes to benchmarks/results/, from which
+`python -m benchmarks.report` makes the documents.
+"""
+
+import argparse
+import importlib
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import RESULTS, ROOT, Settings, machine, write_result
+from benchmarks.formats import goal_line
+from benchmarks.material import data_name, find_data
+
+BENCHMARKS = (
+    "encoding", "batching", "overlap", "precision", "peers", "startup", "growth", "stages",
+    "training",
+)  # fmt: skip
+QUICK_RESULTS = ROOT / "artifacts" / "benchmarks"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what was asked for; 1 if a benchmark failed."""
+    given = parse(arguments)
+    if given.inside:
+        run_one(given.only[0], settings_of(given, given.work), given.results)
+        return 0
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="sent-benchmarks-") as work:
+        for name in given.only or BENCHMARKS:
+            print(f"{name} …", flush=True)
+            if subprocess.run(child_command(name, given, Path(work)), cwd=ROOT).returncode:
+                failed.append(name)
+                continue
+            print_goals(given.results / file_name(name, given.device))
+    if given.mode != "full":
+        print("Small sizes: start-up weighs more, and ratios are worse, than in `full`.")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
+    parser.add_argument("mode", choices=("tiny", "quick", "full"))
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, metavar="NAME", default=[],
+                        help=f"of {', '.join(BENCHMARKS)}")  # fmt: skip
+    parser.add_argument("--data", type=Path, help="folder with IMDB's train.parquet and "
+                        "test.parquet (default: $SENT_IMDB, ../shared/data/imdb, or generated "
+                        "reviews)")  # fmt: skip
+    for name in ("model", "int8-model", "small-model", "small-int8-model"):
+        parser.add_argument(f"--{name}", type=Path, help="a trained model file")
+    parser.add_argument("--device", default="cpu", help="for batching: cpu or cuda[:N]")
+    parser.add_argument("--results", type=Path, help="where the JSON goes")
+    parser.add_argument("--set", nargs="+", default=[], metavar="NAME.FIELD=N",
+                        help="change a size, such as overlap.rows=25000")  # fmt: skip
+    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    if given.results is None:
+        given.results = RESULTS if given.mode == "full" else QUICK_RESULTS
+    return given
+
+
+def settings_of(given: argparse.Namespace, work: Path) -> Settings:
+    """Return the settings that a command line stands for."""
+    models = {
+        "seed fp32": given.model, "seed int8": given.int8_model,
+        "small fp32": given.small_model, "small int8": given.small_int8_model,
+    }  # fmt: skip
+    return Settings(
+        mode=given.mode,
+        work=work,
+        data=find_data(given.data),
+        models={name: path.resolve() for name, path in models.items() if path is not None},
+        device=given.device,
+        overrides={name: int(value) for name, _, value in (s.partition("=") for s in given.set)},
+    )
+
+
+def child_command(name: str, given: argparse.Namespace, work: Path) -> list[str]:
+    """Return the command that runs one benchmark in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.run", given.mode, "--inside", "--only", name,
+               "--work", str(work), "--device", given.device,
+               "--results", str(given.results.resolve())]  # fmt: skip
+    for option in ("data", "model", "int8_model", "small_model", "small_int8_model"):
+        if (value := getattr(given, option)) is not None:
+            command += [f"--{option.replace('_', '-')}", str(value.resolve())]
+    return command + (["--set", *given.set] if given.set else [])
+
+
+def run_one(name: str, settings: Settings, results: Path) -> Path:
+    """Measure one benchmark and write its JSON."""
+    module: Any = importlib.import_module(f"benchmarks.{name}")
+    about: dict[str, Any] = {"machine": machine(), "data": data_name(settings)}
+    start = time.perf_counter()
+    result = module.measure(settings)
+    about["seconds"] = round(time.perf_counter() - start, 1)
+    label = file_name(name, settings.device).removesuffix(".json")
+    return write_result(result, label, settings, results, about)
+
+
+def file_name(name: str, device: str) -> str:
+    """Return the name of a benchmark's JSON; one on a GPU has its own."""
+    return f"{name}.json" if device == "cpu" else f"{name}-{device.partition(':')[0]}.json"
+
+
+def print_goals(path: Path) -> None:
+    """Say what was found, for whoever waits."""
+    body = json.loads(path.read_text(encoding="utf-8"))
+    for goal in body["goals"]:
+        print(f"  {goal_line(goal)}")
+    print(f"  {body['seconds']:.0f} s → {path}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,71 @@
+"""Score a window with too little memory left on the device: a process of its own, for `cuda`."""
+
+import argparse
+import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from infer.encoding import Encoder
+from infer.model_file import read_model_file
+from infer.scoring import Listener, Scorer
+from infer.session import DEFAULT_BATCH_TOKENS, Session
+from infer.summary import Summary
+
+
+def main() -> None:
+    """Score with memory to spare, then squeezed; print what was said and how far apart they are."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--leave-mib", type=int, required=True)
+    parser.add_argument("--batch-tokens", type=int, required=True)
+    given = parser.parse_args()
+    file = read_model_file(given.model)
+    texts = pq.read_table(given.source)["text"].combine_chunks()
+    encoded = Encoder(file.card.text, file.card.vocabulary).encode(texts)
+    session = Session(file.data, given.device, precision=file.card.precision)
+    said: list[str] = []
+    calm = Summary(DEFAULT_BATCH_TOKENS[session.provider] // 8)
+    expected = Scorer(session, file, calm, Listener()).score_window(encoded).score
+    summary = Summary(given.batch_tokens)
+    scorer = Scorer(session, file, summary, Listener(said.append))
+    with little_memory(given.device, given.leave_mib << 20):
+        scores = scorer.score_window(encoded).score
+    apart = float(np.nanmax(np.abs(scores - expected)))
+    facts = {"said": said, "batch_tokens": summary.batch_tokens, "difference": apart}
+    print(json.dumps({**facts, "provider": session.provider, "rows": len(scores)}))
+
+
+@contextmanager
+def little_memory(device: str, leave: int) -> Iterator[None]:
+    """Leave so many bytes: fill a GPU's memory, or bound this process's address space."""
+    if device != "cpu":
+        import torch
+
+        free, _ = torch.cuda.mem_get_info(torch.device(device))
+        filler = torch.empty(max(0, free - leave), dtype=torch.uint8, device=device)
+        yield
+        del filler
+        return
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + leave, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+def address_space() -> int:
+    """Return the bytes of address space that this process has."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
+    return pages * resource.getpagesize()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Each stage of scoring by itself, on one core: what a machine with GPUs has to feed them with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from benchmarks.batching import window_batches
+from benchmarks.common import Result, Settings, Table, interleave, median, timed
+from benchmarks.encoding import one_arrow_thread
+from benchmarks.material import model_path, write_reviews
+from benchmarks.overlap import score
+from infer.batching import pad
+from infer.encoding import EncodedTexts, Encoder
+from infer.inputs import find_inputs
+from infer.model_file import read_model_file
+from infer.parquet import open_parquet, text_windows
+from infer.plan import DEFAULT_PART_ROWS
+from infer.session import CUDA, DEFAULT_BATCH_TOKENS
+
+TITLE = "Stages"
+EXPLANATION = (
+    "Each stage of `sent-score` alone, one after another in one thread: reading and decompressing "
+    "the text column, encoding it (warm), padding it into batches of CUDA's default budget, and "
+    "writing the output, which is taken from a whole process with a tiny model. No goal; "
+    "`docs/scaling.md` is computed from it."
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Reviews, and repeats."""
+
+    rows: int
+    repeats: int
+
+
+SIZES = {"tiny": Sizes(60, 1), "quick": Sizes(8_192, 3), "full": Sizes(25_000, 3)}
+
+
+def measure(settings: Settings) -> Result:
+    """Time each stage."""
+    sizes = settings.sizes("stages", SIZES)
+    source = write_reviews(settings, "test", sizes.rows)
+    card = read_model_file(model_path(settings, "seed fp32")).card
+    texts = pq.read_table(source)["text"].combine_chunks()
+    encoder = Encoder(card.text, card.vocabulary)
+    encoded = encoder.encode(texts)
+    tiny = model_path(settings, "tiny fp32")
+    tasks: dict[str, Callable[[], float]] = {
+        "read": lambda: timed(lambda: read(str(source))),
+        "encode": lambda: timed(lambda: encode(encoder, texts)),
+        "pad": lambda: timed(lambda: pad_all(encoded)),
+        "write": lambda: float(score(settings, source, tiny).summary["seconds"]["write"]),
+    }
+    with one_arrow_thread():
+        seconds = interleave(tasks, sizes.repeats)
+    rates = {name: len(texts) / max(median(values), 1e-9) for name, values in seconds.items()}
+    table = Table("One core", ("stage", "reviews/s"), tuple(rates.items()))
+    tokens = int(encoded.lengths.sum())
+    raw = {
+        "reviews_per_second": rates,
+        "seconds": seconds,
+        "tokens_a_review": tokens / len(texts),
+        "file_bytes_a_review": source.stat().st_size / len(texts),
+    }
+    return Result(TITLE, EXPLANATION, (), (table,), raw)
+
+
+def read(path: str) -> int:
+    """Read the text column in windows; return the rows."""
+    with open_parquet(find_inputs([path]).files[0]) as file:
+        return sum(len(window) for window in text_windows(file, "text", DEFAULT_PART_ROWS))
+
+
+def encode(encoder: Encoder, texts: pa.Array) -> int:
+    """Encode window by window; return the tokens."""
+    starts = range(0, len(texts), DEFAULT_PART_ROWS)
+    return sum(len(encoder.encode(texts.slice(s, DEFAULT_PART_ROWS)).ids) for s in starts)
+
+
+def pad_all(encoded: EncodedTexts) -> int:
+    """Plan and pad every batch; return the padded tokens."""
+    budget = DEFAULT_BATCH_TOKENS[CUDA]
+    return sum(pad(encoded, rows)[0].size for rows in window_batches(encoded, budget))

@@ -1,0 +1,82 @@
+"""Start-up: one row against what has to be imported and loaded anyway; `--help` against Click."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.common import (
+    Goal,
+    Result,
+    Settings,
+    Table,
+    interleave,
+    median,
+    ratio_goal,
+    run_process,
+    score_command,
+)
+from benchmarks.material import model_path, write_reviews
+
+TITLE = "Start-up"
+EXPLANATION = (
+    "Whole processes in turn, the files in the system's cache. `sent-score` on one row against a "
+    "process that imports spaCy, ONNX Runtime and pyarrow and makes a session of the same model; "
+    "`--help` of each command against a process that imports Click."
+)
+FLOOR = """
+import sys
+import pyarrow.parquet, spacy, onnxruntime
+onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+"""
+HELP = {"sent-score": "infer", "sent-train": "trainer", "sent-export": "exporter"}
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Repeats."""
+
+    repeats: int
+
+
+SIZES = {"tiny": Sizes(1), "quick": Sizes(3), "full": Sizes(15)}
+
+
+def measure(settings: Settings) -> Result:
+    """Run all of them in turn."""
+    sizes = settings.sizes("startup", SIZES)
+    model = model_path(settings, "seed fp32")
+    row, scores = write_reviews(settings, "test", 1), settings.work / "one.parquet"
+    python = sys.executable
+    commands = {
+        "sent-score, one row": score_command(row, scores, model, "--device", "cpu"),
+        "imports and a session": [python, "-c", FLOOR, str(model)],
+        **{f"{name} --help": [python, "-c", f"from {package}.cli import main; main()", "--help"]
+           for name, package in HELP.items()},
+        "import click": [python, "-c", "import click"],
+    }  # fmt: skip
+    tasks: dict[str, Callable[[], float]] = {
+        name: partial(seconds_of, command) for name, command in commands.items()
+    }
+    if sizes.repeats > 1:
+        interleave(tasks, 1)  # compiled and cached
+    seconds = interleave(tasks, sizes.repeats)
+    table = Table(
+        "Whole processes", ("process", "seconds"), tuple((n, median(s)) for n, s in seconds.items())
+    )
+    return Result(TITLE, EXPLANATION, goals(seconds), (table,), {"seconds": seconds})
+
+
+def seconds_of(command: list[str]) -> float:
+    """Return the seconds of a process."""
+    return run_process(command).seconds
+
+
+def goals(seconds: dict[str, list[float]]) -> tuple[Goal, ...]:
+    """Return the goals: one row, and each command's help."""
+    pairs = [("sent-score, one row", "imports and a session", 1.3)]
+    pairs += [(f"{name} --help", "import click", 3.0) for name in HELP]
+    return tuple(
+        ratio_goal(f"{a} against {b}", goal, seconds[a], seconds[b], better="lower", floor=1.0)
+        for a, b, goal in pairs
+    )

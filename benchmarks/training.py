@@ -1,0 +1,126 @@
+"""One training step: the trainer's two-way-reversed LSTM against `pack_padded_sequence`."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.common import SEED, Result, Settings, Table, interleave, median, ratio_goal
+from benchmarks.packed import pack_model
+from trainer.config import RECIPES, Recipe
+from trainer.device import set_precision
+from trainer.epochs import take_step
+from trainer.model import ModelConfig, SentimentLSTM
+from trainer.state import start
+
+TITLE = "Training step"
+EXPLANATION = (
+    "Forward, backward and Adam's step of the article's model, by `trainer.epochs.take_step`: the "
+    "trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from the "
+    "same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
+    "of the batch's length. Both with denormals flushed, as the trainer sets it."
+)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Batch, tokens, hidden size, and steps."""
+
+    batch: int
+    tokens: int
+    hidden: int
+    repeats: int
+
+
+SIZES = {
+    "tiny": Sizes(4, 12, 8, 1),
+    "quick": Sizes(32, 128, 256, 1),
+    "full": Sizes(64, 256, 256, 3),
+}
+BATCH = tuple[Tensor, Tensor, Tensor]
+
+
+def measure(settings: Settings) -> Result:
+    """Time a step of each, in turn."""
+    sizes = settings.sizes("training", SIZES)
+    recipe = replace(RECIPES["seed"], hidden=sizes.hidden)
+    with precision_of(recipe.precision):
+        return compare(sizes, recipe)
+
+
+def compare(sizes: Sizes, recipe: Recipe) -> Result:
+    """Time both networks' steps."""
+    own = seed_model(recipe)
+    batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
+    models = {"ours": own, "packed": pack_model(own)}
+    apart = difference(models, batch)
+    steps = {name: stepper(model, recipe, batch) for name, model in models.items()}
+    steps["ours"]()
+    seconds = interleave(steps, sizes.repeats)
+    shape = f"{sizes.batch} x {sizes.tokens}"
+    goal = ratio_goal(f"a training step against packing, {shape}", 10, seconds["packed"],
+                      seconds["ours"], note=f"logits differ by {apart:.1e} at most")  # fmt: skip
+    body = tuple((name, median(values)) for name, values in seconds.items())
+    table = Table(f"A step, batch {shape}, CPU", ("network", "seconds"), body)
+    return Result(TITLE, EXPLANATION, (goal,), (table,), {"seconds": seconds, "difference": apart})
+
+
+@contextmanager
+def precision_of(precision: str) -> Iterator[None]:
+    """Compute as the trainer does in this precision; what it sets holds for a whole process."""
+    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
+    before = [place.fp32_precision for place in places]
+    set_precision(precision)
+    try:
+        yield
+    finally:
+        for place, value in zip(places, before, strict=True):
+            place.fp32_precision = value
+        torch.set_flush_denormal(False)
+
+
+def seed_model(recipe: Recipe) -> SentimentLSTM:
+    """Return the recipe's network with random weights."""
+    torch.manual_seed(SEED)
+    return SentimentLSTM(
+        ModelConfig(
+            recipe.vocabulary, recipe.embedding, recipe.hidden, recipe.layers, recipe.pooling,
+            recipe.dropout, recipe.embedding_dropout,
+        )
+    )  # fmt: skip
+
+
+def random_batch(rows: int, tokens: int, vocabulary: int, device: torch.device) -> BATCH:
+    """Return ids (B, T) int64, lengths (B,) int32 and labels (B,) float32."""
+    draw = torch.Generator().manual_seed(SEED)
+    lengths = torch.randint(tokens // 2, tokens + 1, (rows,), generator=draw, dtype=torch.int32)
+    lengths[0] = tokens
+    ids = torch.randint(2, vocabulary, (rows, tokens), generator=draw)
+    ids[torch.arange(tokens) >= lengths[:, None]] = 0
+    labels = torch.randint(0, 2, (rows,), generator=draw).float()
+    return ids.to(device), lengths.to(device), labels.to(device)
+
+
+@torch.no_grad()
+def difference(models: dict[str, Any], batch: BATCH) -> float:
+    """Return the largest difference of the two networks' logits in evaluation."""
+    logits = [model.eval()(*batch[:2]) for model in models.values()]
+    return float((logits[0] - logits[1]).abs().max())
+
+
+def stepper(model: nn.Module, recipe: Recipe, batch: BATCH) -> Callable[[], float]:
+    """Return what takes one training step and gives its seconds; a loss read back ends it."""
+    state = start(model.train(), recipe)  # type: ignore[arg-type]
+
+    def step() -> float:
+        began = time.perf_counter()
+        take_step(state, recipe, *batch, recipe.learning_rate)
+        if batch[0].is_cuda:
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    return step

@@ -1,0 +1,101 @@
+"""Each benchmark runs for real at tiny sizes; no time is asserted."""
+
+import json
+
+import pytest
+
+from benchmarks import (
+    batching,
+    encoding,
+    growth,
+    overlap,
+    peers,
+    precision,
+    stages,
+    startup,
+    training,
+)
+from benchmarks.formats import goal_line
+from benchmarks.run import BENCHMARKS, main, run_one
+
+# The whole table of goals: a benchmark that drops one is noticed.
+GOALS = {
+    "encoding": 1,
+    "batching": 3,
+    "overlap": 1,
+    "precision": 3,
+    "peers": 2,
+    "startup": 4,
+    "growth": 2,
+    "stages": 0,
+    "training": 1,
+}
+SLOW = ("growth", "peers")
+MODULES = (batching, encoding, growth, overlap, peers, precision, stages, startup, training)
+
+
+def test_every_benchmark_is_listed():
+    assert {module.__name__.rpartition(".")[2] for module in MODULES} == set(BENCHMARKS)
+    assert set(GOALS) == set(BENCHMARKS)
+    assert all({"tiny", "quick", "full"} == module.SIZES.keys() for module in MODULES)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in BENCHMARKS],
+)
+def test_runs_and_writes_its_json(name, settings, tmp_path):
+    path = run_one(name, settings, tmp_path)
+    assert path.name == f"{name}.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    assert body["machine"]["cores"] >= 1
+    assert {"python", "pyarrow", "numpy"} <= body["versions"].keys()
+    assert (body["seed"], body["mode"]) == (123, "tiny")
+    assert len(body["goals"]) == GOALS[name]
+    assert body["tables"]
+    for goal in body["goals"]:
+        assert goal["measured"] is not None or goal["note"]
+        assert goal["name"] in goal_line(goal)
+    for table in body["tables"]:
+        assert all(len(row) == len(table["columns"]) for row in table["rows"])
+
+
+def test_both_sides_make_the_same_tokens(settings):
+    texts = encoding.window(settings, 50)
+    one = encoding.one_thread(texts, encoding_vocabulary(settings), 1)
+    assert one["tokens"]["ours"] == one["tokens"]["spaCy"] > 0
+
+
+def encoding_vocabulary(settings):
+    from benchmarks.material import model_path
+    from infer.model_file import read_model_file
+
+    return read_model_file(model_path(settings, "seed fp32")).card.vocabulary
+
+
+def test_packed_network_is_the_same_network(settings):
+    found = training.measure(settings)
+    assert found.raw["difference"] < 1e-5
+
+
+def test_sizes_can_be_changed(settings):
+    from dataclasses import replace
+
+    changed = replace(settings, overrides={"overlap.rows": 7})
+    assert changed.sizes("overlap", overlap.SIZES).rows == 7
+    wrong = replace(settings, overrides={"overlap.lines": 7})
+    with pytest.raises(ValueError, match="overlap has no size 'lines', expected"):
+        wrong.sizes("overlap", overlap.SIZES)
+
+
+def test_command_runs_each_in_its_own_process(tmp_path, capfd):
+    arguments = ["tiny", "--only", "training", "--results", str(tmp_path)]
+    assert main(arguments) == 0
+    assert "a training step against packing" in capfd.readouterr().out
+    assert (tmp_path / "training.json").is_file()
+
+
+def test_command_says_what_failed(tmp_path, capfd):
+    arguments = ["tiny", "--only", "encoding", "--results", str(tmp_path), "--set", "encoding.x=1"]
+    assert main(arguments) == 1
+    assert "failed: encoding" in capfd.readouterr().err

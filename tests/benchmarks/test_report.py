@@ -1,0 +1,114 @@
+"""The documents hold what the JSON holds, and the committed ones are what it gives."""
+
+import json
+
+import pytest
+
+from benchmarks.common import RESULTS, ROOT, Goal, ratio_goal
+from benchmarks.formats import is_met, markdown, number, verdict
+from benchmarks.report import documents, main
+
+GOALS = [
+    {"name": "speed", "goal": 3.0, "measured": 2.4, "better": "higher", "unit": "x",
+     "floor": None, "runs": [2.3, 2.4, 2.5], "note": "a note"},
+    {"name": "labels", "goal": 99.5, "measured": None, "better": "higher", "unit": "%",
+     "floor": 100.0, "runs": [], "note": "needs a model"},
+    {"name": "padding", "goal": 3.0, "measured": 2.0, "better": "lower", "unit": "%",
+     "floor": 0.0, "runs": [2.0], "note": ""},
+]  # fmt: skip
+TABLE = {
+    "title": "Whole commands",
+    "columns": ["command", "rows", "reviews/s", "small int8 is … times"],
+    "rows": [["linear", 10, 200.0, 0.5], ["small int8", 10, 100.0, 1.0]],
+    "note": "",
+}
+
+
+def body(name):
+    return {
+        "benchmark": name, "mode": "full", "date": "2026-01-01T00:00:00+00:00", "commit": "abc",
+        "seed": 123, "data": "some reviews", "trained_models": [], "sizes_changed": {},
+        "device": "cpu", "seconds": 1.5, "title": "Peers", "explanation": "How.",
+        "machine": {"cpu": "A CPU", "cores": 2, "flags": ["avx2"], "memory_gib": 8.0,
+                    "system": "Linux", "load_before": 0.1},
+        "versions": {"python": "3.11.7"}, "goals": GOALS, "tables": [TABLE],
+        "raw": {},
+    }  # fmt: skip
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "peers.json").write_text(json.dumps(body("peers")), encoding="utf-8")
+    return tmp_path
+
+
+def test_committed_documents_are_what_the_json_gives():
+    for name, text in documents(RESULTS).items():
+        path = ROOT / "docs" / name
+        assert path.read_text(encoding="utf-8") == text, "run python -m benchmarks.report"
+
+
+def test_every_goal_is_told_and_losses_plainly(results):
+    text = documents(results)["performance.md"]
+    assert "| Speed | ≥ 3.00x | 2.40x | — | **missed** (-20 %) | a note |" in text
+    assert "- **Missed**: speed: 2.40x, goal ≥ 3.00x" in text
+    assert "- Not measured: labels (needs a model)" in text
+    assert "met (-1.00%)" in text
+    assert "- linear is faster than small int8 (2.0 times)" in text
+    assert "Single runs: speed: 2.30x, 2.40x, 2.50x." in text
+    assert "A CPU, 2 cores" in text
+
+
+def test_nothing_measured_is_said(tmp_path):
+    found = documents(tmp_path)
+    assert "Nothing has been measured yet." in found["performance.md"]
+    assert "Not yet run on a GPU" in found["cuda.md"]
+    assert "not been measured yet" in found["scaling.md"]
+
+
+def test_scaling_counts_cores_for_eight_gpus(tmp_path):
+    rates = {"read": 80_000.0, "encode": 20_000.0, "pad": 400_000.0, "write": 1e6}
+    raw = {"reviews_per_second": rates, "tokens_a_review": 270.0, "file_bytes_a_review": 456.0}
+    stages = {**body("stages"), "raw": raw}
+    (tmp_path / "stages.json").write_text(json.dumps(stages), encoding="utf-8")
+    text = documents(tmp_path)["scaling.md"]
+    assert "8 GPUs at 29,000 reviews/s need 232,000 reviews/s" in text
+    assert "| encode | 20,000 | 12 |" in text
+
+
+def test_check_tells_stale_documents_and_writes_nothing(results, tmp_path, capsys):
+    docs = tmp_path / "docs"
+    arguments = ["--results", str(results), "--docs", str(docs)]
+    assert main([*arguments, "--check"]) == 1
+    assert not docs.exists()
+    assert main(arguments) == 0
+    assert main([*arguments, "--check"]) == 0
+    assert "performance.md" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("goal", "met", "said"),
+    [
+        (Goal("a", 2.0, 3.0), True, "met (+50 %)"),
+        (Goal("a", 1.05, 1.26, "lower"), False, "**missed** (+20 %)"),
+        (Goal("a", 1.0, None), None, "not measured"),
+    ],
+)
+def test_a_goal_is_held_against_its_measurement(goal, met, said):
+    assert is_met(vars(goal)) is met
+    assert verdict(vars(goal)) == said
+
+
+def test_ratios_are_of_pairs():
+    goal = ratio_goal("a", 2.0, [2.0, 9.0, 3.0], [1.0, 3.0, 2.0])
+    assert goal.runs == (2.0, 3.0, 1.5)
+    assert goal.measured == 2.0
+
+
+def test_numbers_and_tables():
+    assert [number(n) for n in (1234567, 1234.5, 45.67, 1.234, 0.0)] == [
+        "1,234,567", "1,234", "45.7", "1.23", "0",
+    ]  # fmt: skip
+    assert markdown(("a", "b"), [("x|y", 1), ("z", None)]).splitlines() == [
+        "| a | b |", "|---|---:|", "| x\\|y | 1 |", "| z | — |",
+    ]  # fmt: skip

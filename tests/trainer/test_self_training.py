@@ -1,0 +1,207 @@
+"""The linear teacher learns; its labels join the training; a network can teach beside it."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+
+from infer.console import Console, Stopped
+from infer.encoding import Encoder
+from infer.errors import InputError, ModelFileError, UsageError
+from trainer.calibration import fit_temperature, sigmoid
+from trainer.checkpoint import TRAINING, Checkpoint, load_checkpoint
+from trainer.config import RECIPES
+from trainer.datasets import load_dataset, read_unlabelled, split_rows
+from trainer.evaluate import predict
+from trainer.files import load_tensors, save_tensors
+from trainer.prepare import labels_of, texts_of
+from trainer.request import Request
+from trainer.resume import resumed
+from trainer.self_training import TARGETS
+from trainer.teacher import LinearTeacher, fit_teacher, log_ratios
+from trainer.train import train
+
+Interrupt = Callable[[Request, str], Stopped]
+
+
+@pytest.fixture
+def teaching(request_: Request) -> Request:
+    """A request that trains itself."""
+    return replace(request_, recipe=replace(request_.recipe, self_training=True))
+
+
+@pytest.fixture
+def split(data: Path) -> tuple[pa.Table, pa.Table]:
+    """What such a request trains on, and what it validates with."""
+    return split_rows(load_dataset(str(data), 123).train, 0.1, 123)
+
+
+@pytest.fixture
+def teacher(split: tuple[pa.Table, pa.Table], quiet: Console) -> LinearTeacher:
+    return fit_teacher(texts_of(split[0]), labels_of(split[0]), 123, quiet)
+
+
+def targets(folder: Path) -> np.ndarray:
+    return load_tensors(folder / TRAINING / TARGETS)["targets"].numpy()
+
+
+class Listening(Console):
+    """A console that remembers what it says."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=False)
+        self.said: list[str] = []
+
+    def say(self, message: str = "") -> None:
+        self.said.append(message)
+
+
+def test_the_teacher_learns_word_pairs(teacher: LinearTeacher, data: Path) -> None:
+    """Only a pair such as "not great" tells the label."""
+    test = load_dataset(str(data), 123).test
+    right = (teacher.logits(texts_of(test)) > 0) == (labels_of(test) == 1)
+    assert right.mean() == 1.0
+
+
+def test_a_logit_depends_on_its_text_alone(teacher: LinearTeacher) -> None:
+    texts = ["The plot was not awful.", "", "the PLOT<br />was not   awful.", "Ünseen wörds"]
+    together = teacher.logits(pa.array(texts * 400))
+    alone = [teacher.logits(pa.array([text]))[0] for text in texts]
+    assert together.tolist() == alone * 400
+    assert alone[0] == alone[2] > 0 and alone[1] == np.float32(teacher.bias)
+    assert len(teacher.logits(pa.array([], pa.large_string()))) == 0
+
+
+def test_ratios_by_hand() -> None:
+    found = csr_matrix([[1, 0], [1, 1], [0, 1]])
+    ratios = log_ratios(found, np.array([1, 1, 0], np.int8))
+    assert ratios == pytest.approx(np.log([(3 / 3) / (1 / 2), (2 / 3) / (2 / 2)]))
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"), [(["a b", "a c"], [1, 1]), (["one two", "three"], [0, 1])]
+)
+def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
+    with pytest.raises(InputError, match=r"cannot be fitted on 2 reviews .* --no-self-training"):
+        fit_teacher(pa.array(texts), np.array(labels, np.int8), 1, Console(quiet=True))
+
+
+def test_labels_are_kept_and_unlabelled_texts_join_softly(
+    teaching: Request,
+    interrupt: Interrupt,
+    split: tuple[pa.Table, pa.Table],
+    teacher: LinearTeacher,
+    data: Path,
+) -> None:
+    interrupt(teaching, "epoch 1/")
+    found = targets(teaching.output)
+    assert found[:216].tolist() == labels_of(split[0]).tolist()
+    held_out = split[1]
+    temperature = fit_temperature(teacher.logits(texts_of(held_out)), labels_of(held_out))
+    logits = teacher.logits(read_unlabelled(data / "unsup.parquet"))
+    assert found[216:] == pytest.approx(sigmoid(logits / temperature), abs=1e-6)
+    config = load_checkpoint(teaching.output).config
+    assert config["teachers"] == [
+        {"name": "linear", "temperature": temperature, "validation_accuracy": 1.0}
+    ]
+
+
+def test_self_training_helps_where_labels_are_few(
+    teaching: Request, quiet: Console, tmp_path: Path, data: Path
+) -> None:
+    few = tmp_path / "few"
+    shutil.copytree(data, few)
+    pq.write_table(pq.read_table(data / "train.parquet").slice(0, 60), few / "train.parquet")
+    recipe = replace(teaching.recipe, epochs=12, patience=12, hidden=16)
+    further = data / "train.parquet"
+    request = replace(teaching, recipe=recipe, data=str(few), unlabelled=further)
+    with_them = train(request, quiet).metrics["test"]
+    alone = replace(request, recipe=replace(recipe, self_training=False))
+    assert with_them["accuracy"] > train(alone, quiet).metrics["test"]["accuracy"] + 0.1
+
+
+def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
+    trained: tuple[Path, Checkpoint], teaching: Request, data: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(data, bare)
+    (bare / "unsup.parquet").unlink()
+    console = Listening()
+    checkpoint = train(replace(teaching, data=str(bare)), console)
+    assert any(line.startswith("self-training: no unlabelled texts") for line in console.said)
+    expected = trained[1].model.state_dict()
+    assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
+
+
+def test_a_network_teaches_beside_the_linear_model(
+    teaching: Request,
+    trained: tuple[Path, Checkpoint],
+    teacher: LinearTeacher,
+    interrupt: Interrupt,
+    quiet: Console,
+    data: Path,
+) -> None:
+    folder, network = trained
+    request = replace(teaching, teacher=folder)
+    interrupt(request, "epoch 1/")
+    linear, student = load_checkpoint(request.output).config["teachers"]
+    assert (linear["name"], student["name"]) == ("linear", str(folder))
+    assert student["temperature"] == pytest.approx(network.temperature, rel=1e-5)
+    assert student["validation_accuracy"] == network.metrics["validation"]["accuracy"]
+    texts = read_unlabelled(data / "unsup.parquet")
+    encoded = Encoder(network.text, network.vocabulary).encode(texts)
+    theirs = sigmoid(predict(network.model, encoded, quiet) / student["temperature"])
+    ours = sigmoid(teacher.logits(texts) / linear["temperature"])
+    assert targets(request.output)[216:] == pytest.approx((ours + theirs) / 2, abs=1e-6)
+    assert resumed(replace(request, teacher=None)).teacher == folder
+
+
+def test_the_teacher_may_stand_where_the_output_goes(
+    teaching: Request, trained: tuple[Path, Checkpoint], interrupt: Interrupt, quiet: Console
+) -> None:
+    shutil.copytree(trained[0], teaching.output)
+    request = replace(teaching, teacher=teaching.output)
+    interrupt(request, "epoch 1/")
+    assert train(resumed(request), quiet).metrics["test"]["reviews"] == 60
+
+
+def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
+    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, data: Path
+) -> None:
+    request = replace(teaching, teacher=trained[0])
+    wider = replace(request, recipe=replace(request.recipe, validation=0.2))
+    other = replace(request, data=str(data / "train.parquet"), unlabelled=data / "unsup.parquet")
+    for wrong, words in (
+        (replace(request, seed=7), "its seed is 123, this run's is 7"),
+        (wider, r"its validation is 0\.1, this run's is 0\.2"),
+        (other, "its data is"),
+    ):
+        with pytest.raises(InputError, match=f"{words}.* validation reviews. Use the same"):
+            train(wrong, quiet)
+    with pytest.raises(UsageError, match=r"--teacher .*Use --self-training or --recipe small"):
+        replace(request, recipe=RECIPES["seed"])
+
+
+def test_a_resumed_run_keeps_to_its_texts_and_labels(
+    teaching: Request, interrupt: Interrupt, quiet: Console, data: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.parquet"
+    shutil.copy(data / "unsup.parquet", texts)
+    request = replace(teaching, unlabelled=texts)
+    interrupt(request, "epoch 1/")
+    path = request.output / TRAINING / TARGETS
+    content = path.read_bytes()
+    save_tensors(path, {"targets": torch.zeros(7)})
+    with pytest.raises(ModelFileError, match=r"\(7,\) torch.float32, expected \(296,\) float32"):
+        train(resumed(request), quiet)
+    path.write_bytes(content)
+    shutil.copy(data / "test.parquet", texts)
+    with pytest.raises(InputError, match="--resume: the unlabelled texts' SHA-256"):
+        train(resumed(request), quiet)

@@ -1,0 +1,183 @@
+"""Self-training: unlabelled texts join the training reviews, with a teacher's probabilities.
+
+Every teacher learns from the reviews that are trained on, never from those that choose the epoch.
+Legend: R labelled rows, U unlabelled rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from infer.console import Console
+from infer.encoding import Encoder
+from infer.errors import InputError, ModelFileError
+from trainer.batches import concatenate, encode_all
+from trainer.calibration import fit_temperature, sigmoid
+from trainer.checkpoint import TRAINING, Checkpoint, load_checkpoint
+from trainer.evaluate import measure, predict
+from trainer.files import load_tensors, save_tensors
+from trainer.prepare import Prepared, labels_of, read_unlabelled_texts, texts_of
+from trainer.request import Request
+from trainer.teacher import fit_teacher
+
+TARGETS: Final = "targets.safetensors"
+# Texts and the title of a progress bar → (U,) float32 logits.
+Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
+
+
+def add_unlabelled(
+    request: Request,
+    prepared: Prepared,
+    saved: Checkpoint | None,
+    config: dict[str, Any],
+    console: Console,
+) -> Prepared:
+    """Put the unlabelled texts, softly labelled, behind the labelled ones.
+
+    Args:
+        request: the run.
+        prepared: what is trained on so far.
+        saved: the checkpoint of the run that is taken up again; its soft labels are used.
+        config: the teachers are noted in it.
+        console: where progress and remarks go.
+
+    Raises:
+        InputError: the texts or the teacher cannot be used, or are not those of the run to be
+            taken up.
+        ModelFileError: a checkpoint is damaged.
+    """
+    texts = read_unlabelled_texts(request, prepared.dataset)
+    if texts is None:
+        console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
+        return prepared
+    if saved is None:
+        labels, config["teachers"] = soft_labels(request, prepared, texts, config, console)
+        targets = np.concatenate((prepared.targets, labels))
+    else:
+        _check_same_texts(saved, config)
+        config["teachers"] = saved.config["teachers"]
+        targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
+    encoder = Encoder(prepared.text, prepared.vocabulary)
+    encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
+    everything = concatenate([prepared.fitting_texts, encoded])
+    return replace(prepared, fitting_texts=everything, targets=targets)
+
+
+def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
+    """Write what is trained towards, (R + U,) float32, into a checkpoint's training folder."""
+    save_tensors(folder / TARGETS, {"targets": torch.from_numpy(targets)})
+
+
+def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
+    """Read what `save_targets` wrote for so many rows.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of other texts.
+    """
+    found = load_tensors(folder / TARGETS).get("targets", torch.empty(0))
+    if found.shape != (rows,) or found.dtype != torch.float32:
+        raise ModelFileError(
+            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected ({rows},) float32"
+        )
+    targets: npt.NDArray[np.float32] = found.numpy()
+    return targets
+
+
+def _check_same_texts(saved: Checkpoint, config: dict[str, Any]) -> None:
+    now, before = (c["data"]["unlabelled_sha256"] for c in (config, saved.config))
+    if now != before:
+        raise InputError(
+            f"--resume: the unlabelled texts' SHA-256 is {str(now)[:12]}…, the run began with "
+            f"{str(before)[:12]}…. Start anew without --resume"
+        )
+
+
+def soft_labels(
+    request: Request,
+    prepared: Prepared,
+    texts: pa.Array,
+    config: dict[str, Any],
+    console: Console,
+) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
+    """Label texts with the mean of all teachers' probabilities.
+
+    Returns:
+        (U,) float32 from 0 to 1; and each teacher's `name`, `temperature` and
+        `validation_accuracy`.
+    """
+    labellers = {"linear": linear_labeller(request, prepared, console)}
+    if request.teacher is not None:
+        labellers[str(request.teacher)] = checkpoint_labeller(request.teacher, config, console)
+    probabilities, teachers = [], []
+    for name, labeller in labellers.items():
+        teachers.append(examine(name, labeller, prepared, console))
+        logits = labeller(texts, f"labels of {name}")
+        probabilities.append(sigmoid(logits / teachers[-1]["temperature"]))
+    # A network has no logit for a text without a token; the linear model has one for any.
+    return np.nanmean(probabilities, axis=0).astype(np.float32), teachers
+
+
+def linear_labeller(request: Request, prepared: Prepared, console: Console) -> Labeller:
+    """Fit the linear teacher."""
+    fitting = prepared.fitting
+    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, console)
+
+    def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
+        with console.progress() as progress:
+            task = progress.add_task(title, total=len(texts))
+            return teacher.logits(texts, lambda rows: progress.advance(task, rows))
+
+    return label
+
+
+def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) -> Labeller:
+    """Take a trained network as a teacher.
+
+    Raises:
+        ModelFileError: the checkpoint is damaged.
+        InputError: it may have learned from this run's validation reviews.
+    """
+    teacher = load_checkpoint(folder)
+    _check_same_split(folder, teacher.config, config)
+    model = teacher.model.to(config["device"])
+    encoder = Encoder(teacher.text, teacher.vocabulary)
+
+    def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
+        return predict(model, encode_all(encoder, texts, console, title), console, title)
+
+    return label
+
+
+def _check_same_split(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse a teacher whose validation reviews were others: it has learned from ours."""
+    splits = [
+        {"data": c["data"]["sha256"], "seed": c["seed"], "validation": c["recipe"]["validation"]}
+        for c in (theirs, ours)
+    ]
+    for name, value in splits[0].items():
+        if value != splits[1][name]:
+            raise InputError(
+                f"--teacher {folder}: its {name} is {value}, this run's is {splits[1][name]}, so "
+                "it may have learned from this run's validation reviews. Use the same"
+            )
+
+
+def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> dict[str, Any]:
+    """Calibrate a teacher on the validation reviews, and say how good it is.
+
+    Returns:
+        `name`, `temperature`, `validation_accuracy`.
+    """
+    labels = labels_of(prepared.validation)
+    logits = labeller(texts_of(prepared.validation), f"validating {name}")
+    accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
+    console.say(
+        f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}"
+    )
+    return {"name": name, "temperature": temperature, "validation_accuracy": accuracy}
