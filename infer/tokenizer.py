@@ -1,4 +1,4 @@
-"""spaCy's English tokenizer, asked once for each distinct piece of text between spaces.
+"""spaCy's English tokenizer, asked once for each distinct chunk of text between spaces.
 
 spaCy cuts a text at white space first and works on each piece alone, so the tokens of a text are
 the tokens of its pieces (white-space tokens, which the toolkit drops, aside). Many pieces are
@@ -30,6 +30,8 @@ HTML_BREAK: Final = r"(?i)<br\s*/?>"
 MAX_PIECE: Final = 10_000
 _PARTS: Final = re.compile(f".{{1,{MAX_PIECE}}}", re.DOTALL)
 _COUNTED_AT_ONCE: Final = 100_000
+# ASCII bytes that are neither letters, digits nor white space.
+_MARKS: Final = np.array([b < 128 and not chr(b).isalnum() and b > 32 for b in range(256)])
 # A word between two pieces keeps spaCy's special cases (such as '' for a quotation mark) from
 # matching across them: what stands before a chunk must not change its tokens.
 _SEPARATOR: Final = " of "
@@ -74,10 +76,10 @@ class Tokenizer:
         self._spacy.vocab.lex_attr_getters = {LOWER: str.lower}
 
     def split(self, texts: pa.Array) -> Chunks:
-        """Cut texts (R,) of string or large_string behind each space; null has no chunks.
+        """Cut texts (R,) of string or large_string behind spaces; null has no chunks.
 
-        The bytes are not copied: a cut is a place in the texts' own buffer, so this costs a
-        fifth of Arrow's white-space splitting.
+        A space between two marks is no cut: spaCy's special cases, such as '' or :), can reach
+        over it. The bytes are not copied: a cut is a place in the texts' own buffer.
         """
         if self.settings.html_breaks:
             texts = pc.replace_substring_regex(texts, pattern=HTML_BREAK, replacement=" ")
@@ -86,7 +88,9 @@ class Tokenizer:
         rows = np.frombuffer(offsets_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
         data = np.frombuffer(data_buffer or b"", np.uint8)[rows[0] : rows[-1]]
         cut = np.zeros(len(data) + 1, bool)
-        np.equal(data, ord(" "), out=cut[1:])
+        np.equal(data[1:], ord(" "), out=cut[2:])
+        cuts = np.flatnonzero(cut[:-1])
+        cut[cuts[_MARKS[data[cuts]] & _MARKS[data[cuts - 2]]]] = False
         cut[rows - rows[0]] = True
         cuts = np.flatnonzero(cut).astype(np.int64, copy=False)
         values = pa.LargeStringArray.from_buffers(
@@ -133,22 +137,22 @@ class Tokenizer:
 
     def _tokenize_joined(self, chunks: Sequence[str]) -> "_Joined":
         """Tokenize all chunks in one call, each as if it stood alone."""
-        pieces: list[str] = []
-        pieces_before = np.zeros(len(chunks) + 1, np.int64)
+        units: list[str] = []
+        units_before = np.zeros(len(chunks) + 1, np.int64)
         for i, chunk in enumerate(chunks):
-            pieces.extend(chunk.split())
-            if len(chunk) > MAX_PIECE:
-                pieces[pieces_before[i] :] = _cut(pieces[pieces_before[i] :])
-            pieces_before[i + 1] = len(pieces)
-        doc = self._spacy(_SEPARATOR.join(pieces))
+            units.extend(_units(chunk))
+            units_before[i + 1] = len(units)
+        doc = self._spacy(_SEPARATOR.join(units))
         followed_by_space = doc.to_array(SPACY).astype(bool).reshape(-1)
         followed_by_space[-1:] = True  # the last piece ends with the text
-        ends = np.flatnonzero(followed_by_space) + 1  # of pieces and separators in turn
+        ends = np.flatnonzero(followed_by_space) + 1  # of all pieces, separators among them
+        pieces = np.fromiter((unit.count(" ") + 1 for unit in units), np.int64, len(units))
+        last = np.cumsum(pieces + 1) - 2  # each unit's last piece; a separator comes next
         kept = np.ones(len(doc), bool)
-        kept[ends[1::2] - 1] = False
+        kept[ends[last[:-1] + 1] - 1] = False
         tokens_before = np.concatenate(([0], np.cumsum(kept)))
-        piece_ends = np.concatenate(([0], tokens_before[ends[::2]]))
-        return _Joined(doc, np.flatnonzero(kept), piece_ends[pieces_before])
+        unit_ends = np.concatenate(([0], tokens_before[ends[last]]))
+        return _Joined(doc, np.flatnonzero(kept), unit_ends[units_before])
 
 
 @dataclass(frozen=True)
@@ -166,9 +170,16 @@ class _Joined:
     offsets: npt.NDArray[np.int64]
 
 
-def _cut(pieces: Iterable[str]) -> list[str]:
-    """Cut pieces that are longer than spaCy can take in reasonable time."""
-    return [part for piece in pieces for part in _PARTS.findall(piece)]
+def _units(chunk: str) -> list[str]:
+    """Return what of a chunk is tokenized together: pieces with single spaces between them.
+
+    Other white space is a token of its own to spaCy and keeps what stands around it apart.
+    """
+    text = chunk.strip(" ")
+    pieces = text.split()
+    if len(text) > MAX_PIECE:
+        return [part for piece in pieces for part in _PARTS.findall(piece)]
+    return [text] if text and " ".join(pieces) == text else pieces
 
 
 def token_hashes(tokens: Iterable[str]) -> npt.NDArray[np.uint64]:
