@@ -72,14 +72,14 @@ def compare(sizes: Sizes, recipe: Recipe) -> Result:
 @contextmanager
 def precision_of(precision: str) -> Iterator[None]:
     """Compute as the trainer does in this precision; what it sets holds for a whole process."""
-    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn.rnn)
-    before = [place.fp32_precision for place in places]
+    places: tuple[Any, ...] = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [place.allow_tf32 for place in places]
     set_precision(precision)
     try:
         yield
     finally:
         for place, value in zip(places, before, strict=True):
-            place.fp32_precision = value
+            place.allow_tf32 = value
         torch.set_flush_denormal(False)
 
 

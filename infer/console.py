@@ -131,4 +131,6 @@ def _notes(error: BaseException) -> str:
 
 
 # The packages that only an extra installs.
-EXTRA_OF = dict.fromkeys(("torch", "safetensors", "onnxscript", "pooch", "gensim"), "train")
+EXTRA_OF = dict.fromkeys(
+    ("torch", "safetensors", "onnxscript", "pooch", "gensim", "sklearn"), "train"
+)

@@ -5,6 +5,7 @@ Legend: R rows.
 
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from infer.vocabulary import Vocabulary
 from trainer.batches import encode_all
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
-from trainer.datasets import Dataset, hash_files, load_dataset, read_unlabelled, split_rows
+from trainer.datasets import Dataset, load_dataset, read_unlabelled, split_rows
 from trainer.request import Request
 from trainer.vectors import Vectors, fit_vectors, load_vectors
 
@@ -138,9 +139,14 @@ def read_unlabelled_texts(request: Request, dataset: Dataset) -> pa.Array | None
     Raises:
         InputError: the file cannot be read.
     """
-    path = request.unlabelled or dataset.unlabelled
+    path = unlabelled_path(request, dataset)
     texts = read_unlabelled(path) if path else None
     return texts if texts is not None and len(texts) else None
+
+
+def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:
+    """Return the file of unlabelled texts: the one asked for, else the data folder's."""
+    return request.unlabelled or dataset.unlabelled
 
 
 def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
@@ -179,7 +185,6 @@ def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> V
 def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
     """Return what `config.json` records besides the model, the text settings and the labels."""
     dataset = prepared.dataset
-    further = request.unlabelled or dataset.unlabelled
     return {
         "recipe": request.recipe.to_json(),
         "seed": request.seed,
@@ -190,7 +195,6 @@ def run_config(request: Request, prepared: Prepared, device: torch.device) -> di
             "sha256": dataset.sha256,
             "training_reviews": prepared.fitting.num_rows,
             "unlabelled": str(request.unlabelled) if request.unlabelled else None,
-            "unlabelled_sha256": hash_files([further]) if further else None,
         },
         "teacher": str(request.teacher) if request.teacher else None,
         "versions": {

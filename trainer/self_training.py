@@ -20,9 +20,16 @@ from infer.errors import InputError, ModelFileError
 from trainer.batches import concatenate, encode_all
 from trainer.calibration import fit_temperature, sigmoid
 from trainer.checkpoint import TRAINING, Checkpoint, load_checkpoint
+from trainer.datasets import hash_files
 from trainer.evaluate import measure, predict
 from trainer.files import load_tensors, save_tensors
-from trainer.prepare import Prepared, labels_of, read_unlabelled_texts, texts_of
+from trainer.prepare import (
+    Prepared,
+    labels_of,
+    read_unlabelled_texts,
+    texts_of,
+    unlabelled_path,
+)
 from trainer.request import Request
 from trainer.teacher import fit_teacher
 
@@ -44,7 +51,7 @@ def add_unlabelled(
         request: the run.
         prepared: what is trained on so far.
         saved: the checkpoint of the run that is taken up again; its soft labels are used.
-        config: the teachers are noted in it.
+        config: the texts' hash and the teachers are noted in it.
         console: where progress and remarks go.
 
     Raises:
@@ -53,20 +60,33 @@ def add_unlabelled(
         ModelFileError: a checkpoint is damaged.
     """
     texts = read_unlabelled_texts(request, prepared.dataset)
+    path = unlabelled_path(request, prepared.dataset)
+    config["data"]["unlabelled_sha256"] = hash_files([path]) if path else None
+    if saved is not None:
+        _check_same_texts(saved, config)
     if texts is None:
-        console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
-        return prepared
+        return _labelled_alone(request, prepared, console)
     if saved is None:
         labels, config["teachers"] = soft_labels(request, prepared, texts, config, console)
         targets = np.concatenate((prepared.targets, labels))
     else:
-        _check_same_texts(saved, config)
         config["teachers"] = saved.config["teachers"]
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
     encoder = Encoder(prepared.text, prepared.vocabulary)
     encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
     return replace(prepared, fitting_texts=everything, targets=targets)
+
+
+def _labelled_alone(request: Request, prepared: Prepared, console: Console) -> Prepared:
+    """Go on without unlabelled texts, unless a teacher is waiting for them."""
+    if request.teacher is not None:
+        raise InputError(
+            f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
+            "Name some with --unlabelled, or leave --teacher out"
+        )
+    console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
+    return prepared
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:

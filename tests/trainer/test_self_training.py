@@ -134,10 +134,15 @@ def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
     shutil.copytree(data, bare)
     (bare / "unsup.parquet").unlink()
     console = Listening()
-    checkpoint = train(replace(teaching, data=str(bare)), console)
+    request = replace(teaching, data=str(bare))
+    checkpoint = train(request, console)
     assert any(line.startswith("self-training: no unlabelled texts") for line in console.said)
     expected = trained[1].model.state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
+    with pytest.raises(InputError, match="there are no unlabelled texts to teach with"):
+        train(replace(request, teacher=trained[0]), console)
+    with pytest.raises(InputError, match=r"no such file\. Expected a Parquet file"):
+        train(replace(request, unlabelled=tmp_path / "absent.parquet"), console)
 
 
 def test_a_network_teaches_beside_the_linear_model(
