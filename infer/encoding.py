@@ -5,6 +5,7 @@ seen before come from a bounded cache; only new chunks go to spaCy. Legend: R ro
 N tokens.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,6 +22,8 @@ OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
 
 # 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
 CACHE_CHUNKS: Final = 500_000
+# Bounds what spaCy holds at once: some 100 MB.
+TOKENIZED_AT_ONCE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -112,11 +115,12 @@ class Encoder:
         names = chunks.slice(len(self._known)).to_pylist()
         if not names:
             return
-        tokens = self._tokenizer.tokenize_chunks(names)
         self._known = chunks
-        self._starts = np.concatenate((self._starts, tokens.offsets[:-1] + len(self._ids)))
-        self._lengths = np.concatenate((self._lengths, np.diff(tokens.offsets)))
-        self._ids = np.concatenate((self._ids, self._ids_of(tokens.hashes)))
+        for start in range(0, len(names), TOKENIZED_AT_ONCE):
+            tokens = self._tokenizer.tokenize_chunks(names[start : start + TOKENIZED_AT_ONCE])
+            self._starts = np.concatenate((self._starts, tokens.offsets[:-1] + len(self._ids)))
+            self._lengths = np.concatenate((self._lengths, np.diff(tokens.offsets)))
+            self._ids = np.concatenate((self._ids, self._ids_of(tokens.hashes)))
 
     def _forget(self) -> None:
         self._known = pa.array([], pa.large_string())
@@ -152,6 +156,16 @@ class Encoder:
         offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, longest))))
         statuses = np.where(over, TRUNCATED, encoded.statuses).astype(np.uint8)
         return EncodedTexts(np.delete(encoded.ids, dropped), offsets, statuses)
+
+
+def concatenate(parts: Sequence[EncodedTexts]) -> EncodedTexts:
+    """Join encoded texts, the rows of the first part first."""
+    lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
+    return EncodedTexts(
+        ids=np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
+        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        statuses=np.concatenate([np.zeros(0, np.uint8), *(part.statuses for part in parts)]),
+    )
 
 
 def _encode_behind(known: pa.Array, values: pa.Array) -> pa.DictionaryArray:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from infer.errors import InputError
 from infer.inputs import InputFile
 
-# Sixteen megabytes hold some 1.6 million words at most that are all new, which cost spaCy 2.4 GB.
+# Sixteen megabytes hold some 1.6 million words at most that are all new, which cost spaCy 2.7 GB.
 WINDOW_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 4 << 20
 _OUTPUT_BYTES: Final = 64 << 20

@@ -7,7 +7,7 @@ the carried columns and the parts, and takes its name in one rename.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from infer import __version__
 from infer.batching import pad, plan_batches
 from infer.commit import check_output
-from infer.encoding import EncodedTexts, Encoder
+from infer.encoding import EncodedTexts, Encoder, concatenate
 from infer.errors import InputError, SentError
 from infer.model_file import ModelFile
 from infer.output import CompletedScores, OutputOptions, is_committed, write_output
@@ -25,6 +25,10 @@ from infer.plan import Plan, Task
 from infer.prefetch import prefetch
 from infer.session import DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
 from infer.summary import Summary
+
+# A signal waits for the slice that is being encoded: well under a second.
+ENCODED_AT_ONCE: Final = 4_096
+AHEAD: Final = 6
 
 
 @dataclass(frozen=True)
@@ -106,11 +110,16 @@ class Scorer:
         self._listener.advance(start)
         with (
             open_parquet(task.source) as file,
-            prefetch(self._encoded(file, task, part_rows, start)) as windows,
+            prefetch(self._encoded(file, task, part_rows, start), AHEAD) as slices,
         ):
-            for window in windows:
-                parts.add(index, start, self.score_window(window))
-                start += len(window)
+            window: list[EncodedTexts] = []
+            for encoded, ends_window in slices:
+                window.append(encoded)
+                if ends_window:
+                    scores = self.score_window(concatenate(window))
+                    parts.add(index, start, scores)
+                    start += len(scores)
+                    window = []
         if start != task.rows:
             raise InputError(
                 f"{task.source.name}: {start:,} rows read, its footer has {task.rows:,}"
@@ -136,8 +145,8 @@ class Scorer:
 
     def _encoded(
         self, file: ParquetInput, task: Task, part_rows: int, skip: int
-    ) -> Iterator[EncodedTexts]:
-        """Read and encode, in the thread beside the model."""
+    ) -> Iterator[tuple[EncodedTexts, bool]]:
+        """Read and encode, in the thread beside the model: slices, and whether a window ends."""
         seconds = self._summary.seconds
         windows = text_windows(file, task.columns.text, part_rows, skip)
         while True:
@@ -145,9 +154,10 @@ class Scorer:
                 texts = next(windows, None)
             if texts is None:
                 return
-            with seconds.measure("encode"):
-                encoded = self._encoder.encode(texts)
-            yield encoded
+            for first in range(0, len(texts), ENCODED_AT_ONCE):
+                with seconds.measure("encode"):
+                    encoded = self._encoder.encode(texts.slice(first, ENCODED_AT_ONCE))
+                yield encoded, first + ENCODED_AT_ONCE >= len(texts)
 
     def _run(self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         input_ids, lengths = pad(encoded, rows)

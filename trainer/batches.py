@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from infer.console import Console
-from infer.encoding import EncodedTexts, Encoder
+from infer.encoding import EncodedTexts, Encoder, concatenate
 
 # Rows are sorted by length within pools of this many batches: enough that padding stays at a few
 # per cent, few enough that an epoch's batches differ from the last one's.
@@ -78,13 +78,3 @@ def encode_all(encoder: Encoder, texts: pa.Array, console: Console, title: str) 
             parts.append(encoder.encode(texts.slice(start, ENCODE_ROWS)))
             progress.advance(task, len(parts[-1]))
     return concatenate(parts)
-
-
-def concatenate(parts: list[EncodedTexts]) -> EncodedTexts:
-    """Join encoded texts, the rows of the first part first."""
-    lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
-    return EncodedTexts(
-        ids=np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
-        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
-        statuses=np.concatenate([np.zeros(0, np.uint8), *(part.statuses for part in parts)]),
-    )

@@ -15,9 +15,9 @@ import pyarrow as pa
 import torch
 
 from infer.console import Console
-from infer.encoding import Encoder
+from infer.encoding import Encoder, concatenate
 from infer.errors import InputError, ModelFileError
-from trainer.batches import concatenate, encode_all
+from trainer.batches import encode_all
 from trainer.calibration import fit_temperature, sigmoid
 from trainer.checkpoint import TRAINING, Checkpoint, load_checkpoint
 from trainer.datasets import hash_files
