@@ -205,10 +205,3 @@ def _job(plan: Plan, model: ModelFile, session: Session, batch_tokens: int) -> d
         "threads": session.threads,
         "toolkit version": __version__,
     }
-
-
-def _kept(parts: PartStore) -> str:
-    return (
-        f"What is done is kept in {parts.folder}: the same command goes on from there, "
-        "--no-resume starts over"
-    )
