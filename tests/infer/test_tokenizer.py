@@ -114,7 +114,9 @@ def real_reviews(rows: int | None) -> list[str]:
     return texts
 
 
-@pytest.mark.parametrize("rows", [700, pytest.param(None, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "rows", [700, pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
+)
 def test_tokens_equal_spacy_on_real_reviews(rows: int | None) -> None:
     different = [
         text[:80] for text in real_reviews(rows) if TOKENIZER.tokenize(text) != spacy_tokens(text)
