@@ -13,8 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from infer.plain_words import token_hashes
 from infer.text import TextSettings
-from infer.tokenizer import Tokenizer, token_hashes
+from infer.tokenizer import Tokenizer
 from infer.vocabulary import UNK_ID, Vocabulary
 
 STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
@@ -53,10 +54,8 @@ class EncodedTexts:
 class Encoder:
     """Turns texts into vocabulary ids; holds the cache of chunks."""
 
-    _known: pa.Array
-    _starts: npt.NDArray[np.int64]
-    _lengths: npt.NDArray[np.int64]
-    _ids: npt.NDArray[np.int32]
+    _known: pa.Array  # the chunks
+    _ids: pa.Array  # of each known chunk, a list of int32
 
     def __init__(
         self, settings: TextSettings, vocabulary: Vocabulary, cache_chunks: int = CACHE_CHUNKS
@@ -88,16 +87,15 @@ class Encoder:
         """
         texts, invalid = decode_utf8(texts)
         chunks = self._tokenizer.split(texts)
-        slots = self._slots(chunks.values)  # (C,)
-        ids, token_ends = self._gather(slots)
-        offsets = np.concatenate(([0], token_ends))[chunks.offsets]
+        tokens = self._ids_of_chunks(chunks.values)
+        ids, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy()[chunks.offsets]
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
         statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL
         statuses[invalid] = INVALID
         return self._truncate(EncodedTexts(ids, offsets, statuses))
 
-    def _slots(self, chunks: pa.Array) -> npt.NDArray[np.int64]:
-        """Return each chunk's place in the cache, tokenizing the ones not seen yet.
+    def _ids_of_chunks(self, chunks: pa.Array) -> pa.LargeListArray:
+        """Return each chunk's token ids, (C,) lists of int32, tokenizing the chunks not seen yet.
 
         Arrow encodes the known chunks and the new ones against one dictionary. The known come
         first, so a chunk's place in that dictionary is its place in the cache, without a look-up
@@ -108,27 +106,25 @@ class Encoder:
             self._forget()
             unified = _encode_behind(self._known, chunks)
         self._remember(unified.dictionary)
-        return np.asarray(unified.indices)
+        return self._ids.take(unified.indices)
 
     def _remember(self, chunks: pa.Array) -> None:
         """Take a dictionary that begins with the known chunks for the new cache."""
-        names = chunks.slice(len(self._known)).to_pylist()
-        if not names:
-            return
-        self._known = chunks
-        for start in range(0, len(names), TOKENIZED_AT_ONCE):
-            tokens = self._tokenizer.tokenize_chunks(names[start : start + TOKENIZED_AT_ONCE])
-            self._starts = np.concatenate((self._starts, tokens.offsets[:-1] + len(self._ids)))
-            self._lengths = np.concatenate((self._lengths, np.diff(tokens.offsets)))
-            self._ids = np.concatenate((self._ids, self._ids_of(tokens.hashes)))
+        new = chunks.slice(len(self._known))
+        blocks = [self._ids]
+        for start in range(0, len(new), TOKENIZED_AT_ONCE):
+            tokens = self._tokenizer.tokenize_chunks(new.slice(start, TOKENIZED_AT_ONCE))
+            ends = np.cumsum(tokens.lengths)
+            ids = self._ids_of_hashes(tokens.hashes)
+            blocks.append(pa.LargeListArray.from_arrays(np.concatenate(([0], ends)), ids))
+        if len(new):
+            self._known, self._ids = chunks, pa.concat_arrays(blocks)
 
     def _forget(self) -> None:
         self._known = pa.array([], pa.large_string())
-        self._starts = np.zeros(0, np.int64)
-        self._lengths = np.zeros(0, np.int64)
-        self._ids = np.zeros(0, np.int32)
+        self._ids = pa.array([], pa.large_list(pa.int32()))
 
-    def _ids_of(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+    def _ids_of_hashes(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
         """Vocabulary ids of token hashes, `<unk>` where a token is not in the vocabulary."""
         if not len(self._vocabulary_hashes):
             return np.full(len(hashes), UNK_ID, np.int32)
@@ -136,14 +132,6 @@ class Encoder:
         places[places == len(self._vocabulary_hashes)] = 0
         known = self._vocabulary_hashes[places] == hashes
         return np.where(known, self._vocabulary_ids[places], UNK_ID).astype(np.int32)
-
-    def _gather(
-        self, slots: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-        """Concatenate the cached ids of `slots`: ids (N,) and where each slot's ids end (C,)."""
-        lengths = self._lengths[slots]
-        ends = np.cumsum(lengths)
-        return self._ids[ranges(self._starts[slots], lengths)], ends
 
     def _truncate(self, encoded: EncodedTexts) -> EncodedTexts:
         """Keep the head and the tail of rows longer than `max_tokens`."""

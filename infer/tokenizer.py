@@ -8,8 +8,9 @@ piece ends, and the tokens come back as arrays of hashes instead of Python objec
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -19,9 +20,10 @@ import pyarrow.compute as pc
 import spacy
 import spacy.about
 from spacy.attrs import LOWER, ORTH, SPACY
-from spacy.strings import get_string_id
+from spacy.tokenizer import Tokenizer as SpacyTokenizer
 from spacy.tokens import Doc
 
+from infer.plain_words import PlainWords
 from infer.text import TextSettings
 
 HTML_BREAK: Final = r"(?i)<br\s*/?>"
@@ -29,9 +31,8 @@ HTML_BREAK: Final = r"(?i)<br\s*/?>"
 # exclamation marks. A longer piece (there is none in 100,000 real reviews) is cut.
 MAX_PIECE: Final = 10_000
 _PARTS: Final = re.compile(f".{{1,{MAX_PIECE}}}", re.DOTALL)
+_SPACE_TOKENS: Final = re.compile(r"\s{2,}|[^\S ]")
 _COUNTED_AT_ONCE: Final = 100_000
-# ASCII bytes that are neither letters, digits nor white space.
-_MARKS: Final = np.array([b < 128 and not chr(b).isalnum() and b > 32 for b in range(256)])
 # A word between two pieces keeps spaCy's special cases (such as '' for a quotation mark) from
 # matching across them: what stands before a chunk must not change its tokens.
 _SEPARATOR: Final = " of "
@@ -52,15 +53,15 @@ class Chunks:
 
 @dataclass(frozen=True)
 class ChunkTokens:
-    """Tokens of several chunks, flat: chunk `i` owns `hashes[offsets[i]:offsets[i + 1]]`.
+    """Tokens of several chunks, flat.
 
     Attributes:
-        hashes: (N,) uint64, spaCy's 64-bit string hash of each token (`token_hashes`).
-        offsets: (C + 1,) int64.
+        hashes: (N,) uint64, spaCy's 64-bit string hash of each token, chunk after chunk.
+        lengths: (C,) int64, tokens of each chunk.
     """
 
     hashes: npt.NDArray[np.uint64]
-    offsets: npt.NDArray[np.int64]
+    lengths: npt.NDArray[np.int64]
 
 
 class Tokenizer:
@@ -74,12 +75,14 @@ class Tokenizer:
         # Half of spaCy's time for a new string goes into attributes (shape, "looks like a URL")
         # that nothing here reads.
         self._spacy.vocab.lex_attr_getters = {LOWER: str.lower}
+        self._plain_words = PlainWords(self._spacy.rules, settings.lower)
+        self._reaches_over = _pairs_within_special_cases(self._spacy)
 
     def split(self, texts: pa.Array) -> Chunks:
         """Cut texts (R,) of string or large_string behind spaces; null has no chunks.
 
-        A space between two marks is no cut: spaCy's special cases, such as '' or :), can reach
-        over it. The bytes are not copied: a cut is a place in the texts' own buffer.
+        A space that one of spaCy's special cases, such as '' or o.O, can reach over is no cut.
+        The bytes are not copied: a cut is a place in the texts' own buffer.
         """
         if self.settings.html_breaks:
             texts = pc.replace_substring_regex(texts, pattern=HTML_BREAK, replacement=" ")
@@ -87,27 +90,37 @@ class Tokenizer:
         _, offsets_buffer, data_buffer = texts.buffers()
         rows = np.frombuffer(offsets_buffer, np.int64)[texts.offset : texts.offset + len(texts) + 1]
         data = np.frombuffer(data_buffer or b"", np.uint8)[rows[0] : rows[-1]]
+        rows = rows - rows[0]
         cut = np.zeros(len(data) + 1, bool)
         np.equal(data[1:], ord(" "), out=cut[2:])
-        cuts = np.flatnonzero(cut[:-1])
-        cut[cuts[_MARKS[data[cuts]] & _MARKS[data[cuts - 2]]]] = False
-        cut[rows - rows[0]] = True
-        cuts = np.flatnonzero(cut).astype(np.int64, copy=False)
+        cut[rows] = True
+        cuts = np.flatnonzero(cut)
+        inner = cuts[1:-1]
+        kept = np.ones(len(cuts), bool)
+        kept[1:-1] = ~self._reaches_over[data.take(inner - 2), data.take(inner)]
+        kept[np.searchsorted(cuts, rows)] = True
+        cuts = cuts[kept].astype(np.int64, copy=False)
         values = pa.LargeStringArray.from_buffers(
             len(cuts) - 1, pa.py_buffer(cuts), pa.py_buffer(data)
         )
-        return Chunks(values, np.searchsorted(cuts, rows - rows[0]))
+        return Chunks(values, np.searchsorted(cuts, rows))
 
-    def tokenize_chunks(self, chunks: Sequence[str]) -> ChunkTokens:
-        """Tokenize chunks.
+    def tokenize_chunks(self, chunks: pa.Array) -> ChunkTokens:
+        """Tokenize chunks (C,) of large_string, each as if it stood alone.
 
         The strings that spaCy stores on the way are freed again, so memory stays flat.
         """
+        is_plain, plain_hashes, plain_lengths = self._plain_words.find(chunks)
         attribute = LOWER if self.settings.lower else ORTH
         with self._spacy.vocab.memory_zone():
-            joined = self._tokenize_joined(chunks)
-            hashes = joined.doc.to_array(attribute).astype(np.uint64, copy=False)
-            return ChunkTokens(hashes[joined.tokens], joined.offsets)
+            joined = self._tokenize_joined(chunks.filter(pa.array(~is_plain)).to_pylist())
+            hashes = joined.doc.to_array(attribute).astype(np.uint64, copy=False)[joined.tokens]
+        lengths = np.empty(len(chunks), np.int64)
+        lengths[is_plain], lengths[~is_plain] = plain_lengths, np.diff(joined.offsets)
+        of_plain = np.repeat(is_plain, lengths)  # (N,)
+        merged = np.empty(len(of_plain), np.uint64)
+        merged[of_plain], merged[~of_plain] = plain_hashes, hashes
+        return ChunkTokens(merged, lengths)
 
     def count(self, texts: pa.Array) -> Counter[str]:
         """Count the tokens of `texts`, each as the settings would look it up."""
@@ -170,21 +183,37 @@ class _Joined:
     offsets: npt.NDArray[np.int64]
 
 
+def _pairs_within_special_cases(tokenizer: SpacyTokenizer) -> npt.NDArray[np.bool_]:
+    """Tell which bytes before and behind a space a special case can reach over: (256, 256).
+
+    spaCy looks for its special cases as sequences of tokens, whether there are spaces between
+    them or not. So the pairs are those of a token's last byte and the next one's first.
+    """
+    without_cases = SpacyTokenizer(
+        tokenizer.vocab,
+        prefix_search=tokenizer.prefix_search,
+        suffix_search=tokenizer.suffix_search,
+        infix_finditer=tokenizer.infix_finditer,
+        token_match=tokenizer.token_match,
+        url_match=tokenizer.url_match,
+    )
+    pairs = np.zeros((256, 256), bool)
+    for case in tokenizer.rules:
+        tokens = [token.text.encode() for token in without_cases(case)]
+        for before, behind in pairwise(tokens):
+            pairs[before[-1], behind[0]] = True
+    return pairs
+
+
 def _units(chunk: str) -> list[str]:
     """Return what of a chunk is tokenized together: pieces with single spaces between them.
 
     Other white space is a token of its own to spaCy and keeps what stands around it apart.
     """
-    text = chunk.strip(" ")
-    pieces = text.split()
+    text = chunk.strip()
     if len(text) > MAX_PIECE:
-        return [part for piece in pieces for part in _PARTS.findall(piece)]
-    return [text] if text and " ".join(pieces) == text else pieces
-
-
-def token_hashes(tokens: Iterable[str]) -> npt.NDArray[np.uint64]:
-    """Return spaCy's 64-bit hash of each token: (N,) uint64."""
-    return np.fromiter((get_string_id(token) for token in tokens), np.uint64)
+        return [part for piece in text.split() for part in _PARTS.findall(piece)]
+    return _SPACE_TOKENS.split(text) if text else []
 
 
 def spacy_version() -> str:

@@ -1,9 +1,11 @@
 """The tokenizer equals spaCy on the whole text, on odd text and on real reviews."""
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +13,7 @@ import spacy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from infer.plain_words import PlainWords, token_hashes
 from infer.text import TextSettings
 from infer.tokenizer import MAX_PIECE, Tokenizer
 
@@ -44,6 +47,11 @@ def spacy_tokens(text: str) -> list[str]:
     return [token.text for token in SPACY(text) if not token.is_space]
 
 
+def strings(values: list[str]) -> pa.Array:
+    """Return strings as Arrow's."""
+    return pa.array(values, pa.large_string())
+
+
 def encodable(text: str) -> bool:
     """Whether the text can be stored at all: no lone surrogates."""
     return text.encode(errors="ignore").decode() == text
@@ -55,7 +63,17 @@ def encodable(text: str) -> bool:
 @example(" leading and trailing ")
 @example("x" * 9_999)
 @example("https://" + "a/" * 3_000)
+@example("0:o. O")
 def test_tokens_equal_spacy_on_the_whole_text(text: str) -> None:
+    assert TOKENIZER.tokenize(text) == spacy_tokens(text)
+
+
+CASE_PARTS = st.sampled_from(sorted({c for rule in SPACY.rules for c in rule} | {*SPACY.rules}))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.one_of(CASE_PARTS, st.just(" ")), max_size=20).map("".join))
+def test_special_cases_with_spaces_in_them_equal_spacy(text: str) -> None:
     assert TOKENIZER.tokenize(text) == spacy_tokens(text)
 
 
@@ -69,13 +87,31 @@ def test_white_space_alone_has_no_tokens() -> None:
 
 
 def test_a_chunks_tokens_do_not_depend_on_the_chunks_before_it() -> None:
-    chunks = ["Mother''", "''Wooly", ":", ")", "x:", "D", "''", "''"]
-    alone = [TOKENIZER.tokenize_chunks([chunk]).hashes.tolist() for chunk in chunks]
-    together = TOKENIZER.tokenize_chunks(chunks)
-    assert [
-        together.hashes[start:end].tolist()
-        for start, end in zip(together.offsets[:-1], together.offsets[1:], strict=True)
-    ] == alone
+    chunks = ["Mother''", "''Wooly", ":", "good", ")", "x:", "(word)", "D", "''", " ", "''", "a"]
+    alone = [TOKENIZER.tokenize_chunks(strings([chunk])).hashes.tolist() for chunk in chunks]
+    together = TOKENIZER.tokenize_chunks(strings(chunks))
+    parts = np.split(together.hashes, np.cumsum(together.lengths)[:-1])
+    assert [part.tolist() for part in parts] == alone
+
+
+AROUND = [(a, b) for a in ("", "(", '"') for b in ("", *',.!?;:)"')]
+ORDINARY = ["film", "I", "a", "McDonald", "ABCd", "km", "kg", "www", "http", "xD", "US", "lol"]
+
+
+def test_plain_words_are_those_that_spacy_would_cut_as_well() -> None:
+    cores = {re.sub(r"[^A-Za-z]", "", rule) for rule in SPACY.rules}
+    chunks = [
+        before + word + behind
+        for word in (*sorted(cores), *ORDINARY)
+        for before, behind in AROUND
+    ]  # fmt: skip
+    is_plain, hashes, lengths = PlainWords(SPACY.rules, lower=False).find(strings(chunks))
+    parts = iter(np.split(hashes, np.cumsum(lengths)[:-1]))
+    for chunk in (chunk for chunk, plain in zip(chunks, is_plain, strict=True) if plain):
+        expected = token_hashes(token.text for token in SPACY(chunk))
+        assert next(parts).tolist() == expected.tolist(), chunk
+    assert is_plain[chunks.index('"film.')] and is_plain.sum() > 200
+    assert not is_plain[chunks.index("dont,")] and not is_plain[chunks.index("Mr.")]
 
 
 def test_settings_lower_and_replace_breaks() -> None:
@@ -99,7 +135,7 @@ def test_counting_adds_up_over_texts() -> None:
 def test_spacys_string_store_does_not_grow() -> None:
     tokenizer = Tokenizer(PLAIN)
     before = len(tokenizer._spacy.vocab.strings)
-    tokenizer.tokenize_chunks([f"word{i}-{i}" for i in range(1000)])
+    tokenizer.tokenize_chunks(strings([f"word{i}-{i}" for i in range(1000)]))
     assert len(tokenizer._spacy.vocab.strings) == before
 
 
