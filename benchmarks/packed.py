@@ -27,9 +27,17 @@ class PackedLSTM(nn.Module):
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Token ids (B, T), lengths (B,) → logits (B,)."""
-        embedded = self.dropout(self.embedding(input_ids))  # (B, T, E)
+        return self.classify(self.embed(input_ids), lengths)
+
+    def embed(self, input_ids: Tensor) -> Tensor:
+        """Look the token vectors up: (B, T) → (B, T, E)."""
+        embedded: Tensor = self.embedding(input_ids)
+        return embedded
+
+    def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the logits (B,) from token vectors (B, T, E)."""
         packed = pack_padded_sequence(
-            embedded, lengths.cpu().long(), batch_first=True, enforce_sorted=False
+            self.dropout(embedded), lengths.cpu().long(), batch_first=True, enforce_sorted=False
         )
         _, (last, _) = self.lstm(packed)  # (2 layers, B, H)
         logits: Tensor = self.classifier(self.dropout(torch.cat((last[-2], last[-1]), dim=1)))

@@ -62,6 +62,26 @@ class Recipe:
         minimum=0.0,
         maximum=0.95,
     )
+    adversarial: float = option(
+        0.0,
+        "Weight of the loss at the worst small change of the token vectors (0: off; twice the "
+        "time).",
+        minimum=0.0,
+    )
+    virtual_adversarial: float = option(
+        0.0,
+        "Weight of how far the prediction moves at the worst small change (0: off; three times "
+        "the time).",
+        minimum=0.0,
+    )
+    perturbation: float = option(
+        0.3,
+        "Size of that change of a review's vectors, in norms of one token's vector.",
+        minimum=1e-6,
+    )
+    entropy: float = option(
+        0.0, "Weight of the prediction's entropy: high for sure predictions.", minimum=0.0
+    )
     learning_rate: float = option(1e-3, "Adam's learning rate, the highest one.", minimum=1e-9)
     schedule: str = option(
         "constant",

@@ -18,6 +18,7 @@ from infer.errors import TrainingError
 from trainer.batches import epoch_batches
 from trainer.config import Recipe
 from trainer.device import seed_everything
+from trainer.objective import add_gradients
 from trainer.prepare import Prepared
 from trainer.state import State, learning_rate, update_average
 
@@ -28,8 +29,8 @@ def run_epoch(
     """Go once through the training reviews, and the unlabelled ones where there are any.
 
     Returns:
-        `epoch`, `training_loss` (mean over the reviews, nats), `learning_rate` (the last),
-        `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share` (0 to 1).
+        `epoch`, `training_loss` (the objective's mean over the reviews, nats), `learning_rate`
+        (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share` (0 to 1).
 
     Raises:
         TrainingError: a loss is not a number; epoch, step and learning rate are named.
@@ -85,33 +86,29 @@ def _to_device(
 def take_step(
     state: State, recipe: Recipe, input_ids: Tensor, lengths: Tensor, targets: Tensor, rate: float
 ) -> float:
-    """Take one optimizer step and return the batch's mean loss before it.
+    """Take one optimizer step and return the objective before it.
 
     A loss that is not a number changes no weight.
 
     Args:
         state: what the step moves.
-        recipe: precision, clipping and averaging.
+        recipe: objective, precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
         targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
         rate: learning rate.
     """
-    with torch.autocast(input_ids.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        logits = state.model(input_ids, lengths)  # (B, T) → (B,)
-    loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), targets)
-    value = loss.item()
-    if not math.isfinite(value):
-        return value
     state.optimizer.zero_grad()
-    torch.autograd.backward(loss)
+    loss = add_gradients(state.model, recipe, input_ids, lengths, targets)
+    if not math.isfinite(loss):
+        return loss
     if recipe.clip:
         nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
     state.optimizer.param_groups[0]["lr"] = rate
     state.optimizer.step()
     state.steps += 1
     update_average(state, recipe.weight_average)
-    return value
+    return loss
 
 
 def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:

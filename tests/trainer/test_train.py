@@ -38,6 +38,9 @@ AVERAGED = {
     "weight_average": 0.9,
     "embedding_dropout": 0.1,
     "pooling": "max_mean",
+    "adversarial": 0.5,
+    "virtual_adversarial": 0.5,
+    "entropy": 0.1,
 }
 
 
