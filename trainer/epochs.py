@@ -30,7 +30,8 @@ def run_epoch(
 
     Returns:
         `epoch`, `training_loss` (the objective's mean over the reviews, nats), `learning_rate`
-        (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share` (0 to 1).
+        (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share`
+        (0 to 1).
 
     Raises:
         TrainingError: a loss is not a number; epoch, step and learning rate are named.

@@ -80,14 +80,14 @@ def radius(model: SentimentLSTM, recipe: Recipe) -> Tensor:
     A fixed size would be undone by vectors that grow; the papers normalise them for that.
     """
     vectors = model.embedding.weight.detach()[PAD_ID + 1 :]
-    size: Tensor = recipe.perturbation * vectors.square().sum(dim=1).mean().sqrt()
-    return size
+    return vectors.square().sum(dim=1).mean().sqrt() * recipe.perturbation
 
 
 def change(direction: Tensor, size: Tensor) -> Tensor:
     """Scale each row's direction (B, T, E), all its tokens together, to a norm of `size`."""
     norms = direction.flatten(1).norm(dim=1).clamp_min(torch.finfo(torch.float32).tiny)
-    return size * direction / norms[:, None, None]
+    changed: Tensor = size * direction / norms[:, None, None]
+    return changed
 
 
 def _least_like(
