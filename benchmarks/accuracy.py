@@ -23,6 +23,7 @@ from benchmarks.formats import markdown
 from benchmarks.material import data_name, find_data, reviews
 from benchmarks.rivals import tfidf
 from infer.console import Console
+from infer.shipped import SHIPPED, find_model
 from trainer.calibration import calibration_error, sigmoid
 from trainer.teacher import fit_teacher
 
@@ -57,18 +58,23 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="folder with train.parquet and test.parquet (default: $SENT_IMDB, "
         "../shared/data/imdb, or generated reviews)",
     )
-    parser.add_argument("--model", type=Path, nargs="+", default=[], help="trained model files")
+    parser.add_argument(
+        "--model",
+        nargs="+",
+        default=list(SHIPPED),
+        help="model files, or names of shipped ones (default: all that are shipped)",
+    )
     parser.add_argument("--rows", type=int, default=25_000, help="at most so many of each part")
     return parser.parse_args(arguments)
 
 
-def scorers(models: Sequence[Path]) -> dict[str, Scorer]:
+def scorers(models: Sequence[str]) -> dict[str, Scorer]:
     """Return what is compared, by name."""
     return {
         "logistic regression, TF-IDF of words": partial(by_tfidf, 1),
         "logistic regression, TF-IDF of 1-2-grams": partial(by_tfidf, 2),
         "logistic regression, NB-weighted 1-3-grams (the teacher)": by_teacher,
-        **{str(model): partial(by_model_file, model) for model in models},
+        **{model: partial(by_model_file, find_model(model)[0]) for model in models},
     }
 
 

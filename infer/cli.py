@@ -12,14 +12,15 @@ from infer.device import Device
 
 if TYPE_CHECKING:
     from infer.model_file import ModelFile
+    from infer.plan import Plan, ScoreOptions
     from infer.session import Session
     from infer.summary import Summary
 
-DEFAULT_MODEL = Path("artifacts/model.onnx")
 CERTIFICATE = ("passed", "date", "providers", "max_logit_difference", "flipped_labels", "accuracy")
 EXAMPLES = """\b
 Examples:
   sent-score reviews.parquet -o scores.parquet
+  sent-score reviews.parquet -o scores.parquet --model imdb-small
   sent-score 's3://bucket/reviews/*.parquet' -o scored/ --text-column body
   sent-score day.parquet -o day-scores.parquet --device cuda --json > summary.json
 """
@@ -36,9 +37,10 @@ Examples:
 )
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
     default=None,
-    help="Model file.  [default: artifacts/model.onnx]",
+    metavar="NAME|PATH",
+    help="imdb or imdb-small, which come with the package, or a model file.  "
+    "[default: artifacts/model.onnx where it is there, else imdb]",
 )
 @click.option(
     "--text-column",
@@ -101,41 +103,67 @@ def main(**options: Any) -> None:
 def score(
     inputs: tuple[str, ...],
     output: Path,
-    model: Path | None,
+    model: str | None,
     as_json: bool,
     quiet: bool,
     **rest: Any,
 ) -> None:
     """Plan, load, score, tell."""
     console = Console(quiet)
-    from infer.plan import ScoreOptions, make_plan
+    from infer.plan import make_plan
+    from infer.shipped import find_model
 
     Device.parse(rest["device"])
-    model = model or DEFAULT_MODEL
-    columns = rest["columns"]
-    plan = make_plan(inputs, output, ScoreOptions(
-        text_column=rest["text_column"],
-        columns=None if columns is None else tuple(filter(None, columns.split(","))),
-        prefix=rest["prefix"],
-        batch_tokens=rest["batch_tokens"],
-        part_rows=rest["part_rows"],
-        overwrite=rest["overwrite"],
-        resume=not rest["no_resume"],
-    ), model)  # fmt: skip
+    path, remark = find_model(model)
+    plan = make_plan(inputs, output, score_options(rest), path)
+    if remark:
+        console.say(remark)
     from infer.model_file import read_model_file
 
-    model_file = read_model_file(model)
+    model_file = read_model_file(path)
     # Only now what takes a second to import: the inputs and the model file are in order.
-    from infer.scoring import Listener, score_files
+    session = open_session(model_file, rest, console)
+    summary = score_with_progress(plan, model_file, session, console)
+    if as_json:
+        click.echo(json.dumps(summary.to_json() | provenance(model_file, session)))
+    tell(console, summary)
+
+
+def score_options(given: dict[str, Any]) -> "ScoreOptions":
+    """Return what the options ask of a scoring job."""
+    from infer.plan import ScoreOptions
+
+    columns = given["columns"]
+    return ScoreOptions(
+        text_column=given["text_column"],
+        columns=None if columns is None else tuple(filter(None, columns.split(","))),
+        prefix=given["prefix"],
+        batch_tokens=given["batch_tokens"],
+        part_rows=given["part_rows"],
+        overwrite=given["overwrite"],
+        resume=not given["no_resume"],
+    )
+
+
+def open_session(model: "ModelFile", given: dict[str, Any], console: Console) -> "Session":
+    """Load the model onto the device, and say which."""
     from infer.session import Session, wheel_conflict
 
     if conflict := wheel_conflict():
         console.say(f"Warning: {conflict}")
-    session = Session(
-        model_file.data, rest["device"], rest["threads"], model_file.card.precision, rest["tf32"]
-    )
-    console.say(f"Model: {model_file.path} ({model_file.card.precision})")
+    precision = model.card.precision
+    session = Session(model.data, given["device"], given["threads"], precision, given["tf32"])
+    console.say(f"Model: {model.path} ({precision})")
     console.say(f"Device: {session.provider} ({session.reason})")
+    return session
+
+
+def score_with_progress(
+    plan: "Plan", model: "ModelFile", session: "Session", console: Console
+) -> "Summary":
+    """Score, with a progress bar."""
+    from infer.scoring import Listener, score_files
+
     with console.progress("{task.fields[rate]}") as progress:
         bar = progress.add_task("Scoring", total=plan.rows, rate="")
 
@@ -143,10 +171,7 @@ def score(
             task = progress.tasks[0]
             progress.update(bar, advance=rows, rate=f"{task.speed or 0:,.0f} reviews/s")
 
-        summary = score_files(plan, model_file, session, Listener(console.say, advance))
-    if as_json:
-        click.echo(json.dumps(summary.to_json() | provenance(model_file, session)))
-    tell(console, summary)
+        return score_files(plan, model, session, Listener(console.say, advance))
 
 
 def provenance(model: "ModelFile", session: "Session") -> dict[str, Any]:

@@ -121,11 +121,14 @@ def test_a_wrong_request_is_told_before_anything_heavy_is_loaded(
 
 def test_a_wrong_model_is_told_before_spacy_and_onnx_runtime_are_loaded(source, tmp_path):
     command = [sys.executable, "-c", RUN.format(heavy=HEAVY), str(source), "-o", "out"]
-    for content, message in ((None, "cannot be read"), (b"x", "not an ONNX file")):
-        if content:
+    absent = ["--model", "artifacts/model.onnx"]
+    for asked, message in ((absent, "cannot be read"), ([], "not an ONNX file")):
+        if not asked:
             (tmp_path / "artifacts").mkdir()
-            (tmp_path / "artifacts" / "model.onnx").write_bytes(content)
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+            (tmp_path / "artifacts" / "model.onnx").write_bytes(b"x")
+        done = subprocess.run(
+            [*command, *asked], capture_output=True, text=True, cwd=tmp_path, check=False
+        )
         assert done.returncode == 1
         assert f"artifacts/model.onnx: {message}" in done.stderr
         assert done.stdout == "LOADED onnx"
