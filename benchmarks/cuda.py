@@ -1,6 +1,6 @@
 """What only a GPU can show, as one command: `python -m benchmarks.cuda`.
 
-Runs under 8 minutes on a host with an H100. It needs PyTorch with CUDA, onnxruntime-gpu, spaCy and
+It ends within 8 minutes, finished or not. It needs PyTorch with CUDA, onnxruntime-gpu, spaCy and
 the repository on PYTHONPATH. Each part runs in a process of its own and fails alone: its error is
 recorded and the rest goes on. `--device cpu --quick` runs the same code where there is no GPU.
 """
