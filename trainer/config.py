@@ -176,7 +176,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "weight_average": 0.998,
     "batch_size": 64,
     "batch_tokens": 16_384,
-    "epochs": 3,
+    "epochs": 6,
     "patience": 3,
 }
 
