@@ -1,6 +1,5 @@
 """`sent-export`: options in, one library call, the comparison out."""
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infer import __version__
-from infer.console import EXTRA_OF, Console, run_command
-from infer.errors import MissingExtraError, UsageError
+from infer.console import Console, require_packages, run_command
+from infer.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.export import Exported, ExportRequest
@@ -104,7 +103,7 @@ def export(given: set[str], check: Path | None, as_json: bool, quiet: bool, **op
     """Export or check, and tell."""
     console = Console(quiet)
     refuse_together(given, check)
-    require_extras()
+    require_packages(NEEDED)
     from exporter.export import (
         ExportRequest,
         ParityFailedError,
@@ -149,17 +148,6 @@ def refuse_together(given: set[str], check: Path | None) -> None:
     if check is not None and useless:
         names = ", ".join(f"--{name}" for name in useless)
         raise UsageError(f"--check exports nothing, so {names} has no meaning. Leave it out")
-
-
-def require_extras() -> None:
-    """Look for the packages of the extra before anything is begun.
-
-    Raises:
-        MissingExtraError: naming the package and the extra.
-    """
-    for package in NEEDED:
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(package, EXTRA_OF[package])
 
 
 def tell(console: Console, exported: "Exported") -> None:

@@ -3,9 +3,10 @@
 stdout is for data. Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import importlib.util
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -132,5 +133,26 @@ def _notes(error: BaseException) -> str:
 
 # The packages that only an extra installs.
 EXTRA_OF = dict.fromkeys(
-    ("torch", "safetensors", "onnxscript", "pooch", "gensim", "sklearn"), "train"
+    (
+        "torch",
+        "safetensors",
+        "onnxscript",
+        "pooch",
+        "gensim",
+        "sklearn",
+        "jinja2",
+        "matplotlib",
+    ),
+    "train",
 )
+
+
+def require_packages(names: Iterable[str]) -> None:
+    """Look for packages of an extra, without loading them, before anything is begun.
+
+    Raises:
+        MissingExtraError: naming the first that is missing, and the extra.
+    """
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtraError(name, EXTRA_OF[name])

@@ -61,9 +61,13 @@ def calibration_error(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray
     p, truth = _scored(scores, labels)
     if not len(p):
         return math.nan
-    bins = np.minimum((p * BINS).astype(np.int64), BINS - 1)
-    apart = np.bincount(bins, p - truth, BINS)  # (BINS,) rows x (mean score - share)
+    apart = np.bincount(bins_of(p), p - truth, BINS)  # (BINS,) rows x (mean score - share)
     return float(np.abs(apart).sum() / len(p))
+
+
+def bins_of(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the bin of each score: (R,) float64 from 0 to 1 → (R,) int64 from 0 to 14."""
+    return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
 
 
 def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:

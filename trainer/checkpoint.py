@@ -8,6 +8,7 @@
     ├── config.json           recipe, sizes, text settings, labels, temperature, seed, versions
     ├── metrics.json          validation and test figures
     ├── history.csv           a line an epoch
+    ├── report.html           the figures to look at, once training is finished
     ├── validation.parquet    up to 2,000 validation reviews, for the exporter's parity check
     └── training/             only while unfinished: what --resume goes on from
 """
@@ -38,6 +39,7 @@ VOCABULARY: Final = "vocabulary.txt"
 CONFIG: Final = "config.json"
 METRICS: Final = "metrics.json"
 HISTORY: Final = "history.csv"
+REPORT: Final = "report.html"
 VALIDATION: Final = "validation.parquet"
 TRAINING: Final = "training"
 
@@ -105,6 +107,7 @@ def save_checkpoint(
     checkpoint: Checkpoint,
     history: Sequence[Mapping[str, Any]],
     save_training: Callable[[Path], None] | None = None,
+    report: str | None = None,
 ) -> None:
     """Write a checkpoint folder beside its place, then put it there by renaming.
 
@@ -113,6 +116,7 @@ def save_checkpoint(
         checkpoint: what to write.
         history: a mapping of the same keys for each epoch.
         save_training: writes what --resume needs into the folder it is given.
+        report: a finished run's figures as an HTML page.
 
     Raises:
         OutputError: `check_output` refuses the place, or the disk does.
@@ -123,6 +127,8 @@ def save_checkpoint(
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir()
         _write(new, checkpoint, history)
+        if report is not None:
+            (new / REPORT).write_text(report, encoding="utf-8", newline="\n")
         if save_training is not None:
             (new / TRAINING).mkdir()
             save_training(new / TRAINING)

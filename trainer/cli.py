@@ -149,6 +149,7 @@ def _train(
         teacher=options["teacher"],
         threads=options["threads"],
     )
+    from trainer.checkpoint import REPORT
     from trainer.resume import resumed
     from trainer.train import train
 
@@ -160,7 +161,7 @@ def _train(
     if as_json:
         result = {"checkpoint": str(output), "metrics": checkpoint.metrics}
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
-    console.say(f"checkpoint: {output}\nNext: {_next_command(output)}")
+    console.say(f"checkpoint: {output}\nreport: {output / REPORT}\nNext: {_next_command(output)}")
 
 
 def _next_command(output: Path) -> str:

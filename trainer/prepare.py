@@ -113,6 +113,13 @@ def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
     return labels
 
 
+def ids_of(table: pa.Table) -> list[str]:
+    """Return what tells reviews apart: the column `id`, or row numbers where there is none."""
+    if "id" in table.column_names:
+        return [str(value) for value in table["id"].to_pylist()]
+    return [str(row) for row in range(table.num_rows)]
+
+
 def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabulary:
     """Take the most frequent tokens of the reviews that are trained on, and of no other."""
     return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)

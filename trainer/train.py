@@ -1,15 +1,16 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.console import Console, Stopped
+from infer.console import Console, Stopped, require_packages
 from infer.encoding import Encoder
 from infer.errors import TrainingError
+from trainer.analysis import analyse, most_confident_mistakes
 from trainer.batches import encode_all
 from trainer.calibration import calibration_error, fit_temperature, sigmoid
 from trainer.checkpoint import (
@@ -22,15 +23,27 @@ from trainer.checkpoint import (
     save_checkpoint,
 )
 from trainer.config import Recipe
+from trainer.datasets import Dataset
 from trainer.device import choose_device, describe, seed_everything, set_precision, set_threads
 from trainer.epochs import epoch_line, run_epoch
 from trainer.evaluate import measure, predict
 from trainer.files import read_json
 from trainer.model import ModelConfig, SentimentLSTM
-from trainer.prepare import Prepared, initial_vectors, labels_of, prepare, run_config, texts_of
+from trainer.prepare import (
+    Prepared,
+    ids_of,
+    initial_vectors,
+    labels_of,
+    prepare,
+    run_config,
+    texts_of,
+)
 from trainer.request import Request
 from trainer.self_training import add_unlabelled, save_targets
 from trainer.state import State, keep_if_best, load_state, save_state, start
+
+# What the report is made with: looked for before hours of training, loaded after them.
+REPORTING: Final = ("jinja2", "matplotlib")
 
 
 def train(request: Request, console: Console) -> Checkpoint:
@@ -46,11 +59,13 @@ def train(request: Request, console: Console) -> Checkpoint:
     Raises:
         InputError: the data cannot be trained on.
         OutputError: the output may not be written.
+        MissingExtraError: a package is missing that the report is made with.
         DeviceError: the device cannot be had.
         TrainingError: a loss is not a number; the best epoch so far is kept.
         Stopped: a signal arrived; the best epoch so far is kept.
     """
     check_output(request.output)
+    require_packages(REPORTING)
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
@@ -62,9 +77,12 @@ def train(request: Request, console: Console) -> Checkpoint:
         prepared = add_unlabelled(request, prepared, saved, config, console)
     state = begin(request, prepared, saved, config, console)
     run_epochs(request, prepared, state, config, console)
-    test = final_test(prepared, state, console)
+    test, mistaken = final_test(prepared, state, console)
     checkpoint = _checkpoint(prepared, state, config, test)
-    save_checkpoint(request.output, checkpoint, state.history)
+    from trainer.report import render_report
+
+    report = render_report(checkpoint, state.history, mistaken)
+    save_checkpoint(request.output, checkpoint, state.history, report=report)
     return checkpoint
 
 
@@ -160,12 +178,14 @@ def _kept(folder: Path, state: State) -> str:
     )
 
 
-def final_test(prepared: Prepared, state: State, console: Console) -> dict[str, Any]:
+def final_test(
+    prepared: Prepared, state: State, console: Console
+) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
-        What `measure` finds (uncalibrated), and `calibration_error` `before` and `after` the
-        temperature.
+        What `measure` finds (uncalibrated), `calibration_error` `before` and `after` the
+        temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
     """
     state.average.load_state_dict(state.best)
     encoder = Encoder(prepared.text, prepared.vocabulary)
@@ -180,7 +200,38 @@ def final_test(prepared: Prepared, state: State, console: Console) -> dict[str, 
         f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
         f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
     )
-    return figures | {"calibration_error": {"before": before, "after": after}}
+    figures |= {"calibration_error": {"before": before, "after": after}}
+    figures |= analyse(logits, labels, encoded.lengths, temperature)
+    rows = most_confident_mistakes(logits, labels)
+    scores = sigmoid(logits / temperature)
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, scores, encoded.lengths)
+    return figures, texts_of(test).take(rows).to_pylist()
+
+
+def _mistakes(
+    dataset: Dataset,
+    rows: npt.NDArray[np.int64],
+    scores: npt.NDArray[np.float64],
+    lengths: npt.NDArray[np.int64],
+) -> list[dict[str, Any]]:
+    """Say which reviews are wrong and how: `id`, `truth` (its name), `score` and `tokens`.
+
+    Args:
+        dataset: its test part has R rows.
+        rows: (K,) int64 rows of the mistakes.
+        scores: (R,) float64 of the positive label, calibrated.
+        lengths: (R,) int64 tokens.
+    """
+    ids, labels = ids_of(dataset.test), labels_of(dataset.test)
+    return [
+        {
+            "id": ids[row],
+            "truth": dataset.labels[labels[row]],
+            "score": float(scores[row]),
+            "tokens": int(lengths[row]),
+        }
+        for row in rows
+    ]
 
 
 def _checkpoint(

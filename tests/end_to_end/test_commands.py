@@ -47,6 +47,7 @@ def test_the_checkpoint_holds_what_it_should(trained: Trained) -> None:
         "vocabulary.txt",
         "metrics.json",
         "history.csv",
+        "report.html",
     }
     assert not [name for name in names if Path(name).suffix in (".pt", ".pth", ".pkl", ".bin")]
 

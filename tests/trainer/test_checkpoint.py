@@ -13,6 +13,7 @@ from trainer.checkpoint import (
     CONFIG,
     HISTORY,
     METRICS,
+    REPORT,
     VALIDATION,
     VOCABULARY,
     WEIGHTS,
@@ -51,7 +52,7 @@ def test_an_older_checkpoint_has_no_temperature(folder: Path) -> None:
 
 def test_files_and_what_they_record(trained: tuple[Path, Checkpoint]) -> None:
     path, _ = trained
-    names = {WEIGHTS, VOCABULARY, CONFIG, METRICS, HISTORY, VALIDATION}
+    names = {WEIGHTS, VOCABULARY, CONFIG, METRICS, HISTORY, REPORT, VALIDATION}
     assert {p.name for p in path.iterdir()} == names
     config = json.loads((path / CONFIG).read_text())
     assert config["recipe"]["hidden"] == 6
