@@ -7,12 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from infer.errors import InputError
 from trainer.checkpoint import Checkpoint
 from trainer.datasets import LABEL_COLUMNS, hash_files, read_raw, read_texts
 from trainer.labels import Labels, name_labels, read_labels
+from trainer.tables import read_schema
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
     """Read `--parity-data`, or the validation reviews that the checkpoint keeps for the purpose.
 
     Args:
-        path: Parquet file with a text column and perhaps a label column; None for the default.
+        path: a file with a text column and perhaps a label column; None for the default.
         checkpoint: the trained model.
 
     Raises:
@@ -57,12 +57,7 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
 
 def _read(path: Path, names: tuple[str, str]) -> pa.Table:
     """Return a table of `text` and, where the file has labels, `label` (int8)."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file. Use --parity-data with a Parquet file")
-    try:
-        columns = pq.read_schema(path).names
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
+    columns = read_schema(path).names
     if not any(name in columns for name in LABEL_COLUMNS):
         return pa.table({"text": read_texts(path)})
     raw = read_raw(path)

@@ -25,6 +25,7 @@ Examples:
   sent-train --data imdb --recipe small
   sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
+  sent-train --data tickets.csv --text-column body --label-column solved
   sent-train --resume
 """
 
@@ -71,7 +72,17 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "Parquet file or of a folder with train.parquet and test.parquet.",
+    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test.",
+)
+@click.option(
+    "--text-column",
+    default=None,
+    help="Column of the texts.  [default: text, else review, else the only string column]",
+)
+@click.option(
+    "--label-column",
+    default=None,
+    help="Column of the labels, of two kinds.  [default: label, else sentiment, else target]",
 )
 @click.option(
     "--recipe",
@@ -99,8 +110,8 @@ def _shown(value: object) -> str:
     "--unlabelled",
     type=click.Path(path_type=Path),
     default=None,
-    help="Parquet file of further texts for --vectors corpus and --self-training.  [default: the "
-    "data folder's unsup.parquet, where there is one]",
+    help="File of further texts for --vectors corpus and --self-training.  [default: the data "
+    "folder's unsup.parquet, where there is one]",
 )
 @click.option(
     "--teacher",
@@ -145,6 +156,8 @@ def _train(
         output=output,
         device=options["device"],
         seed=options["seed"],
+        text_column=options["text_column"],
+        label_column=options["label_column"],
         unlabelled=options["unlabelled"],
         teacher=options["teacher"],
         threads=options["threads"],

@@ -1,4 +1,4 @@
-"""Labelled reviews: the embedded sample, IMDB, or anybody's Parquet files.
+"""Labelled reviews: the embedded sample, IMDB, or anybody's files.
 
 Legend: R rows.
 """
@@ -12,16 +12,29 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from infer.encoding import decode_utf8
 from infer.errors import InputError
 from trainer.labels import Labels, name_labels, read_labels
+from trainer.tables import FORMATS, find_format, read_columns, read_schema
 
 TEXT_COLUMNS: Final = ("text", "review")
 LABEL_COLUMNS: Final = ("label", "sentiment", "target")
-SCHEMA: Final = pa.schema([("text", pa.large_string()), ("label", pa.int8())])
+ID_COLUMNS: Final = ("id", "review_id")
+SCHEMA: Final = pa.schema(
+    [("text", pa.large_string()), ("label", pa.int8()), ("id", pa.large_string())]
+)
 TEST_SHARE: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold texts and labels; None stands for the usual search by name."""
+
+    text: str | None = None
+    label: str | None = None
+
+
+USUAL: Final = Columns()
 
 
 @dataclass(frozen=True)
@@ -30,7 +43,8 @@ class Dataset:
 
     Attributes:
         name: what was asked for: `sample`, `imdb` or a path.
-        train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative).
+        train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative), `id` large_string
+            (the file's `id` or `review_id`, else the row's number in the file, from 0).
         test: the same columns.
         unlabelled: the file with texts without a label, where there is one.
         labels: names of the classes, (negative, positive).
@@ -47,18 +61,23 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
 
-def load_dataset(name: str, seed: int) -> Dataset:
+def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
-        name: `sample`, `imdb`, a Parquet file, or a folder of train.parquet and test.parquet.
+        name: `sample`, `imdb`, a file of Parquet, CSV or JSON Lines, or a folder of two such
+            files, train and test.
         seed: decides which rows of a single file become the test part.
+        columns: where texts and labels stand.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
     """
     path = _locate(name)
-    data = _load_folder(name, path) if path.is_dir() else _load_file(name, path, seed)
+    if path.is_dir():
+        data = _load_folder(name, path, columns)
+    else:
+        data = _load_file(name, path, seed, columns)
     return replace(data, notes=(*data.notes, *_remarks(data)))
 
 
@@ -73,8 +92,8 @@ def _locate(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         raise InputError(
-            f"--data {name}: no such file or folder. Expected sample, imdb, a Parquet file, or a "
-            "folder with train.parquet and test.parquet"
+            f"--data {name}: no such file or folder. Expected sample, imdb, a file (Parquet, CSV "
+            "or JSON Lines), or a folder with train.parquet and test.parquet"
         )
     return path
 
@@ -96,31 +115,39 @@ def find_sample() -> Path:
     )
 
 
-def _load_folder(name: str, folder: Path) -> Dataset:
-    train, test = folder / "train.parquet", folder / "test.parquet"
-    for path in (train, test):
-        if not path.is_file():
-            raise InputError(
-                f"{folder}: no {path.name}. A data folder holds train.parquet and test.parquet "
-                "(and perhaps unsup.parquet)"
-            )
-    raw_train, raw_test = read_raw(train), read_raw(test)
+def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
+    train, test = _part(folder, "train"), _part(folder, "test")
+    if train is None or test is None:
+        raise InputError(
+            f"{folder}: no {'test' if train else 'train'}.parquet. A data folder holds "
+            "train.parquet and test.parquet (and perhaps unsup.parquet), or the same as .csv or "
+            ".jsonl"
+        )
+    raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
     labels = name_labels(raw_train["label"], train)
-    unsup = folder / "unsup.parquet"
     return Dataset(
         name=name,
         train=_table(raw_train, labels, train),
         test=_table(raw_test, labels, test),
-        unlabelled=unsup if unsup.is_file() else None,
+        unlabelled=_part(folder, "unsup"),
         labels=labels.names,
         sha256=hash_files([train, test]),
         notes=labels.notes,
     )
 
 
-def _load_file(name: str, path: Path, seed: int) -> Dataset:
-    """Load a single Parquet file and split its test part off."""
-    raw = read_raw(path)
+def _part(folder: Path, part: str) -> Path | None:
+    """Return the folder's file of a part, in whichever format it is."""
+    found = [path for suffix in FORMATS if (path := folder / f"{part}{suffix}").is_file()]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{folder}: holds {names}, expected one of them. Move the others away")
+    return found[0] if found else None
+
+
+def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
+    """Load a single file and split its test part off."""
+    raw = read_raw(path, columns)
     labels = name_labels(raw["label"], path)
     table = _table(raw, labels, path)
     train, test = split_rows(table, TEST_SHARE, seed)
@@ -154,73 +181,95 @@ def split_rows(table: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa.T
     return table.take(np.sort(order[count:])), table.take(np.sort(order[:count]))
 
 
-def read_raw(path: Path) -> pa.Table:
-    """Read a file's text and label columns as `text` (large_string) and `label` (as stored).
+def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
+    """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
 
     Raises:
-        InputError: it is no Parquet file, or a column is missing.
+        InputError: it cannot be read, or a column is missing.
     """
-    schema = _schema(path)
-    label = _label_column(schema, path)
-    text = text_column(schema, path, without=(label,))
-    table = pq.read_table(path, columns=[text, label])
-    return pa.table({"text": _strings(table[text]), "label": table[label]})
+    schema = read_schema(path)
+    label = _label_column(schema, path, columns.label)
+    text = text_column(schema, path, columns.text, without=(label,))
+    ids = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)][
+        :1
+    ]
+    table = read_columns(path, [text, label, *ids], strings=[text, *ids])
+    numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
+    return pa.table(
+        {
+            "text": table[text],
+            "label": table[label],
+            "id": pc.coalesce(table[ids[0]], numbers) if ids else numbers,
+        }
+    )
 
 
-def read_texts(path: Path) -> pa.Array:
+def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
     """Read a file's text column: (R,) large_string.
 
     Raises:
-        InputError: it is no Parquet file, or has no text column.
+        InputError: it cannot be read, or has no text column.
     """
-    name = text_column(_schema(path), path, without=LABEL_COLUMNS)
-    return _strings(pq.read_table(path, columns=[name])[name])
+    schema = read_schema(path)
+    name = text_column(schema, path, columns.text, without=LABEL_COLUMNS)
+    return read_columns(path, [name], strings=[name])[name].combine_chunks()
 
 
-def read_unlabelled(path: Path) -> pa.Array:
+def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     """Read the texts of a file that has no labels, or whose labels are not looked at.
 
+    The column that was asked for holds for the labelled files; this one may call it otherwise.
+
     Raises:
-        InputError: it is no Parquet file, or has no text column.
+        InputError: it cannot be read, or has no text column.
     """
-    return read_texts(path).drop_null()
+    there = columns.text is not None and columns.text in read_schema(path).names
+    return read_texts(path, Columns(text=columns.text if there else None)).drop_null()
 
 
-def _schema(path: Path) -> pa.Schema:
-    try:
-        return pq.read_schema(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file. Expected a Parquet file") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({error})") from error
-
-
-def text_column(schema: pa.Schema, path: Path, without: Container[str] = ()) -> str:
-    """Return the text column: `text`, else `review`, else the only string column.
+def text_column(
+    schema: pa.Schema, path: Path, asked: str | None = None, without: Container[str] = ()
+) -> str:
+    """Return the text column: the one asked for, `text`, `review`, or the only string column.
 
     Raises:
         InputError: there is no such column, or several could be meant.
     """
+    # What looks like numbers or dates in a CSV file may still be texts.
+    takes_any = not find_format(path).is_typed
     strings: list[str] = [f.name for f in schema if _holds_text(f.type) and f.name not in without]
-    for name in TEXT_COLUMNS:
-        if name in strings:
+    for name in (asked,) if asked is not None else TEXT_COLUMNS:
+        if name in strings or (takes_any and name in schema.names and name not in without):
             return name
-    if len(strings) == 1:
+    if asked is None and len(strings) == 1:
         return strings[0]
+    shown = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    if asked is not None:
+        raise InputError(f"{path}: no string column {asked!r} (--text-column). Columns: {shown}")
     raise InputError(
-        f"{path}: no text column. Columns: {', '.join(schema.names)}. Expected a string column "
-        f"named {' or '.join(TEXT_COLUMNS)}, or a single string column"
+        f"{path}: no text column. Columns: {shown}. Expected a string column named "
+        f"{' or '.join(TEXT_COLUMNS)}, or a single string column. Name it with --text-column"
     )
 
 
-def _label_column(schema: pa.Schema, path: Path) -> str:
-    for name in LABEL_COLUMNS:
+def _label_column(schema: pa.Schema, path: Path, asked: str | None) -> str:
+    for name in (asked,) if asked is not None else LABEL_COLUMNS:
         if name in schema.names:
             return name
+    columns = ", ".join(schema.names)
+    if asked is not None:
+        raise InputError(f"{path}: no column {asked!r} (--label-column). Columns: {columns}")
     raise InputError(
-        f"{path}: no label column. Columns: {', '.join(schema.names)}. Expected one named "
-        f"{', '.join(LABEL_COLUMNS)}"
+        f"{path}: no label column. Columns: {columns}. Expected one named "
+        f"{', '.join(LABEL_COLUMNS)}. Name it with --label-column"
     )
+
+
+def _holds_ids(schema: pa.Schema, name: str) -> bool:
+    if name not in schema.names:
+        return False
+    kind = schema.field(name).type
+    return _holds_text(kind) or pa.types.is_integer(kind)
 
 
 def _holds_text(kind: pa.DataType) -> bool:
@@ -231,15 +280,10 @@ def _holds_text(kind: pa.DataType) -> bool:
     )
 
 
-def _strings(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one large_string array; what is not UTF-8 becomes null."""
-    parts = [decode_utf8(chunk)[0] for chunk in column.chunks]
-    return pa.concat_arrays(parts) if parts else pa.array([], pa.large_string())
-
-
 def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     """Turn the labels into int8, and leave out rows without text."""
-    table = pa.table([raw["text"], read_labels(raw["label"], labels, path)], schema=SCHEMA)
+    columns = [raw["text"], read_labels(raw["label"], labels, path), raw["id"]]
+    table = pa.table(columns, schema=SCHEMA)
     return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
 
 

@@ -23,7 +23,7 @@ from infer.vocabulary import Vocabulary
 from trainer.batches import encode_all
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
-from trainer.datasets import Dataset, load_dataset, read_unlabelled, split_rows
+from trainer.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
 from trainer.request import Request
 from trainer.vectors import Vectors, fit_vectors, load_vectors
 
@@ -34,8 +34,8 @@ class Prepared:
 
     Attributes:
         dataset: the reviews; its test part is read at the end.
-        fitting: the rows of its training part that are trained on: `text`, `label`.
-        validation: the other rows, which choose the epoch: `text`, `label`.
+        fitting: the rows of its training part that are trained on: `text`, `label`, `id`.
+        validation: the other rows, which choose the epoch: `text`, `label`, `id`.
         text: how text becomes tokens.
         vocabulary: token ↔ id.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
@@ -66,7 +66,7 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed)
+    dataset = load_dataset(request.data, request.seed, columns_of(request))
     for note in dataset.notes:
         console.say(note)
     fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
@@ -89,6 +89,11 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
     )
+
+
+def columns_of(request: Request) -> Columns:
+    """Return where the texts and the labels stand."""
+    return Columns(request.text_column, request.label_column)
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
@@ -114,10 +119,9 @@ def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
 
 
 def ids_of(table: pa.Table) -> list[str]:
-    """Return what tells reviews apart: the column `id`, or row numbers where there is none."""
-    if "id" in table.column_names:
-        return [str(value) for value in table["id"].to_pylist()]
-    return [str(row) for row in range(table.num_rows)]
+    """Return what tells the reviews apart, the column `id`: R strings."""
+    ids: list[str] = table["id"].to_pylist()
+    return ids
 
 
 def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabulary:
@@ -147,7 +151,7 @@ def read_unlabelled_texts(request: Request, dataset: Dataset) -> pa.Array | None
         InputError: the file cannot be read.
     """
     path = unlabelled_path(request, dataset)
-    texts = read_unlabelled(path) if path else None
+    texts = read_unlabelled(path, columns_of(request)) if path else None
     return texts if texts is not None and len(texts) else None
 
 
@@ -200,6 +204,8 @@ def run_config(request: Request, prepared: Prepared, device: torch.device) -> di
         "data": {
             "name": dataset.name,
             "sha256": dataset.sha256,
+            "text_column": request.text_column,
+            "label_column": request.label_column,
             "training_reviews": prepared.fitting.num_rows,
             "unlabelled": str(request.unlabelled) if request.unlabelled else None,
         },

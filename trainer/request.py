@@ -17,7 +17,9 @@ class Request:
         output: the checkpoint folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
-        unlabelled: Parquet file of further texts, for `vectors = corpus` and `self_training`.
+        text_column: the column of `data` that holds the texts; None for the usual search.
+        label_column: the column of `data` that holds the labels; None for the usual search.
+        unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folder of a network that labels them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None leaves PyTorch's choice.
@@ -28,15 +30,22 @@ class Request:
     output: Path = Path("artifacts/checkpoint")
     device: str = "auto"
     seed: int = 123
+    text_column: str | None = None
+    label_column: str | None = None
     unlabelled: Path | None = None
     teacher: Path | None = None
     resume: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes, and a teacher without anything to teach."""
+        """Refuse a seed that no generator takes, one column for all, a teacher without pupils."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
+        if self.text_column is not None and self.text_column == self.label_column:
+            raise UsageError(
+                f"--text-column and --label-column are both {self.text_column!r}, expected two "
+                "columns"
+            )
         if self.teacher is not None and not self.recipe.self_training:
             raise UsageError(
                 f"--teacher {self.teacher}: it is for self-training, which this recipe does not "

@@ -257,6 +257,6 @@ def _checkpoint(
             "data": {"name": dataset.name, "sha256": dataset.sha256},
         },
         config=config,
-        validation=prepared.validation.slice(0, MAX_VALIDATION_ROWS),
+        validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),
         temperature=best["temperature"],
     )

@@ -271,8 +271,8 @@ def test_parity_data_that_cannot_be_used_is_refused(table, message, folder, tmp_
 
 
 def test_parity_data_that_is_missing_or_no_parquet_is_refused(folder, tmp_path, console):
-    (tmp_path / "text.csv").write_text("text\n")
-    for name, message in (("none.parquet", "no such file"), ("text.csv", "not a readable")):
+    (tmp_path / "a.parquet").write_text("text\n")
+    for name, message in (("none.parquet", "no such file"), ("a.parquet", "not a readable")):
         request = ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / name)
         with pytest.raises(InputError, match=message):
             export_model(request, console)

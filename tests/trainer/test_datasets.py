@@ -108,7 +108,7 @@ def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"no Parquet")
     for name, words in {
         "no_label.parquet": "no label column. Columns: a, b",
-        "two_texts.parquet": "no text column. Columns: a, b, label",
+        "two_texts.parquet": "no text column. Columns: a (string), b (string), label (int64)",
         "broken.parquet": "not a readable Parquet file",
         "absent.parquet": "no such file or folder. Expected sample, imdb",
         ".": "no train.parquet",
