@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from infer.console import Console, Stopped
@@ -21,7 +20,6 @@ from trainer.analysis import analyse, most_confident_mistakes
 from trainer.checkpoint import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.config import RECIPES
 from trainer.evaluate import measure
-from trainer.prepare import ids_of
 from trainer.report import EXCERPT, confusion_rows, excerpt, recipe_words, render_report
 from trainer.request import Request
 from trainer.train import train
@@ -231,11 +229,6 @@ def test_a_recipe_is_named_with_what_was_changed() -> None:
 def test_long_texts_are_cut() -> None:
     assert excerpt("a" * EXCERPT) == "a" * EXCERPT
     assert excerpt("a" * (EXCERPT + 1)) == "a" * EXCERPT + "…"
-
-
-def test_ids_are_the_column_or_row_numbers() -> None:
-    assert ids_of(pa.table({"text": ["a", "b"]})) == ["0", "1"]
-    assert ids_of(pa.table({"text": ["a"], "id": pa.array(["x7"], pa.large_string())})) == ["x7"]
 
 
 def browse(*arguments: str | Path, folder: Path) -> str:

@@ -141,7 +141,7 @@ def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
     assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
     with pytest.raises(InputError, match="there are no unlabelled texts to teach with"):
         train(replace(request, teacher=trained[0]), console)
-    with pytest.raises(InputError, match=r"no such file\. Expected a Parquet file"):
+    with pytest.raises(InputError, match=r"no such file\. Expected a file of Parquet"):
         train(replace(request, unlabelled=tmp_path / "absent.parquet"), console)
 
 
