@@ -57,7 +57,7 @@ Examples:
     "--parity-data",
     type=click.Path(path_type=Path),
     default=None,
-    help="Parquet file of real texts, with labels or without, to compare on.  "
+    help="File of real texts, with labels or without, to compare on.  "
     "[default: the checkpoint's validation reviews]",
 )
 @click.option(

@@ -64,14 +64,14 @@ class Recipe:
     )
     adversarial: float = option(
         0.0,
-        "Weight of the loss at the worst small change of the token vectors (0: off; twice the "
-        "time).",
+        "Weight of the loss at the worst small change of the token vectors (0: off; else a "
+        "second pass).",
         minimum=0.0,
     )
     virtual_adversarial: float = option(
         0.0,
-        "Weight of how far the prediction moves at the worst small change (0: off; three times "
-        "the time).",
+        "Weight of how far the prediction moves at the worst small change (0: off; else two "
+        "more passes, and half of a third).",
         minimum=0.0,
     )
     perturbation: float = option(

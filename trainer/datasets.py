@@ -190,18 +190,12 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     schema = read_schema(path)
     label = _label_column(schema, path, columns.label)
     text = text_column(schema, path, columns.text, without=(label,))
-    ids = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)][
-        :1
-    ]
-    table = read_columns(path, [text, label, *ids], strings=[text, *ids])
+    names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
+    own = names[:1]
+    table = read_columns(path, [text, label, *own], strings=[text, *own])
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
-    return pa.table(
-        {
-            "text": table[text],
-            "label": table[label],
-            "id": pc.coalesce(table[ids[0]], numbers) if ids else numbers,
-        }
-    )
+    ids = pc.coalesce(table[own[0]], numbers) if own else numbers
+    return pa.table({"text": table[text], "label": table[label], "id": ids})
 
 
 def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:

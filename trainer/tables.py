@@ -69,8 +69,11 @@ def _reading(path: Path, read: Callable[[Format], Result]) -> Result:
     try:
         return read(kind)
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
-        hint = "" if kind.is_typed else ", in UTF-8"
-        raise InputError(f"{path}: not a readable {kind.name} file{hint} ({error})") from error
+        encoding = "" if kind.is_typed else ", in UTF-8"
+        raise InputError(
+            f"{path}: not a readable {kind.name} file{encoding} ({error}). The name's end tells "
+            f"the format, one of {', '.join(FORMATS)}"
+        ) from error
 
 
 def _strings(column: pa.ChunkedArray) -> pa.Array:
@@ -118,10 +121,11 @@ def _json_schema(path: Path) -> pa.Schema:
 
 def _read_json(path: Path, names: Sequence[str], strings: Sequence[str]) -> pa.Table:
     """Read JSON Lines; a string that looks like a date stays a string where one is asked for."""
-    found = _json_schema(path)
-    # A number cannot be read as a string here; it is turned into one afterwards.
-    texts = [n for n in strings if not pa.types.is_integer(found.field(n).type)]
-    return _load_json(path, pa.schema([(name, pa.string()) for name in texts])).select(names)
+    found = _load_json(path, None)
+    dates = [name for name in strings if pa.types.is_temporal(found.field(name).type)]
+    if dates:
+        found = _load_json(path, pa.schema([(name, pa.string()) for name in dates]))
+    return found.select(names)
 
 
 def _load_json(path: Path, schema: pa.Schema | None) -> pa.Table:

@@ -68,6 +68,18 @@ def test_a_folders_parts_may_differ_in_format(tmp_path: Path) -> None:
     assert data.train.equals(data.test)
 
 
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_texts_that_are_all_dates_or_numbers_stay_as_they_are_written(
+    tmp_path: Path, suffix: str
+) -> None:
+    dates = [f"2010-10-{i} 00:00" for i in range(10, 20)]
+    write(tmp_path / f"train.{suffix}", dates, LABELS)
+    write(tmp_path / f"test.{suffix}", [f"00{i}" for i in range(10)], LABELS)
+    data = load_dataset(str(tmp_path), seed=1)
+    assert data.train["text"].to_pylist() == dates
+    assert data.test["text"].to_pylist() == [f"00{i}" for i in range(10)]
+
+
 def test_two_files_for_one_part_are_refused(tmp_path: Path) -> None:
     write(folder(tmp_path, "csv", "csv") / "train.jsonl", TEXTS, LABELS)
     with pytest.raises(InputError, match=r"holds train\.csv and train\.jsonl, expected one"):
