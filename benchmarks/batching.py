@@ -1,5 +1,6 @@
 """Padding at default settings, and the token budget: the default against the best of a sweep."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,9 +123,9 @@ def sample_batches(encoded: EncodedTexts, budget: int, tokens: int) -> list[Batc
 
 
 def run_batches(session: Session, batches: list[Batch]) -> None:
-    """Run batches one after another."""
-    for input_ids, lengths in batches:
-        session.run(input_ids, lengths)
+    """Run batches, as many side by side as `sent-score` does."""
+    with session.side_by_side() as executor:
+        deque(executor.map(lambda batch: session.run(*batch), batches), maxlen=0)
 
 
 def rate(session: Session, batches: list[Batch]) -> float:

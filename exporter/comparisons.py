@@ -87,7 +87,9 @@ def compare_texts(
     found = np.full(len(encoded), np.nan, np.float32)
 
     def run() -> Logits:
-        found[:] = run_texts(subject.session.run, encoded, budget, console, title)
+        run, side_by_side = subject.session.run, subject.session.side_by_side
+        with side_by_side() as executor:
+            found[:] = run_texts(run, encoded, budget, console, title, executor.map)
         return found[rows]
 
     lengths = encoded.lengths[rows]

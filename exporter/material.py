@@ -3,7 +3,7 @@
 Legend: B rows of a batch, T tokens, R texts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,13 +125,31 @@ def run_grid(run: Run, grid: list[Batch], console: Console) -> list[Logits]:
         return [run(*batch) for batch in progress.track(grid, description="PyTorch, shapes")]
 
 
-def run_texts(run: Run, encoded: EncodedTexts, budget: int, console: Console, title: str) -> Logits:
-    """Run all texts in batches of like length: (R,) logits, NaN where there is no token."""
+def run_texts(
+    run: Run,
+    encoded: EncodedTexts,
+    budget: int,
+    console: Console,
+    title: str,
+    in_turn: Callable[..., Iterable[Logits]] = map,
+) -> Logits:
+    """Run all texts in batches of like length: (R,) logits, NaN where there is no token.
+
+    Args:
+        run: from a batch to its logits.
+        encoded: R texts.
+        budget: padded tokens in a batch.
+        console: where progress is shown.
+        title: what the progress bar says.
+        in_turn: `map`, or an executor's, which runs batches side by side.
+    """
     logits = np.full(len(encoded), np.nan, np.float32)
+    batches = plan_batches(encoded.lengths, budget)
     with console.progress() as progress:
         task = progress.add_task(title, total=int(np.count_nonzero(encoded.lengths)))
-        for rows in plan_batches(encoded.lengths, budget):
-            logits[rows] = run(*pad(encoded, rows))
+        found = in_turn(lambda rows: run(*pad(encoded, rows)), batches)
+        for rows, part in zip(batches, found, strict=True):
+            logits[rows] = part
             progress.advance(task, len(rows))
     return logits
 

@@ -29,7 +29,7 @@ class Embedding(nn.Module):
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Token ids (B, T) int64 → vectors (T, B, E)."""
-        return nn.functional.embedding(input_ids, self.weight).transpose(0, 1)
+        return nn.functional.embedding(input_ids.transpose(0, 1), self.weight)
 
 
 class BidirectionalLayer(nn.Module):
@@ -112,13 +112,15 @@ def max_mean(states: Tensor, lengths: Tensor) -> Tensor:
     """Maximum above mean over each row's tokens: (T, 2, B, H) → (4, B, H).
 
     What `LSTM` leaves behind a row's end is masked: the operator does not promise zeros there.
+    States lie between -1 and 1, so one that is lowered by 2 is no maximum: a sum takes half the
+    time of a second choice (`Where`).
     """
     tokens = lengths.float()[:, None]  # (B, 1)
     place = torch.arange(states.shape[0], dtype=torch.float32).reshape(-1, 1, 1, 1)
     inside = place < tokens  # (T, 1, B, 1)
-    highest = torch.where(inside, states, -torch.inf).amax(dim=0)
-    total = torch.where(inside, states, 0.0).sum(dim=0)
-    return torch.cat((highest, total / tokens), dim=0)
+    states = torch.where(inside, states, 0.0)
+    highest = (states + torch.where(inside, 0.0, -2.0)).amax(dim=0)
+    return torch.cat((highest, states.sum(dim=0) / tokens), dim=0)
 
 
 class ExportableLSTM(nn.Module):

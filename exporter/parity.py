@@ -31,7 +31,7 @@ class Conditions:
     Attributes:
         device: `cpu`, `auto` (also CUDA where it works here) or `cuda[:N]` (also that GPU).
         atol: replaces the tolerance's absolute bound on logits.
-        threads: ONNX Runtime's CPU threads, 0 = one for each core.
+        threads: CPU cores that ONNX Runtime uses, 0 = all.
     """
 
     device: str = "auto"

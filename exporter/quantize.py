@@ -106,7 +106,9 @@ def _quantize(node: onnx.NodeProto, weights: Weights) -> list[onnx.NodeProto]:
         scale = f"{table}/scale"
         weights[table], scales = quantize_columns(weights[table], axis=0)  # (V, E), (1, E)
         weights[scale] = scales[0]
-        return _then(node, "DequantizeLinear", [scale], axis=2)
+        # A product takes a quarter of the time of DequantizeLinear along an axis.
+        product = _then(node, "Mul", [scale])
+        return [*_then(product[0], "Cast", [], to=onnx.TensorProto.FLOAT), product[1]]
     if node.op_type == "LSTM":
         return [_quantize_lstm(node, weights)]
     return [node]

@@ -232,9 +232,9 @@ def _metadata(model: ModelProto) -> dict[str, str]:
             "again with this version of sent-export"
         )
     if metadata.keys() != _KEYS or len(model.metadata_props) != len(_KEYS):
-        raise ModelFileError(
-            f"metadata keys {sorted(e.key for e in model.metadata_props)}, expected {sorted(_KEYS)}"
-        )
+        # A key that is not UTF-8 comes as bytes.
+        keys = sorted(str(entry.key) for entry in model.metadata_props)
+        raise ModelFileError(f"metadata keys {keys}, expected {sorted(_KEYS)}")
     return metadata
 
 
@@ -252,7 +252,8 @@ def _check_container(model: ModelProto) -> None:
             raise ModelFileError(f"{field} inside, expected none")
     opsets = {entry.domain: entry.version for entry in model.opset_import}
     if unknown := opsets.keys() - _DOMAINS:
-        raise ModelFileError(f"operator domain {min(unknown)!r}, expected only {sorted(_DOMAINS)}")
+        name = min(map(str, unknown))
+        raise ModelFileError(f"operator domain {name!r}, expected only {sorted(_DOMAINS)}")
     if opsets.get("") not in OPSETS:
         raise ModelFileError(
             f"opset {opsets.get('')}, expected {OPSETS.start} to {OPSETS.stop - 1}"
@@ -353,10 +354,12 @@ def _two_names(labels: Iterable[Any]) -> tuple[str, str]:
 def _check_embedding(graph: GraphProto, vocabulary: Vocabulary) -> None:
     """Check that the table which `input_ids` index has one row for each token."""
     rows = {tensor.name: tensor.dims[0] for tensor in graph.initializer if tensor.dims}
+    turned = (n for n in graph.node if n.op_type == "Transpose" and list(n.input) == [INPUT_IDS])
+    indices = {INPUT_IDS, *(name for node in turned for name in node.output)}
     tables = [
         rows.get(node.input[0])
         for node in graph.node
-        if node.op_type == "Gather" and len(node.input) == 2 and node.input[1] == INPUT_IDS
+        if node.op_type == "Gather" and len(node.input) == 2 and node.input[1] in indices
     ]
     if tables != [len(vocabulary)]:
         raise ModelFileError(

@@ -1,11 +1,13 @@
 """The scorer's main path: read → encode → batch → run → write.
 
 Scores first: each input's text column is read in windows, encoded in a thread beside the model,
-run in batches of like length, and kept as part files. Then the output is written in one pass from
-the carried columns and the parts, and takes its name in one rename.
+run in batches of like length (on the CPU one on each core), and kept as part files. Then the output
+is written in one pass from the carried columns and the parts, and takes its name in one rename.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +31,7 @@ from infer.summary import Summary
 # A signal waits for the slice that is being encoded: well under a second.
 ENCODED_AT_ONCE: Final = 4_096
 AHEAD: Final = 6
+NO_ROWS: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -62,13 +65,14 @@ def score_files(
         "sent.version": __version__,
         "sent.provider": session.provider,
     }
-    scorer = Scorer(session, model, summary, listener)
     with (
         summary.seconds.measure("total"),
         open_parts(plan.output, job, plan.options.resume, listener.say) as parts,
         job_errors(),
+        session.side_by_side() as executor,
     ):
         _check_outputs(plan, parts)
+        scorer = Scorer(session, executor, model, summary, listener)
         for index, task in enumerate(plan.tasks):
             scorer.score_input(index, task, parts, plan.options.part_rows)
             with summary.seconds.measure("write"):
@@ -90,14 +94,28 @@ def _check_outputs(plan: Plan, parts: PartStore) -> None:
             check_output(task.output, plan.options.overwrite)
 
 
+@dataclass(frozen=True)
+class _Done:
+    """A batch that was run: its logits (B,) float32, and how many seconds it took."""
+
+    logits: npt.NDArray[np.float32]
+    seconds: float
+
+
 class Scorer:
     """Scores inputs one after another; remembers what they teach (chunks, a budget that fits)."""
 
     def __init__(
-        self, session: Session, model: ModelFile, summary: Summary, listener: Listener
+        self,
+        session: Session,
+        executor: Executor,
+        model: ModelFile,
+        summary: Summary,
+        listener: Listener,
     ) -> None:
         """Prepare the encoder for the model's text settings and vocabulary."""
         self._session = session
+        self._executor = executor
         self._temperature = model.card.temperature
         self._encoder = Encoder(model.card.text, model.card.vocabulary)
         self._summary = summary
@@ -128,20 +146,47 @@ class Scorer:
     def score_window(self, encoded: EncodedTexts) -> Scores:
         """Run one window's rows in batches of like length and put them back in order."""
         scores = np.full(len(encoded), np.nan, np.float32)
-        pending = plan_batches(encoded.lengths, self._summary.batch_tokens)
-        self._listener.advance(len(encoded) - sum(map(len, pending)))
-        while pending:
-            rows = pending.pop(0)
-            try:
-                logits = self._run(encoded, rows)
-            except (OutOfMemoryError, MemoryError):
-                self._shrink(encoded.lengths[rows])
-                left = np.concatenate((rows, *pending))
-                pending = [left[b] for b in self._plan(encoded, left)]
-                continue
-            scores[rows] = probability(logits, self._temperature)
-            self._listener.advance(len(rows))
+        left = np.flatnonzero(encoded.lengths)
+        self._listener.advance(len(encoded) - len(left))
+        while len(left):
+            planned = plan_batches(encoded.lengths[left], self._summary.batch_tokens)
+            batches = [left[rows] for rows in planned]
+            too_large = [NO_ROWS]
+            for rows, done in zip(batches, self._run_all(encoded, batches), strict=True):
+                if done is None:
+                    too_large.append(rows)
+                    continue
+                scores[rows] = probability(done.logits, self._temperature)
+                self._count(encoded.lengths[rows], done)
+            left = np.concatenate(too_large)
+            if len(left):
+                self._shrink(encoded.lengths[too_large[1]])
         return Scores(scores, encoded.statuses)
+
+    def _run_all(
+        self, encoded: EncodedTexts, batches: list[npt.NDArray[np.int64]]
+    ) -> Iterator["_Done | None"]:
+        """Run batches side by side, results in order; None where the device has no room."""
+        return self._executor.map(lambda rows: self._run(encoded, rows), batches)
+
+    def _run(self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> "_Done | None":
+        """Run one batch, in a thread of the executor."""
+        input_ids, lengths = pad(encoded, rows)
+        began = time.perf_counter()
+        try:
+            logits = self._session.run(input_ids, lengths)
+        except (OutOfMemoryError, MemoryError):
+            return None
+        if not np.isfinite(logits).all():
+            raise SentError("the model gave a logit that is not a number; the model file is faulty")
+        return _Done(logits, time.perf_counter() - began)
+
+    def _count(self, lengths: npt.NDArray[np.int64], done: "_Done") -> None:
+        """Add a batch that was run to the job's figures."""
+        self._summary.tokens += int(lengths.sum())
+        self._summary.padded_tokens += len(lengths) * int(lengths.max())
+        self._summary.seconds.run += done.seconds / self._session.at_once
+        self._listener.advance(len(lengths))
 
     def _encoded(
         self, file: ParquetInput, task: Task, part_rows: int, skip: int
@@ -158,21 +203,6 @@ class Scorer:
                 with seconds.measure("encode"):
                     encoded = self._encoder.encode(texts.slice(first, ENCODED_AT_ONCE))
                 yield encoded, first + ENCODED_AT_ONCE >= len(texts)
-
-    def _run(self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        input_ids, lengths = pad(encoded, rows)
-        with self._summary.seconds.measure("run"):
-            logits = self._session.run(input_ids, lengths)
-        self._summary.tokens += int(lengths.sum())
-        self._summary.padded_tokens += input_ids.size
-        if not np.isfinite(logits).all():
-            raise SentError("the model gave a logit that is not a number; the model file is faulty")
-        return logits
-
-    def _plan(
-        self, encoded: EncodedTexts, rows: npt.NDArray[np.int64]
-    ) -> list[npt.NDArray[np.int64]]:
-        return plan_batches(encoded.lengths[rows], self._summary.batch_tokens)
 
     def _shrink(self, lengths: npt.NDArray[np.int64]) -> None:
         """Halve the token budget after the device ran out of memory; it stays halved."""
@@ -202,6 +232,5 @@ def _job(plan: Plan, model: ModelFile, session: Session, batch_tokens: int) -> d
         "batch tokens": batch_tokens,
         "part rows": plan.options.part_rows,
         "provider": session.provider,
-        "threads": session.threads,
         "toolkit version": __version__,
     }

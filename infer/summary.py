@@ -12,7 +12,10 @@ from infer.encoding import STATUSES
 
 @dataclass
 class Seconds:
-    """Where the time went; reading and encoding run beside the model."""
+    """Where the time went; reading and encoding run beside the model.
+
+    `run` is the time within `session.run`, divided by the batches that may run side by side.
+    """
 
     total: float = 0.0
     read: float = 0.0

@@ -82,6 +82,7 @@ def reduction(function):
 
 
 OPERATORS = {
+    "Add": np.add,
     "Cast": cast,
     "Concat": lambda *xs, axis: np.concatenate(xs, axis),
     "Div": lambda a, b: a / b,

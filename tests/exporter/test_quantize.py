@@ -47,7 +47,7 @@ def test_operators_of_each_precision(graph):
         "Cast": 5, "Gather": 1, "Gemm": 1, "LSTM": 2, "Reshape": 2, "Squeeze": 1, "Transpose": 3,
     }  # fmt: skip
     assert graph_summary(apply_precision(graph, "int8")) == {
-        "DequantizeLinear": 1, "DynamicQuantizeLSTM": 2, "Gather": 1, "Gemm": 1, "Reshape": 2,
+        "Cast": 1, "DynamicQuantizeLSTM": 2, "Gather": 1, "Gemm": 1, "Mul": 1, "Reshape": 2,
         "Squeeze": 1, "Transpose": 3,
     }  # fmt: skip
 

@@ -227,6 +227,22 @@ class SmallDevice(Session):
         return super().run(input_ids, lengths)
 
 
+def test_scores_do_not_depend_on_the_cores(tmp_path, model):
+    source = write(tmp_path / "in.parquet", reviews(200))
+    for cores in (1, 3):
+        session = Session(model.data, threads=cores)
+        assert session.at_once == cores
+        run(source, tmp_path / f"{cores}.parquet", model, session, batch_tokens=40)
+    assert (tmp_path / "1.parquet").read_bytes() == (tmp_path / "3.parquet").read_bytes()
+
+
+def test_a_job_taken_up_with_other_cores_goes_on(tmp_path, model, interrupted):
+    said = []
+    session = Session(model.data, threads=3)
+    summary = run(interrupted, tmp_path / "out.parquet", model, session, Listener(said.append))
+    assert summary.resumed_rows > 0
+
+
 def test_out_of_memory_halves_the_budget_and_goes_on(tmp_path, model, session):
     source = write(tmp_path / "in.parquet", reviews(200))
     said = []
@@ -311,6 +327,5 @@ def test_the_job_is_described_in_words(tmp_path, interrupted):
         "batch tokens",
         "part rows",
         "provider",
-        "threads",
         "toolkit version",
     }

@@ -3,6 +3,8 @@
 import resource
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -31,6 +33,37 @@ def test_padding_and_batch_mates_do_not_matter(session):
     padded = np.concatenate((ids, np.zeros((2, 7), np.int64)), axis=1)
     np.testing.assert_allclose(session.run(*BATCH), alone, rtol=0, atol=1e-6)
     np.testing.assert_allclose(session.run(padded, lengths), alone, rtol=0, atol=1e-6)
+
+
+def test_batches_run_side_by_side(model):
+    session = Session(model.data, threads=2)
+    both = threading.Barrier(2, timeout=30)
+
+    def run(batch):
+        both.wait()  # only both together get past it
+        return session.run(*batch)
+
+    with session.side_by_side() as executor:
+        found = list(executor.map(run, [BATCH] * 4))
+    for logits in found:
+        np.testing.assert_array_equal(logits, session.run(*BATCH))
+
+
+def test_what_has_not_begun_is_not_begun_after_the_block(model):
+    begun = []
+    held = threading.Event()
+
+    def work(number):
+        begun.append(number)
+        held.wait(30)
+
+    with Session(model.data, threads=1).side_by_side() as executor:
+        futures = [executor.submit(work, number) for number in range(3)]
+        while not begun:
+            time.sleep(0.001)
+        threading.Timer(0.2, held.set).start()
+    assert begun == [0]
+    assert [future.cancelled() for future in futures] == [False, True, True]
 
 
 @needs_no_cuda
