@@ -1,4 +1,4 @@
-"""The article's way: PyTorch, spaCy a review at a time, padded batches of 30 of like length."""
+"""The article's way: PyTorch, spaCy a review at a time, padded batches of 30 as they come."""
 
 from pathlib import Path
 
@@ -32,15 +32,17 @@ class ArticleLSTM(nn.Module):
 
 
 @torch.inference_mode()
-def score(texts: list[str], model: Path) -> npt.NDArray[np.float32]:
-    """Tokenize one by one, sort by length, pad, run."""
+def score(texts: list[str], model: Path, by_length: bool = False) -> npt.NDArray[np.float32]:
+    """Tokenize one by one, pad batches, run."""
     words = (model / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
     index = {word: i for i, word in enumerate(words)}
     tokenizer = spacy.blank("en").tokenizer
     ids = [[index.get(token.text, 1) for token in tokenizer(text)] or [1] for text in texts]
     network = load(model)
     scores = np.zeros(len(texts), np.float32)
-    order = sorted(range(len(ids)), key=lambda row: len(ids[row]))
+    order = list(range(len(ids)))
+    if by_length:
+        order.sort(key=lambda row: len(ids[row]))
     for start in range(0, len(order), BATCH):
         rows = order[start : start + BATCH]
         padded = nn.utils.rnn.pad_sequence([torch.tensor(ids[row]) for row in rows])  # (T, B)

@@ -17,9 +17,9 @@ SEED_OPERATORS = {
     "Gather": 1, "Gemm": 1, "LSTM": 2, "Reshape": 2, "Squeeze": 1, "Transpose": 3,
 }  # fmt: skip
 MAX_MEAN_OPERATORS = {
-    "Add": 1, "Cast": 2, "Concat": 1, "Div": 1, "Gather": 1, "Gemm": 1, "LSTM": 1, "Less": 1, "Range": 1,
-    "ReduceMax": 1, "ReduceSum": 1, "Reshape": 2, "Shape": 1, "Squeeze": 2, "Transpose": 2,
-    "Unsqueeze": 1, "Where": 2,
+    "Add": 1, "Cast": 2, "Concat": 1, "Div": 1, "Gather": 1, "Gemm": 1, "LSTM": 1, "Less": 1,
+    "Range": 1, "ReduceMax": 1, "ReduceSum": 1, "Reshape": 2, "Shape": 1, "Squeeze": 2,
+    "Transpose": 2, "Unsqueeze": 1, "Where": 2,
 }  # fmt: skip
 
 
