@@ -32,11 +32,12 @@ def main() -> None:
     session = Session(file.data, given.device, precision=file.card.precision)
     said: list[str] = []
     calm = Summary(DEFAULT_BATCH_TOKENS[session.provider] // 8)
-    expected = Scorer(session, file, calm, Listener()).score_window(encoded).score
     summary = Summary(given.batch_tokens)
-    scorer = Scorer(session, file, summary, Listener(said.append))
-    with little_memory(given.device, given.leave_mib << 20):
-        scores = scorer.score_window(encoded).score
+    with session.side_by_side() as executor:
+        expected = Scorer(session, executor, file, calm, Listener()).score_window(encoded).score
+        scorer = Scorer(session, executor, file, summary, Listener(said.append))
+        with little_memory(given.device, given.leave_mib << 20):
+            scores = scorer.score_window(encoded).score
     apart = float(np.nanmax(np.abs(scores - expected)))
     facts = {"said": said, "batch_tokens": summary.batch_tokens, "difference": apart}
     print(json.dumps({**facts, "provider": session.provider, "rows": len(scores)}))

@@ -24,7 +24,7 @@ GOALS = {
     "batching": 3,
     "overlap": 1,
     "precision": 3,
-    "peers": 2,
+    "peers": 3,
     "startup": 4,
     "growth": 2,
     "stages": 0,
