@@ -25,7 +25,7 @@ GOALS = {
     "overlap": 1,
     "precision": 3,
     "peers": 3,
-    "startup": 4,
+    "startup": 5,
     "growth": 2,
     "stages": 0,
     "training": 1,
