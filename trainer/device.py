@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 import torch
+from torch import nn
 
 from infer.errors import DeviceError, UsageError
 
@@ -55,6 +56,22 @@ def set_threads(threads: int | None) -> None:
     """Use `threads` CPU threads; None leaves PyTorch's choice."""
     if threads is not None:
         torch.set_num_threads(threads)
+
+
+def check_precision(precision: str, device: torch.device) -> None:
+    """Try an LSTM in the precision: PyTorch finds out only then that a processor lacks bf16.
+
+    Raises:
+        DeviceError: the device cannot compute in it.
+    """
+    try:
+        with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))
+    except RuntimeError as error:
+        raise DeviceError(
+            f"precision {precision}: {device} cannot compute an LSTM in it ({error}). "
+            "Use --precision fp32"
+        ) from error
 
 
 def set_precision(precision: str) -> None:

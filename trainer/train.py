@@ -24,7 +24,14 @@ from trainer.checkpoint import (
 )
 from trainer.config import Recipe
 from trainer.datasets import Dataset
-from trainer.device import choose_device, describe, seed_everything, set_precision, set_threads
+from trainer.device import (
+    check_precision,
+    choose_device,
+    describe,
+    seed_everything,
+    set_precision,
+    set_threads,
+)
 from trainer.epochs import epoch_line, run_epoch
 from trainer.evaluate import measure, predict
 from trainer.files import read_json
@@ -60,7 +67,7 @@ def train(request: Request, console: Console) -> Checkpoint:
         InputError: the data cannot be trained on.
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
-        DeviceError: the device cannot be had.
+        DeviceError: the device cannot be had, or not compute in the precision.
         TrainingError: a loss is not a number; the best epoch so far is kept.
         Stopped: a signal arrived; the best epoch so far is kept.
     """
@@ -69,6 +76,7 @@ def train(request: Request, console: Console) -> Checkpoint:
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
+    check_precision(request.recipe.precision, device)
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
     prepared = prepare(request, saved, console)

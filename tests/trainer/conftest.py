@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from infer.console import Console, Stopped, stop_signals
+from infer.errors import DeviceError
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
+from trainer.device import check_precision
 from trainer.request import Request
 from trainer.train import train
 
@@ -26,6 +28,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def has_bf16() -> bool:
+    """Whether this processor computes LSTMs in bf16: those with AVX-512 or AMX do."""
+    try:
+        check_precision("bf16", torch.device("cpu"))
+    except DeviceError:
+        return False
+    return True
+
+
+@pytest.fixture
+def needs_bf16(has_bf16: bool) -> None:
+    if not has_bf16:
+        pytest.skip("this processor computes no LSTM in bf16")
 
 
 @pytest.fixture

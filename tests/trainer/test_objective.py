@@ -147,6 +147,7 @@ def test_dropout_is_on_again_after_the_virtual_term(model: SentimentLSTM) -> Non
     assert all(module.training for module in model.modules())
 
 
+@pytest.mark.usefixtures("needs_bf16")
 @pytest.mark.parametrize("term", ["adversarial", "virtual_adversarial", "entropy"])
 def test_bf16_keeps_the_terms_numbers(model: SentimentLSTM, term: str) -> None:
     recipe = replace(PLAIN, **{term: 1.0})

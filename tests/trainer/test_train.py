@@ -191,9 +191,21 @@ def test_vectors_from_a_file_and_from_the_corpus(request_: Request, quiet: Conso
     assert train(replace(request_, recipe=recipe), quiet).config["vectors"]["coverage"] == 1
 
 
+@pytest.mark.usefixtures("needs_bf16")
 def test_bf16_trains(request_: Request, quiet: Console) -> None:
     recipe = replace(request_.recipe, precision="bf16", epochs=1)
     assert train(replace(request_, recipe=recipe), quiet).metrics["test"]["reviews"] == 60
+
+
+def test_bf16_is_refused_where_it_cannot_be(
+    request_: Request, quiet: Console, has_bf16: bool
+) -> None:
+    if has_bf16:
+        pytest.skip("this processor computes LSTMs in bf16")
+    recipe = replace(request_.recipe, precision="bf16", epochs=1)
+    with pytest.raises(DeviceError, match=r"precision bf16: cpu cannot .* Use --precision fp32"):
+        train(replace(request_, recipe=recipe), quiet)
+    assert not request_.output.exists()
 
 
 def test_a_device_is_honoured_or_an_error() -> None:
