@@ -53,20 +53,29 @@ def test_operators_of_each_precision(graph):
 
 
 @settings(deadline=None)
-@example(np.zeros((2, 1), np.float32))
-@example(np.full((1, 1), 1e-45, np.float32))
+@example(np.zeros((2, 1), np.float32), 127)
+@example(np.full((1, 1), 1e-45, np.float32), 63)
 @given(
     arrays(
         np.float32,
         st.tuples(st.integers(1, 5), st.integers(1, 5)),
         elements=st.floats(-1000, 1000, width=32),
-    )
+    ),
+    st.sampled_from([63, 127]),
 )
-def test_rounding_is_at_most_half_a_step(values):
-    quantized, scales = quantize_columns(values, axis=0)
-    assert quantized.dtype == np.int8
+def test_rounding_is_at_most_half_a_step(values, largest):
+    quantized, scales = quantize_columns(values, 0, largest)
+    assert quantized.dtype == np.int8 and np.abs(quantized).max() <= largest
     assert scales.shape == (1, values.shape[1])
     assert (np.abs(quantized * scales - values) <= 0.501 * scales + 1e-6).all()
+
+
+def test_no_pair_of_products_leaves_16_bits(wide):
+    """Processors without VNNI add pairs of products of activation (0 to 255) and weight there."""
+    tensors = {t.name: t for t in apply_precision(wide, "int8").graph.initializer}
+    for name in ("layer.0.W", "layer.0.R", "layer.1.W", "layer.1.R"):
+        weights = numpy_helper.to_array(tensors[name]).astype(np.int64)  # (2, E or H, 4H)
+        assert weights.dtype.kind == "i" and 2 * 255 * np.abs(weights).max() < 2**15
 
 
 def with_weight(graph, name, value):
