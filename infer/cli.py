@@ -1,9 +1,6 @@
 """The command `sent-score`."""
 
 import json
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +9,7 @@ import click
 from infer import __version__
 from infer.console import Console, run_command
 from infer.device import Device
+from infer.lean_import import lean_spacy
 
 if TYPE_CHECKING:
     from infer.model_file import ModelFile
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from infer.session import Session
     from infer.summary import Summary
 
-# What spaCy's own dependency looks for and loads: torch alone takes 1.2 s and 200 MB.
-UNUSED = ("torch", "tensorflow", "cupy", "mxnet")
 CERTIFICATE = ("passed", "date", "providers", "max_logit_difference", "flipped_labels", "accuracy")
 EXAMPLES = """\b
 Examples:
@@ -167,7 +163,7 @@ def score_with_progress(
     plan: "Plan", model: "ModelFile", session: "Session", console: Console
 ) -> "Summary":
     """Score, with a progress bar."""
-    with hidden(UNUSED):
+    with lean_spacy():
         from infer.scoring import Listener, score_files
 
     with console.progress("{task.fields[rate]}") as progress:
@@ -178,18 +174,6 @@ def score_with_progress(
             progress.update(bar, advance=rows, rate=f"{task.speed or 0:,.0f} reviews/s")
 
         return score_files(plan, model, session, Listener(console.say, advance))
-
-
-@contextmanager
-def hidden(packages: Iterable[str]) -> Iterator[None]:
-    """Import within the block as if these packages were not installed."""
-    absent = [name for name in packages if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in absent:
-            del sys.modules[name]
 
 
 def provenance(model: "ModelFile", session: "Session") -> dict[str, Any]:

@@ -144,8 +144,9 @@ def stamp(model: ModelProto, card: ModelCard) -> bytes:
     for key, value in values.items():
         stamped.metadata_props.add(key=key, value=value)
     stamped.metadata_props.add(key=_DIGEST, value=_digest(stamped))
-    check_model(stamped)
-    return bytes(stamped.SerializeToString(deterministic=True))
+    data = bytes(stamped.SerializeToString(deterministic=True))
+    check_model(stamped, len(data))
+    return data
 
 
 def read_model_file(path: Path) -> ModelFile:
@@ -163,20 +164,24 @@ def read_model_file(path: Path) -> ModelFile:
             "sent-export"
         ) from error
     try:
-        card = check_model(model)
+        card = check_model(model, len(data))
     except ModelFileError as error:
         raise ModelFileError(f"{path}: {error}") from error
     return ModelFile(path, data, hashlib.sha256(data).hexdigest(), card)
 
 
-def check_model(model: ModelProto) -> ModelCard:
+def check_model(model: ModelProto, size: int) -> ModelCard:
     """Check everything that the contract says about a model file and return its card.
+
+    Args:
+        model: the file's content.
+        size: the file's bytes; what of them is not in the model is foreign.
 
     Raises:
         ModelFileError: with the first thing found wrong.
     """
     metadata = _metadata(model)
-    _check_container(model)
+    _check_container(model, size)
     _check_graph(model.graph)
     card = _read_card(metadata)
     _check_embedding(model.graph, card.vocabulary)
@@ -238,10 +243,9 @@ def _metadata(model: ModelProto) -> dict[str, str]:
     return metadata
 
 
-def _check_container(model: ModelProto) -> None:
+def _check_container(model: ModelProto, size: int) -> None:
     if model.functions:
         raise ModelFileError(f"{len(model.functions)} model-local functions, expected none")
-    size = model.ByteSize()
     model.DiscardUnknownFields()
     if model.ByteSize() != size:
         raise ModelFileError("fields inside that ONNX does not define, expected none")

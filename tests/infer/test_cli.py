@@ -143,17 +143,6 @@ def test_scoring_loads_no_torch_where_there_is_one(source, tmp_path, model_path)
     assert done.stdout == "LOADED spacy onnxruntime onnx"
 
 
-def test_hidden_packages_are_there_again_afterwards(monkeypatch):
-    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
-    with cli.hidden(("colorsys", "json")):
-        with pytest.raises(ModuleNotFoundError):
-            import colorsys
-        import json as loaded_before
-    import colorsys
-
-    assert colorsys and loaded_before is json
-
-
 def test_help_loads_nothing(tmp_path):
     command = [sys.executable, "-c", RUN.format(heavy=(*HEAVY, "pyarrow", "numpy")), "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

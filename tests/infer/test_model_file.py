@@ -230,7 +230,7 @@ def test_what_was_stamped_is_read_back(model_path, model):
     again = stamp(parse(model_path), model.card)
     assert again == model_path.read_bytes() == model.data
     assert model.card.vocabulary.tokens[:3] == ("<pad>", "<unk>", "good")
-    assert model.card == check_model(parse(model_path))
+    assert model.card == check_model(parse(model_path), model_path.stat().st_size)
     assert graph_summary(parse(model_path))["LSTM"] == 1
 
 
@@ -334,7 +334,7 @@ def test_a_graph_that_the_contract_allows_and_onnx_runtime_refuses(model_path, m
     faulty = parse(model_path)
     faulty.graph.node[0].input[0] = "nothing"
     with pytest.raises(ModelFileError):
-        check_model(faulty)
+        check_model(faulty, faulty.ByteSize())
     faulty = parse(model_path)
     faulty.graph.node.append(helper.make_node("Add", ["nothing", "nothing"], ["x"]))
     with pytest.raises(ModelFileError, match="ONNX Runtime refuses the graph"):
