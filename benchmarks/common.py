@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from infer.cores import cores
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 SEED: Final = 123
@@ -229,8 +231,7 @@ def machine() -> dict[str, Any]:
     """Describe the machine, and how busy it was."""
     return {
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": cores(),
         "flags": [flag for flag in FLAGS if flag in _cpu_flags()],
         "memory_gib": _memory_gib(),
         "system": f"{platform.system()} {platform.machine()}",

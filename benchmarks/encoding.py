@@ -1,7 +1,6 @@
 """Text column → token ids, against `spacy.blank("en").tokenizer` on one thread."""
 
 import copy
-import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from benchmarks.common import (
     timed,
 )
 from benchmarks.material import model_path, reviews
+from infer.cores import cores
 from infer.encoding import Encoder
 from infer.model_file import read_model_file
 from infer.parquet import WINDOW_BYTES
@@ -135,8 +135,7 @@ def _note(one: dict[str, Any]) -> str:
 
 def thread_counts() -> list[int]:
     """Return 1, 2, 4 … up to the machine's cores."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return [n for n in (1, 2, 4, 8, 16, 32) if n <= (cores or 1)]
+    return [n for n in (1, 2, 4, 8, 16, 32) if n <= cores()]
 
 
 def scaling(

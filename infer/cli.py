@@ -76,7 +76,7 @@ Examples:
     "--threads",
     type=click.IntRange(min=0),
     default=0,
-    help="CPU cores that the model runs on, a batch on each; 0 is all.",
+    help="CPU cores that the model runs on, a batch on each; 0 is all that it may use.",
 )
 @click.option("--tf32/--no-tf32", default=True, help="On CUDA, round matrix inputs to TF32.")
 @click.option(

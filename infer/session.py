@@ -9,7 +9,6 @@ import contextlib
 import ctypes
 import importlib.metadata
 import io
-import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -21,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from infer.cores import cores
 from infer.device import Device
 from infer.errors import DeviceError, ModelFileError, SentError
 from infer.model_file import INPUT_IDS, LENGTHS, LOGITS
@@ -128,13 +128,6 @@ class Session:
             yield executor
         finally:
             executor.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Return the CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def cuda_problem() -> str | None:
