@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from trainer.config import RECIPES, Recipe
 from trainer.device import set_precision
 from trainer.epochs import take_step
 from trainer.model import ModelConfig, SentimentLSTM
+from trainer.objective import add_gradients
 from trainer.state import start
 
 TITLE = "Training step"
@@ -115,10 +117,11 @@ def difference(models: dict[str, Any], batch: BATCH) -> float:
 def stepper(model: nn.Module, recipe: Recipe, batch: BATCH) -> Callable[[], float]:
     """Return what takes one training step and gives its seconds; a loss read back ends it."""
     state = start(model.train(), recipe)  # type: ignore[arg-type]
+    gradients = partial(add_gradients, state.model)
 
     def step() -> float:
         began = time.perf_counter()
-        take_step(state, recipe, *batch, recipe.learning_rate)
+        take_step(state, gradients, recipe, *batch, recipe.learning_rate)
         if batch[0].is_cuda:
             torch.cuda.synchronize()
         return time.perf_counter() - began

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from infer.cores import cores
 from infer.errors import DeviceError, UsageError
 
 
@@ -53,9 +54,14 @@ def describe(device: torch.device) -> str:
 
 
 def set_threads(threads: int | None) -> None:
-    """Use `threads` CPU threads; None leaves PyTorch's choice."""
-    if threads is not None:
-        torch.set_num_threads(threads)
+    """Use `threads` CPU threads; None: all cores that this process may use."""
+    torch.set_num_threads(cores() if threads is None else threads)
+
+
+def prepare_thread(threads: int) -> None:
+    """Make a thread beside the main one compute as that does, with `threads` of its own."""
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
 
 
 def check_precision(precision: str, device: torch.device) -> None:
@@ -84,9 +90,14 @@ def set_precision(precision: str) -> None:
     torch.set_flush_denormal(True)
 
 
+def seed_of(*numbers: int) -> int:
+    """Mix the run's seed and further numbers into one seed of 32 bits."""
+    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
 def seed_everything(seed: int, epoch: int) -> None:
     """Seed Python, numpy and PyTorch from (seed, epoch), so that any epoch can be run again."""
-    state = int(np.random.SeedSequence([seed, epoch]).generate_state(1)[0])
+    state = seed_of(seed, epoch)
     random.seed(state)
     np.random.seed(state)  # noqa: NPY002 - libraries may draw from the old generator
     torch.manual_seed(state)

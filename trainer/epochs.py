@@ -18,8 +18,8 @@ from infer.errors import TrainingError
 from trainer.batches import epoch_batches
 from trainer.config import Recipe
 from trainer.device import seed_everything
-from trainer.objective import add_gradients
 from trainer.prepare import Prepared
+from trainer.replicas import Gradients, gradients_of
 from trainer.state import State, learning_rate, update_average
 
 
@@ -44,12 +44,15 @@ def run_epoch(
     began = time.monotonic()
     loss_sum, reviews, tokens, rate = 0.0, 0, 0, 0.0
     state.model.train()
-    with console.progress("{task.fields[talk]}") as progress:
+    with (
+        console.progress("{task.fields[talk]}") as progress,
+        gradients_of(state.model, recipe.batch_size, seed, epoch) as gradients,
+    ):
         task = progress.add_task(f"epoch {epoch}/{recipe.epochs}", total=len(batches), talk="")
         for i, rows in enumerate(batches):
             rate = learning_rate(recipe, (epoch - 1 + i / len(batches)) / recipe.epochs)
             batch = _to_device(*pad(prepared.fitting_texts, rows), targets[rows], state)
-            loss = take_step(state, recipe, *batch, rate)
+            loss = take_step(state, gradients, recipe, *batch, rate)
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
             loss_sum, reviews = loss_sum + loss * len(rows), reviews + len(rows)
@@ -85,7 +88,13 @@ def _to_device(
 
 
 def take_step(
-    state: State, recipe: Recipe, input_ids: Tensor, lengths: Tensor, targets: Tensor, rate: float
+    state: State,
+    gradients: Gradients,
+    recipe: Recipe,
+    input_ids: Tensor,
+    lengths: Tensor,
+    targets: Tensor,
+    rate: float,
 ) -> float:
     """Take one optimizer step and return the objective before it.
 
@@ -93,6 +102,7 @@ def take_step(
 
     Args:
         state: what the step moves.
+        gradients: of its model, see `gradients_of`.
         recipe: objective, precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
@@ -100,7 +110,7 @@ def take_step(
         rate: learning rate.
     """
     state.optimizer.zero_grad()
-    loss = add_gradients(state.model, recipe, input_ids, lengths, targets)
+    loss = gradients(recipe, input_ids, lengths, targets)
     if not math.isfinite(loss):
         return loss
     if recipe.clip:

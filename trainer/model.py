@@ -61,6 +61,7 @@ class Dropout(nn.Module):
         """Drop each element with probability `rate` in training."""
         super().__init__()
         self.rate = rate
+        self.generator: torch.Generator | None = None
 
     def forward(self, values: Tensor) -> Tensor:
         """Drop elements of a tensor of any shape, scale the others; in evaluation do nothing."""
@@ -68,7 +69,8 @@ class Dropout(nn.Module):
             return values
         if values.device.type != "cpu":
             return nn.functional.dropout(values, self.rate)
-        words = torch.empty(-(-values.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        words = torch.empty(-(-values.numel() // 4), dtype=torch.int64)
+        words.random_(-(2**63), None, generator=self.generator)
         bits = words.view(torch.int16)[: values.numel()].view(values.shape)
         kept = bits >= round(self.rate * 2**16) - 2**15
         return values * kept * (1.0 / (1.0 - self.rate))
@@ -94,6 +96,11 @@ class SentimentLSTM(nn.Module):
         )
         self.dropout = Dropout(config.dropout)
         self.classifier = nn.Linear(config.pooled, 1)
+        self.generator: torch.Generator | None = None
+
+    def draw_from(self, generator: torch.Generator) -> None:
+        """Draw what training drops on the CPU from a generator other than PyTorch's own one."""
+        self.generator = self.dropout.generator = generator
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Compute the logits of the positive label.
@@ -113,7 +120,10 @@ class SentimentLSTM(nn.Module):
         rate = self.config.embedding_dropout
         if not self.training or rate == 0.0:
             return embedded
-        kept = torch.rand(self.config.vocabulary_size, device=embedded.device) >= rate  # (V,)
+        drawn = torch.rand(
+            self.config.vocabulary_size, generator=self.generator, device=embedded.device
+        )
+        kept = drawn >= rate  # (V,)
         return embedded * (kept / (1.0 - rate))[input_ids][:, :, None]
 
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:

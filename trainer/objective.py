@@ -102,7 +102,10 @@ def _least_like(
         The changed vectors (B, T, E), a leaf; and the logits (B,) of the unchanged ones.
     """
     size = radius(model, recipe)
-    noise = torch.randn_like(embedded) * (input_ids != PAD_ID)[:, :, None]
+    drawn = torch.randn(
+        embedded.shape, generator=model.generator, dtype=embedded.dtype, device=embedded.device
+    )
+    noise = drawn * (input_ids != PAD_ID)[:, :, None]
     near = _leaf(embedded + change(noise, size))
     with _without_dropout(model):
         with torch.no_grad():

@@ -22,7 +22,7 @@ class Request:
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folder of a network that labels them beside the linear model.
         resume: go on with the unfinished run in `output`.
-        threads: CPU threads; None leaves PyTorch's choice.
+        threads: CPU threads; None: all cores that the process may use.
     """
 
     recipe: Recipe
