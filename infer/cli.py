@@ -57,6 +57,7 @@ Examples:
 @click.option(
     "--prefix",
     default="",
+    show_default=False,
     metavar="TEXT",
     help="Put before the names score, prediction and status.  [default: none]",
 )

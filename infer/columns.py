@@ -76,7 +76,8 @@ def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can be scored."""
     value = _value_type(kind)
     binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
-    return _is_string(value) or any(is_kind(value) for is_kind in binary)
+    # A column without a single value, as pandas writes it, has no type.
+    return _is_string(value) or any(is_kind(value) for is_kind in (*binary, pa.types.is_null))
 
 
 def output_schema(

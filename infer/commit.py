@@ -37,7 +37,7 @@ def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> No
     try:
         status = path.lstat()
     except FileNotFoundError:
-        _check_folder(path)
+        check_folder(path)
         return
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
@@ -50,7 +50,19 @@ def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> No
             raise OutputError(f"{path}: is the input {source}. Name another output")
     if not overwrite:
         raise OutputError(f"{path}: exists already. Use --overwrite to replace it")
-    _check_folder(path)
+    check_folder(path)
+
+
+@contextmanager
+def writable(output: Path) -> Iterator[None]:
+    """Turn what the system says about an impossible path into an `OutputError`."""
+    try:
+        str(output).encode()
+        yield
+    except OSError as error:
+        raise OutputError(f"{output}: cannot be written ({error.strerror})") from error
+    except UnicodeEncodeError as error:
+        raise OutputError(f"{str(output)!r}: the name is not UTF-8. Name another output") from error
 
 
 @contextmanager
@@ -117,7 +129,12 @@ def _check_name(path: Path) -> None:
         )
 
 
-def _check_folder(path: Path) -> None:
+def check_folder(path: Path) -> None:
+    """Refuse a path in whose folder, or the nearest one that is there, nothing can be made.
+
+    Raises:
+        OutputError: naming that folder.
+    """
     folder = path.parent
     while not folder.exists():
         folder = folder.parent

@@ -23,6 +23,7 @@ OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
 
 # 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
 CACHE_CHUNKS: Final = 500_000
+CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
 # spaCy holds the interpreter's lock for a whole call, and the model's threads wait: some 80 ms.
 TOKENIZED_AT_ONCE: Final = 5_000
 
@@ -51,6 +52,10 @@ class EncodedTexts:
         return np.diff(self.offsets)
 
 
+class EncodingStopped(Exception):  # noqa: N818 - no error: it was asked for
+    """`Encoder.stop` was called while texts were being encoded."""
+
+
 class Encoder:
     """Turns texts into vocabulary ids; holds the cache of chunks."""
 
@@ -65,7 +70,8 @@ class Encoder:
         Args:
             settings: how text becomes tokens.
             vocabulary: which token has which id.
-            cache_chunks: distinct chunks remembered before the cache starts anew.
+            cache_chunks: distinct chunks remembered before the cache starts anew; it also does
+                where they are long, at `CACHE_BYTES`.
         """
         self.settings = settings
         self._tokenizer = Tokenizer(settings)
@@ -74,7 +80,12 @@ class Encoder:
         self._vocabulary_hashes = hashes[order]
         self._vocabulary_ids = (order + UNK_ID + 1).astype(np.int32)
         self._cache_chunks = cache_chunks
+        self._is_stopped = False
         self._forget()
+
+    def stop(self) -> None:
+        """Make `encode` give up in whatever thread it runs: new text can take it a minute."""
+        self._is_stopped = True
 
     def encode(self, texts: pa.Array) -> EncodedTexts:
         """Encode texts of any string or binary type.
@@ -84,6 +95,9 @@ class Encoder:
 
         Returns:
             The ids and a status for each row; texts longer than `max_tokens` keep head and tail.
+
+        Raises:
+            EncodingStopped: `stop` was called.
         """
         texts, invalid = decode_utf8(texts)
         chunks = self._tokenizer.split(texts)
@@ -102,7 +116,10 @@ class Encoder:
         in Python and without its lock.
         """
         unified = _encode_behind(self._known, chunks)
-        if len(unified.dictionary) > self._cache_chunks and len(self._known):
+        if len(self._known) and (
+            len(unified.dictionary) > self._cache_chunks
+            or unified.dictionary.nbytes + self._ids.nbytes > CACHE_BYTES
+        ):
             self._forget()
             unified = _encode_behind(self._known, chunks)
         self._remember(unified.dictionary)
@@ -113,6 +130,8 @@ class Encoder:
         new = chunks.slice(len(self._known))
         blocks = [self._ids]
         for start in range(0, len(new), TOKENIZED_AT_ONCE):
+            if self._is_stopped:
+                raise EncodingStopped
             tokens = self._tokenizer.tokenize_chunks(new.slice(start, TOKENIZED_AT_ONCE))
             ends = np.cumsum(tokens.lengths)
             ids = self._ids_of_hashes(tokens.hashes)

@@ -194,6 +194,8 @@ def _type(filesystem: fs.FileSystem, path: str, source: str) -> fs.FileType:
         return filesystem.get_file_info(path).type
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{source}: cannot be read ({_one_line(error)})") from error
+    except UnicodeEncodeError as error:
+        raise InputError(f"{source!r}: the name is not UTF-8. Rename the file") from error
 
 
 def _one_line(error: Exception) -> str:

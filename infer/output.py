@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -34,10 +34,18 @@ class OutputOptions:
 
 @dataclass(frozen=True)
 class CompletedScores:
-    """All scores of input `index`, and the label names (negative, positive)."""
+    """All scores of one input.
+
+    Attributes:
+        parts: where they are.
+        index: the input's number in the job.
+        identity: what the input was when the job began (`InputFile.identity`).
+        labels: names of the negative and the positive label.
+    """
 
     parts: PartStore
     index: int
+    identity: dict[str, Any]
     labels: tuple[str, str]
 
 
@@ -54,7 +62,7 @@ def write_output(
 
     Raises:
         OutputError: an output of that name is there and may not be replaced.
-        InputError: the input has another number of rows than scores.
+        InputError: the input is not what it was when the job began.
         OSError: the disk is full or failing; there is no debris and an old output is intact.
     """
     counter = _Counter(scores.labels)
@@ -77,7 +85,8 @@ def write_output(
                 arrays = [*table.columns, *result_columns(part, scores.labels)]
                 writer.write_table(pa.table(arrays, schema=schema), table.num_rows)
         written = pq.read_metadata(temporary).num_rows
-        if not file.rows == counter.rows == written or rows.left():
+        same_rows = file.rows == counter.rows == written and not rows.left()
+        if not same_rows or source.identity() != scores.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
         scores.parts.committing(scores.index, _identity(temporary))
     return counter.counts()

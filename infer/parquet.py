@@ -2,7 +2,8 @@
 
 Nothing here depends on how many rows a file has: windows are bounded by rows and by bytes. Nor do
 sizes in a footer decide: a dictionary page of 3 MB can stand for 3 TB of repeated text, so the
-longest entry of each dictionary is looked up before a batch of rows is decoded.
+longest entry of each dictionary is looked up before a batch of rows is decoded. (The encoding
+DELTA_BYTE_ARRAY can hide as much behind shared beginnings; of that one only the rows are bounded.)
 """
 
 import contextlib
@@ -202,7 +203,8 @@ def text_windows(
         max_bytes: text in a window at most; a single longer text is a window of its own.
 
     Yields:
-        Windows in the column's type (a dictionary's value type), at least one row each.
+        Windows in the column's type (a dictionary's value type, string where it has none), at
+        least one row each.
 
     Raises:
         InputError: the file is damaged.
@@ -241,17 +243,20 @@ def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.
         InputError: the file is damaged.
     """
     pending: list[pa.RecordBatch] = []
+    rows = size = 0
     for batch in source.batches(columns, _OUTPUT_BYTES // 4, _OUTPUT_ROWS // 4):
         pending.append(batch)
-        rows = sum(batch.num_rows for batch in pending)
-        if rows >= _OUTPUT_ROWS or sum(batch.nbytes for batch in pending) >= _OUTPUT_BYTES:
+        rows, size = rows + batch.num_rows, size + batch.nbytes
+        if rows >= _OUTPUT_ROWS or size >= _OUTPUT_BYTES:
             yield pa.Table.from_batches(pending)
-            pending = []
+            pending, rows, size = [], 0, 0
     if pending:
         yield pa.Table.from_batches(pending)
 
 
 def _decoded(texts: pa.Array) -> pa.Array:
+    if pa.types.is_null(texts.type):
+        return texts.cast(pa.string())
     return texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
 
 

@@ -35,8 +35,8 @@ from infer.errors import InputError, JobError, OutputError
 from infer.inputs import PARTS_SUFFIX
 
 _JOB, _LOCK = "job.json", "lock"
-_PART: Final = re.compile(r"(\d{5})-(\d{12})-(\d{12})\.parquet")
-_COMMIT_NOTE: Final = re.compile(r"\d{5}-output\.json")
+_PART: Final = re.compile(r"(\d{5,})-(\d{12,})-(\d{12,})\.parquet")
+_COMMIT_NOTE: Final = re.compile(r"\d{5,}-output\.json")
 
 
 @dataclass(frozen=True)
@@ -196,6 +196,7 @@ def job_errors() -> Iterator[None]:
 
 def parts_folder(output: Path) -> Path:
     """Return where the part files of a job with this output lie."""
+    output = output if output.name else output.resolve()  # `.`
     return output.with_name(output.name + PARTS_SUFFIX)
 
 
@@ -228,16 +229,25 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"{folder}: cannot hold part files ({error.strerror})") from error
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle, folder, output)
             if _is_current(handle, folder / _LOCK):
                 yield
                 return
-        except BlockingIOError as error:
-            raise OutputError(
-                f"{output}: another run is writing it. Wait for that, or name another output"
-            ) from error
         finally:
             os.close(handle)
+
+
+def _lock(handle: int, folder: Path, output: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OutputError(
+            f"{output}: another run is writing it. Wait for that, or name another output"
+        ) from error
+    except OSError as error:  # some network file systems have no locks
+        raise OutputError(
+            f"{folder}: cannot be locked ({error.strerror}). Name an output on another disk"
+        ) from error
 
 
 def _open_lock(folder: Path) -> int:

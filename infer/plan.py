@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from infer.columns import Columns, choose_columns
-from infer.commit import check_output
+from infer.commit import check_folder, check_output, writable
 from infer.inputs import InputFile, find_inputs, output_paths
 from infer.parquet import open_parquet
-from infer.parts import is_interrupted
+from infer.parts import is_interrupted, parts_folder
 
 DEFAULT_PART_ROWS: Final = 16_384
 
@@ -86,8 +86,10 @@ def make_plan(
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    with writable(output):
+        paths = output_paths(inputs, output)
     tasks = []
-    for source, path in zip(inputs.files, output_paths(inputs, output), strict=True):
+    for source, path in zip(inputs.files, paths, strict=True):
         with open_parquet(source) as file:
             columns = choose_columns(
                 file.schema, source.name, options.text_column, options.columns, options.prefix
@@ -95,8 +97,10 @@ def make_plan(
             tasks.append(Task(source, columns, path, file.rows))
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
-    # An output may stand there because the job that is resumed has committed it.
-    may_exist = options.overwrite or (options.resume and is_interrupted(output))
-    for task in tasks:
-        check_output(task.output, may_exist, read)
+    with writable(output):
+        check_folder(parts_folder(output))
+        # An output may stand there because the job that is resumed has committed it.
+        may_exist = options.overwrite or (options.resume and is_interrupted(output))
+        for task in tasks:
+            check_output(task.output, may_exist, read)
     return Plan(tuple(tasks), output, options)

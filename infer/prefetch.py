@@ -2,7 +2,7 @@
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -10,7 +10,9 @@ T = TypeVar("T")
 
 
 @contextmanager
-def prefetch(items: Iterator[T], ahead: int = 2) -> Iterator[Iterator[T]]:
+def prefetch(
+    items: Iterator[T], ahead: int = 2, stop: Callable[[], object] = lambda: None
+) -> Iterator[Iterator[T]]:
     """Yield an iterator over `items` that are made in a thread.
 
     An exception in the thread is raised where the item would have come. When the block is left
@@ -19,6 +21,7 @@ def prefetch(items: Iterator[T], ahead: int = 2) -> Iterator[Iterator[T]]:
     Args:
         items: what to iterate over, in the thread.
         ahead: items that wait at most.
+        stop: called when an exception leaves the block: makes `items` give up what it is making.
     """
     ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(ahead)
     left = threading.Event()
@@ -54,6 +57,9 @@ def prefetch(items: Iterator[T], ahead: int = 2) -> Iterator[Iterator[T]]:
     thread.start()
     try:
         yield consume()
+    except BaseException:
+        stop()
+        raise
     finally:
         left.set()
         thread.join()

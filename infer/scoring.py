@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import onnxruntime
 
 from infer import __version__
 from infer.batching import pad, plan_batches
@@ -25,10 +26,10 @@ from infer.parquet import ParquetInput, open_parquet, text_windows
 from infer.parts import PartStore, Scores, job_errors, open_parts
 from infer.plan import Plan, Task
 from infer.prefetch import prefetch
-from infer.session import DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
+from infer.session import CPU, DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
 from infer.summary import Summary
+from infer.tokenizer import spacy_version
 
-# A signal waits for the slice that is being encoded: well under a second.
 ENCODED_AT_ONCE: Final = 4_096
 AHEAD: Final = 6
 NO_ROWS: Final = np.zeros(0, np.int64)
@@ -80,7 +81,7 @@ def score_files(
                     task.source,
                     task.columns,
                     task.output,
-                    CompletedScores(parts, index, model.card.labels),
+                    CompletedScores(parts, index, job["inputs"][index], model.card.labels),
                     OutputOptions(plan.options.prefix, plan.options.overwrite, provenance),
                 )
             summary.count(task.source.name, task.output, counts)
@@ -128,7 +129,9 @@ class Scorer:
         self._listener.advance(start)
         with (
             open_parquet(task.source) as file,
-            prefetch(self._encoded(file, task, part_rows, start), AHEAD) as slices,
+            prefetch(
+                self._encoded(file, task, part_rows, start), AHEAD, self._encoder.stop
+            ) as slices,
         ):
             window: list[EncodedTexts] = []
             for encoded, ends_window in slices:
@@ -207,7 +210,8 @@ class Scorer:
     def _shrink(self, lengths: npt.NDArray[np.int64]) -> None:
         """Halve the token budget after the device ran out of memory; it stays halved."""
         if len(lengths) == 1:
-            raise SentError("the device has no room for a single review. Use --device cpu")
+            remedy = "Use --threads 1" if self._session.provider == CPU else "Use --device cpu"
+            raise SentError(f"the device has no room for a single review. {remedy}")
         size = min(self._summary.batch_tokens, len(lengths) * int(lengths.max()))
         self._summary.batch_tokens = max(1, size // 2)
         self._listener.say(
@@ -233,4 +237,6 @@ def _job(plan: Plan, model: ModelFile, session: Session, batch_tokens: int) -> d
         "part rows": plan.options.part_rows,
         "provider": session.provider,
         "toolkit version": __version__,
+        "ONNX Runtime version": onnxruntime.__version__,
+        "spaCy version": spacy_version(),
     }

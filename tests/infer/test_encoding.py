@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infer.encoding import EMPTY, INVALID, NULL, OK, TRUNCATED, Encoder, ranges
+from infer.encoding import (
+    EMPTY,
+    INVALID,
+    NULL,
+    OK,
+    TRUNCATED,
+    Encoder,
+    EncodingStopped,
+    ranges,
+)
 from infer.text import TextSettings
 from infer.tokenizer import Tokenizer
 from infer.vocabulary import PAD, UNK, UNK_ID, Vocabulary, token_ids
@@ -114,6 +123,22 @@ def test_the_cache_stays_bounded() -> None:
         encoder.encode(pa.array([f"w{i}" for i in range(start, start + 20)]))
         assert len(encoder._known) <= 50
     assert rows_of(encoder, pa.array(["good w1"])) == [[2, UNK_ID]]
+
+
+def test_the_cache_stays_bounded_where_chunks_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infer.encoding.CACHE_BYTES", 50_000)
+    encoder = Encoder(TextSettings(), VOCABULARY)
+    for first in range(0, 200, 10):
+        texts = pa.array([f"{'film' * 250}{i}" for i in range(first, first + 10)])
+        assert len(encoder.encode(texts)) == 10
+        assert encoder._known.nbytes + encoder._ids.nbytes < 50_000 + texts.nbytes + 10_000
+
+
+def test_encoding_can_be_stopped() -> None:
+    encoder = Encoder(TextSettings(), VOCABULARY)
+    encoder.stop()
+    with pytest.raises(EncodingStopped):
+        encoder.encode(pa.array(["never seen"]))
 
 
 def test_slices_of_a_column_are_encoded_where_they_start() -> None:

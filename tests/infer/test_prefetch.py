@@ -57,3 +57,17 @@ def test_it_works_ahead_but_not_far():
         while len(made) < 4:  # one taken, two waiting, one in hand
             time.sleep(0.001)
         assert len(made) == 4
+
+
+def test_what_is_being_made_can_be_given_up():
+    given_up = threading.Event()
+
+    def items():
+        yield 1
+        given_up.wait(30)
+        raise OSError("too late to be told")
+
+    with pytest.raises(KeyboardInterrupt), prefetch(items(), stop=given_up.set) as fetched:
+        assert next(fetched) == 1
+        raise KeyboardInterrupt
+    assert given_up.is_set()

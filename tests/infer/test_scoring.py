@@ -1,6 +1,7 @@
 """The main path on real files: every row comes back, whatever happens on the way."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from infer.parts import parts_folder
 from infer.plan import ScoreOptions, make_plan
 from infer.scoring import Listener, probability, score_files
 from infer.session import OutOfMemoryError, Session
+from infer.tokenizer import Tokenizer
 
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of", "<br />"]
 
@@ -174,6 +176,46 @@ def test_a_changed_job_starts_over(tmp_path, interrupted, model, session, change
     assert not parts_folder(tmp_path / "out.parquet").exists()
 
 
+def test_an_input_replaced_meanwhile_gives_no_scores_to_other_rows(tmp_path, model, session):
+    """The same number of rows, in another order: only the file's identity tells."""
+    source, output = write(tmp_path / "in.parquet", reviews(40)), tmp_path / "out.parquet"
+    other = write(tmp_path / "other.parquet", reviews(40).take(np.arange(40)[::-1]))
+    replace = Listener(advance=lambda rows: other.replace(source) if other.exists() else None)
+    with pytest.raises(JobError, match=r"in\.parquet: changed while it was read\. Start over"):
+        run(source, output, model, session, replace)
+    assert not output.exists()
+    run(source, output, model, session)
+    assert pq.read_table(output)["id"].to_pylist() == list(range(40))[::-1]
+
+
+def test_an_interrupted_job_does_not_wait_for_what_is_being_encoded(
+    tmp_path, model, session, monkeypatch
+):
+    words = 100_000
+    monkeypatch.setattr("infer.scoring.ENCODED_AT_ONCE", words)
+    monkeypatch.setattr("infer.encoding.TOKENIZED_AT_ONCE", 1)
+    calls = []
+    tokenize = Tokenizer.tokenize_chunks
+    monkeypatch.setattr(
+        Tokenizer, "tokenize_chunks", lambda self, new: (calls.append(1), tokenize(self, new))[1]
+    )
+    first = pa.table({"text": ["good film"] * 1_024})
+    unknown = pa.table({"text": [f"word-{i}" for i in range(words)]})
+    source = write(tmp_path / "in.parquet", pa.concat_tables([first, unknown]))
+    plan = make_plan([str(source)], tmp_path / "out.parquet", ScoreOptions(part_rows=2 * words))
+    with pytest.raises(SentError, match="stopped"):
+        score_files(plan, model, session, stop_after(1))
+    assert len(calls) < words
+
+
+def test_a_column_without_a_value_has_no_type_and_null_rows(tmp_path, score):
+    write(tmp_path / "in.parquet", pa.table({"id": [1, 2], "text": pa.nulls(2)}))
+    score(tmp_path / "in.parquet", tmp_path / "out.parquet")
+    read = pq.read_table(tmp_path / "out.parquet")
+    assert read["status"].to_pylist() == ["null", "null"]
+    assert read["score"].to_pylist() == [None, None]
+
+
 def test_a_resumed_folder_keeps_what_was_committed(tmp_path, model, session):
     for name in "ab":
         (tmp_path / "in").mkdir(exist_ok=True)
@@ -267,7 +309,7 @@ def test_no_room_for_a_single_review(tmp_path, model):
     device = SmallDevice(model.data)
     device.room = 3
     source = write(tmp_path / "in.parquet", reviews(20))
-    with pytest.raises(SentError, match=r"no room for a single review\. Use --device cpu"):
+    with pytest.raises(SentError, match=r"no room for a single review\. Use --threads 1"):
         run(source, tmp_path / "out.parquet", model, device)
     assert names(tmp_path) == ["in.parquet"]
 
@@ -316,6 +358,36 @@ def test_the_plan_refuses_to_replace_what_it_reads(tmp_path, model_path):
         make_plan([str(source)], tmp_path / "o", ScoreOptions(text_column="x"))
 
 
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("x" * 300, "cannot be written (File name too long)"),
+        ("é" * 120, "the name has 240 bytes, expected at most"),
+        ("scores-\udcff.parquet", "the name is not UTF-8"),
+    ],
+)
+def test_outputs_with_impossible_names(tmp_path, output, message):
+    source = write(tmp_path / "in.parquet", reviews(1))
+    with pytest.raises(OutputError) as caught:
+        make_plan([str(source)], tmp_path / output, ScoreOptions())
+    assert message in str(caught.value)
+
+
+def test_an_input_whose_name_is_no_text(tmp_path):
+    with pytest.raises(InputError, match="the name is not UTF-8"):
+        make_plan([f"{tmp_path}/\udcff.parquet"], tmp_path / "out.parquet", ScoreOptions())
+
+
+def test_a_folder_becomes_the_current_folder(tmp_path, score, monkeypatch):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "here").mkdir()
+    write(tmp_path / "in" / "a.parquet", reviews(3))
+    monkeypatch.chdir(tmp_path / "here")
+    score(tmp_path / "in", Path())
+    assert pq.read_table("a.parquet").num_rows == 3
+    assert names(tmp_path) == ["here", "in"]
+
+
 def test_the_job_is_described_in_words(tmp_path, interrupted):
     job = json.loads((parts_folder(tmp_path / "out.parquet") / "job.json").read_text())
     assert set(job) == {
@@ -328,4 +400,6 @@ def test_the_job_is_described_in_words(tmp_path, interrupted):
         "part rows",
         "provider",
         "toolkit version",
+        "ONNX Runtime version",
+        "spaCy version",
     }
