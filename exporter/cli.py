@@ -1,6 +1,7 @@
 """`sent-export`: options in, one library call, the comparison out."""
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,13 @@ Examples:
   sent-export --precision int8 -o artifacts/model-int8.onnx --parity-data reviews.parquet
   sent-export --check artifacts/model.onnx --checkpoint artifacts/checkpoint
 """
+
+
+def finite(context: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """Refuse NaN and infinity, within which every difference would lie."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is not a finite number")
+    return value
 
 
 @click.command(epilog=EXAMPLES, context_settings={"show_default": True, "max_content_width": 100})
@@ -63,6 +71,7 @@ Examples:
 @click.option(
     "--atol",
     type=click.FloatRange(min=0, min_open=True),
+    callback=finite,
     default=None,
     help="Largest difference of a logit, recorded as an override.  "
     "[default: by precision and provider]",

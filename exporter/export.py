@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from exporter.graph import build_graph
@@ -14,7 +15,7 @@ from exporter.quantize import apply_precision
 from exporter.report import ParityReport
 from exporter.reviews import Reviews, read_reviews
 from infer import __version__
-from infer.commit import atomic_file, check_output
+from infer.commit import atomic_file, check_output, writable
 from infer.console import Console
 from infer.device import Device
 from infer.errors import DeviceError, ModelFileError, OutputError, ParityError, SentError
@@ -141,7 +142,11 @@ def check_destination(request: ExportRequest) -> None:
         DeviceError: the device cannot be had.
     """
     check_device(request.device, request.precision)
-    check_output(request.output, overwrite=True)
+    with writable(request.output):
+        check_output(request.output, overwrite=True)
+        request.output.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=request.output.parent):
+            pass
     if request.output.exists():
         try:
             read_model_file(request.output)
@@ -150,7 +155,6 @@ def check_destination(request: ExportRequest) -> None:
                 f"{request.output}: exists and is not a model file that may be replaced ({error}). "
                 "Delete it, or name another --output"
             ) from error
-    request.output.parent.mkdir(parents=True, exist_ok=True)
 
 
 def check_device(device: str, precision: str) -> None:

@@ -104,6 +104,7 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
         "vocabulary": (card.vocabulary.sha256(), checkpoint.vocabulary.sha256()),
         "text settings": (card.text, checkpoint.text),
         "labels": (card.labels, checkpoint.labels),
+        "temperature": (card.temperature, checkpoint.temperature),
     }
     return [
         f"the model file's {name} is not the checkpoint's: {found}, expected {expected}"

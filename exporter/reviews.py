@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from infer.errors import InputError
 from trainer.checkpoint import Checkpoint
-from trainer.datasets import LABEL_COLUMNS, hash_files, read_raw, read_texts
+from trainer.datasets import LABEL_COLUMNS, Columns, hash_files, read_raw, read_texts
 from trainer.labels import Labels, name_labels, read_labels
 from trainer.tables import read_schema
 
@@ -45,7 +45,7 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
     if path is None:
         table, source, sha256 = checkpoint.validation, "the checkpoint's validation reviews", ""
     else:
-        table, source, sha256 = _read(path, checkpoint.labels), path.name, hash_files([path])
+        table, source, sha256 = _read(path, checkpoint), path.name, hash_files([path])
     reviews = _reviews(table, source, sha256)
     if not pc.any(pc.greater(pc.utf8_length(reviews.texts), 0)).as_py():
         raise InputError(
@@ -55,20 +55,37 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
     return reviews
 
 
-def _read(path: Path, names: tuple[str, str]) -> pa.Table:
+def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
     """Return a table of `text` and, where the file has labels, `label` (int8)."""
-    columns = read_schema(path).names
-    if not any(name in columns for name in LABEL_COLUMNS):
-        return pa.table({"text": read_texts(path)})
-    raw = read_raw(path)
-    labels = read_labels(raw["label"], _labels(raw["label"], names, path), path)
+    columns = _columns(path, checkpoint)
+    if columns.label is None:
+        return pa.table({"text": read_texts(path, columns)})
+    raw = read_raw(path, columns)
+    if raw["label"].null_count == raw.num_rows:  # a column that is there for the others' sake
+        return pa.table({"text": raw["text"]})
+    labels = read_labels(raw["label"], _labels(raw["label"], checkpoint.labels, path), path)
     return pa.table({"text": raw["text"], "label": labels})
 
 
+def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
+    """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
+    there = read_schema(path).names
+    asked = checkpoint.config.get("data", {})  # an older checkpoint says nothing of columns
+    text = asked.get("text_column")
+    label = [name for name in (asked.get("label_column"), *LABEL_COLUMNS) if name in there]
+    return Columns(text if text in there else None, label[0] if label else None)
+
+
 def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:
-    """Understand a label column as the checkpoint's own names, else as the trainer would."""
+    """Understand a label column as the checkpoint's own names, else as the trainer would.
+
+    A file to compare on may hold reviews of one class only.
+    """
     values = set(pc.unique(column).to_pylist())
-    return Labels(names, names) if values <= set(names) else name_labels(column, path)
+    for pair in (names, (0, 1), (False, True)):
+        if values <= set(pair) and {type(value) for value in values} == {type(pair[0])}:
+            return Labels(pair, names)
+    return name_labels(column, path)
 
 
 def _reviews(table: pa.Table, source: str, sha256: str) -> Reviews:

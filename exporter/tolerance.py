@@ -66,7 +66,7 @@ _FP16 = Tolerance(
 )  # fmt: skip
 _INT8 = Tolerance(
     2.0, 0.0, 0.1, 0.25, 0.005, 0.001,
-    "int8: 8-bit weights and activations; labels agree on 99.5 % and accuracy to 0.1 points, "
+    "int8: 7-bit weights, 8-bit activations; labels agree on 99.5 % and accuracy to 0.1 points, "
     "logits within three times what was measured",
 )  # fmt: skip
 # ONNX Runtime's LSTM takes cuDNN's default mathematics, which rounds to TF32's 11 bits on Ampere

@@ -82,12 +82,12 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
     try:
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         yield temporary
-        _sync(temporary)
+        sync(temporary)
         if overwrite:
             temporary.replace(path)
         else:
             _publish_new(temporary, path)
-        _sync(path.parent)
+        sync(path.parent)
     finally:
         # Where the disk fails so that not even this works, the error that led here is the news.
         with contextlib.suppress(OSError):
@@ -144,7 +144,8 @@ def check_folder(path: Path) -> None:
         raise OutputError(f"{path}: the folder {folder} is not writable. Name another output")
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Bring a file or a folder to the disk."""
     if os.name == "nt" and path.is_dir():
         return  # Windows cannot open a folder
     handle = os.open(path, os.O_RDONLY)

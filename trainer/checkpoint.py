@@ -21,11 +21,13 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infer.commit import sync
 from infer.errors import ModelFileError, OutputError
 from infer.text import TextSettings
 from infer.vocabulary import Vocabulary
@@ -78,8 +80,10 @@ def check_output(folder: Path) -> None:
     A checkpoint or an empty folder may be replaced; nothing else is.
 
     Raises:
-        OutputError: something else is there, or the folder above cannot be made.
+        OutputError: something else is there, or nothing can be made beside it.
     """
+    if folder.name in ("", ".."):
+        raise OutputError(f"{folder}: expected the folder's name. Use --output with another path")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder}: not a folder. Use --output with another path")
     if folder.is_dir() and any(folder.iterdir()) and not is_checkpoint(folder):
@@ -89,8 +93,10 @@ def check_output(folder: Path) -> None:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent):
+            pass
     except OSError as error:
-        raise OutputError(f"{folder}: its folder cannot be made ({error.strerror})") from error
+        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -132,7 +138,10 @@ def save_checkpoint(
         if save_training is not None:
             (new / TRAINING).mkdir()
             save_training(new / TRAINING)
+        for path in [*new.rglob("*"), new]:
+            sync(path)
         _replace(folder, new)
+        sync(folder.parent)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written ({error})") from error
     finally:

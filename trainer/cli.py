@@ -14,6 +14,7 @@ from trainer.config import DEFAULT_RECIPE, RECIPES, Recipe
 from trainer.request import Request
 
 DEFAULT_OUTPUT = Path("artifacts/checkpoint")
+MOST_THREADS = 1_024
 
 TOY = (
     "Training on the embedded sample: a toy of a few thousand made-up reviews. "
@@ -125,7 +126,7 @@ def _shown(value: object) -> str:
 )
 @click.option(
     "--threads",
-    type=click.IntRange(min=1),
+    type=click.IntRange(min=1, max=MOST_THREADS),
     default=None,
     help="CPU threads; with 1 the same seed gives the same weights, bit for bit.  "
     "[default: one a core]",

@@ -278,7 +278,10 @@ def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     """Turn the labels into int8, and leave out rows without text."""
     columns = [raw["text"], read_labels(raw["label"], labels, path), raw["id"]]
     table = pa.table(columns, schema=SCHEMA)
-    return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
+    found = table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
+    if not found.num_rows:
+        raise InputError(f"{path}: none of its {table.num_rows:,} rows has a text")
+    return found
 
 
 def _remarks(data: Dataset) -> Iterable[str]:

@@ -98,7 +98,7 @@ def take_step(
 ) -> float:
     """Take one optimizer step and return the objective before it.
 
-    A loss that is not a number changes no weight.
+    A loss or a gradient that is not a number changes no weight, and NaN is returned.
 
     Args:
         state: what the step moves.
@@ -113,8 +113,9 @@ def take_step(
     loss = gradients(recipe, input_ids, lengths, targets)
     if not math.isfinite(loss):
         return loss
-    if recipe.clip:
-        nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip)
+    norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip or math.inf)
+    if not norm.isfinite():
+        return math.nan
     state.optimizer.param_groups[0]["lr"] = rate
     state.optimizer.step()
     state.steps += 1
@@ -124,8 +125,8 @@ def take_step(
 
 def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
     return TrainingError(
-        f"the loss is {loss} in epoch {epoch}, step {step} of {steps}, at learning rate "
-        f"{rate:.3g}; expected a number. Use a lower --learning-rate or --clip."
+        f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
+        f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip."
     )
 
 

@@ -54,6 +54,8 @@ def name_labels(column: pa.ChunkedArray, path: Path) -> Labels:
         raise InputError(f"{path}: {len(values)} classes ({shown}), expected exactly two")
     if values in ([0, 1], [False, True]):
         return Labels((values[0], values[1]), LABEL_NAMES)
+    if "" in values:
+        raise InputError(f"{path}: a label is an empty string, expected the name of a class")
     if not isinstance(values[0], str):
         note = f"Labels: {values[0]} is taken for negative, {values[1]} for positive."
         return Labels((values[0], values[1]), LABEL_NAMES, (note,))
@@ -77,9 +79,15 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Chunk
     """Turn a label column into (R,) int8: 1 positive, 0 negative.
 
     Raises:
-        InputError: a label is missing or is neither of the two.
+        InputError: a label is missing, of another type, or neither of the two.
     """
     column = _plain(column, path)
+    found, expected = _NAMES_OF_TYPES[column.type], _kind(labels.values[0])
+    if found != expected:
+        raise InputError(
+            f"{path}: labels are {found}, those of the training part are {expected}. Write both "
+            "alike"
+        )
     positive = pc.equal(column, pa.scalar(labels.values[1], column.type))
     negative = pc.equal(column, pa.scalar(labels.values[0], column.type))
     known = int(pc.sum(pc.or_(positive, negative)).as_py() or 0)
@@ -91,13 +99,28 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Chunk
     return positive.cast(pa.int8())
 
 
+_NAMES_OF_TYPES: Final = {
+    pa.int64(): "integers",
+    pa.bool_(): "booleans",
+    pa.large_string(): "strings",
+}
+
+
+def _kind(value: bool | int | str) -> str:
+    names = {int: "integers", bool: "booleans", str: "strings"}
+    return names[type(value)]
+
+
 def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     """Return the column as int64, bool or large_string."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_integer(kind):
-        return column.cast(pa.int64())
+        try:
+            return column.cast(pa.int64())
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path}: a label is no number of 64 bits ({error})") from error
     if pa.types.is_boolean(kind):
         return column.cast(pa.bool_())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 import infer
@@ -79,7 +80,7 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
     encoder = Encoder(text, vocabulary)
-    return Prepared(
+    prepared = Prepared(
         dataset=dataset,
         fitting=fitting,
         validation=validation,
@@ -89,6 +90,29 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
     )
+    _check_parts(prepared, console)
+    return prepared
+
+
+def _check_parts(prepared: Prepared, console: Console) -> None:
+    """Refuse parts without a single token; say how many texts stand in both.
+
+    Raises:
+        InputError: naming the part.
+    """
+    parts = {"trained on": prepared.fitting_texts, "held out": prepared.validation_texts}
+    for name, texts in parts.items():
+        if not texts.lengths.any():
+            raise InputError(
+                f"{prepared.dataset.name}: the {len(texts):,} reviews that are {name} have no "
+                "token (nothing but HTML breaks or white space), expected words"
+            )
+    seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
+    if shared := int(pc.sum(seen).as_py() or 0):
+        console.say(
+            f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
+            "validation accuracy is too high."
+        )
 
 
 def columns_of(request: Request) -> Columns:

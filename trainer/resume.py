@@ -14,8 +14,9 @@ def resumed(request: Request, given: Set[str] = frozenset()) -> Request:
     """Return the request of the unfinished run in `request.output`.
 
     Args:
-        request: output, device and threads are taken from here, the rest from the run.
-        given: names of the options that were asked for; those must be the run's.
+        request: the output is taken from here, device and threads where they were asked for;
+            the rest is the run's.
+        given: names of the options that were asked for; others must be the run's.
 
     Raises:
         ModelFileError: there is no checkpoint, or it is damaged.
@@ -38,6 +39,8 @@ def resumed(request: Request, given: Set[str] = frozenset()) -> Request:
             label_column=config["data"]["label_column"],
             unlabelled=Path(unlabelled) if unlabelled else None,
             teacher=Path(teacher) if teacher else None,
+            device=request.device if "device" in given else config["device"],
+            threads=request.threads if "threads" in given else config["threads"],
             resume=True,
         )
     except (KeyError, TypeError) as error:

@@ -164,7 +164,7 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
         InputError: it may have learned from this run's validation reviews.
     """
     teacher = load_checkpoint(folder)
-    _check_same_split(folder, teacher.config, config)
+    _check_same_task(folder, teacher.config, config)
     model = teacher.model.to(config["device"])
     encoder = Encoder(teacher.text, teacher.vocabulary)
 
@@ -174,17 +174,24 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
     return label
 
 
-def _check_same_split(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Refuse a teacher whose validation reviews were others: it has learned from ours."""
-    splits = [
-        {"data": c["data"]["sha256"], "seed": c["seed"], "validation": c["recipe"]["validation"]}
+def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse a teacher of other labels, or one that has learned from our validation reviews."""
+    tasks = [
+        {
+            "data": c["data"]["sha256"],
+            "text column": c["data"]["text_column"],
+            "label column": c["data"]["label_column"],
+            "seed": c["seed"],
+            "validation": c["recipe"]["validation"],
+        }
         for c in (theirs, ours)
     ]
-    for name, value in splits[0].items():
-        if value != splits[1][name]:
+    for name, value in tasks[0].items():
+        if value != tasks[1][name]:
             raise InputError(
-                f"--teacher {folder}: its {name} is {value}, this run's is {splits[1][name]}, so "
-                "it may have learned from this run's validation reviews. Use the same"
+                f"--teacher {folder}: its {name} is {value}, this run's is {tasks[1][name]}, so "
+                "it may have learned other labels, or from this run's validation reviews. Use the "
+                "same"
             )
 
 

@@ -57,9 +57,12 @@ def read_columns(path: Path, names: Sequence[str], strings: Sequence[str]) -> pa
     Raises:
         InputError: it is missing, damaged, or not of the format that its name says.
     """
-    table = _reading(path, lambda kind: kind.read(path, names, strings))
-    columns = [_strings(table[n]) if n in strings else table[n] for n in names]
-    return pa.table(dict(zip(names, columns, strict=True)))
+
+    def read(kind: Format) -> pa.Table:
+        table = kind.read(path, names, strings)
+        return pa.table({n: _strings(table[n]) if n in strings else table[n] for n in names})
+
+    return _reading(path, read)
 
 
 def _reading(path: Path, read: Callable[[Format], Result]) -> Result:
@@ -68,7 +71,7 @@ def _reading(path: Path, read: Callable[[Format], Result]) -> Result:
         raise InputError(f"{path}: no such file. Expected a file of Parquet, CSV or JSON Lines")
     try:
         return read(kind)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError, OSError) as error:
         encoding = "" if kind.is_typed else ", in UTF-8"
         raise InputError(
             f"{path}: not a readable {kind.name} file{encoding} ({error}). The name's end tells "

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from infer.console import Console, Stopped, require_packages
-from infer.encoding import Encoder
+from infer.encoding import EncodedTexts, Encoder
 from infer.errors import TrainingError
 from trainer.analysis import analyse, most_confident_mistakes
 from trainer.batches import encode_all
@@ -143,6 +143,7 @@ def run_epochs(
         while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
             row = run_epoch(recipe, request.seed, prepared, state, console)
             logits = predict(state.average, prepared.validation_texts, console, "validating")
+            _check_numbers(logits, prepared.validation_texts, row)
             row |= _validation_figures(logits, labels_of(prepared.validation))
             is_best = keep_if_best(state, row)
             _save_unfinished(request.output, prepared, state, config)
@@ -152,6 +153,17 @@ def run_epochs(
         raise
     except TrainingError as error:
         raise TrainingError(f"{error} {_kept(request.output, state)}") from error
+
+
+def _check_numbers(
+    logits: npt.NDArray[np.float32], texts: EncodedTexts, row: dict[str, Any]
+) -> None:
+    """Refuse an epoch that left weights with which a text has no logit."""
+    if not np.isfinite(logits[texts.lengths > 0]).all():
+        raise TrainingError(
+            f"validation logits are not numbers after epoch {row['epoch']}, at learning rate "
+            f"{row['learning_rate']:.3g}. Use a lower --learning-rate or --clip."
+        )
 
 
 def _validation_figures(

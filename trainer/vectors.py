@@ -104,8 +104,9 @@ def read_vectors(
         word, _, rest = line.rstrip(" \r\n").partition(" ")
         if number == 1:
             if _is_header(word, rest):
+                _check_size(int(rest), size, source)
                 continue
-            _check_size(rest, size, source)
+            _check_size(len(rest.split()), size, source)
         # A few words of the large GloVe files hold spaces; no token does, so they are passed over.
         if word in wanted and word not in rows and rest.count(" ") < size:
             rows[word] = _parse(rest, size, source, number)
@@ -116,8 +117,11 @@ def _is_header(word: str, rest: str) -> bool:
     return word.isdigit() and rest.strip().isdigit()
 
 
-def _check_size(rest: str, size: int, source: str) -> None:
-    found = len(rest.split())
+def _check_size(found: int, size: int, source: str) -> None:
+    if not found:
+        raise InputError(
+            f"{source}: no numbers in its first line, expected a word and numbers, with spaces"
+        )
     if found != size:
         raise InputError(
             f"{source}: vectors of {found} numbers, expected {size}. Use --embedding {found}"

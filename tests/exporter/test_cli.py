@@ -89,6 +89,8 @@ def test_opsets_above_21_warn(folder, tmp_path):
         (["--opset", "16"], 2, "16 is not in the range 17<=x<=23"),
         (["--precision", "int4"], 2, "'int4' is not one of"),
         (["--atol", "0"], 2, "0.0 is not in the range"),
+        (["--atol", "nan"], 2, "nan is not a finite number"),
+        (["--atol", "inf"], 2, "inf is not a finite number"),
         (["--device", "tpu"], 2, "--device 'tpu', expected auto, cpu, cuda or cuda:N"),
         (["--check", "m.onnx", "--precision", "fp16"], 2, "--precision has no meaning"),
         (["--parity-data", "none.parquet"], 2, "none.parquet: no such file"),

@@ -1,6 +1,7 @@
 """The main path: a model file that agrees, or nothing, whatever fault is planted."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnx import numpy_helper
 
 from exporter import export
 from exporter.export import ExportRequest, ParityFailedError, check_model_file, export_model
+from exporter.reviews import read_reviews
 from infer.errors import DeviceError, InputError, OutputError
 from infer.model_file import read_model_file, stamp
 from infer.session import cuda_problem
@@ -255,10 +257,30 @@ def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path, co
 
 
 @pytest.mark.parametrize(
+    ("columns", "labelled"),
+    [
+        ({"text": ["a"], "label": ["positive"]}, [1]),
+        ({"text": ["a"], "label": [1]}, [1]),
+        ({"text": ["a"], "label": [False]}, [0]),
+        ({"text": ["a"], "label": pa.nulls(1, pa.int8())}, None),
+        ({"body": ["a"], "title": ["b"], "solved": [1]}, [1]),
+    ],
+)
+def test_parity_data_is_read_as_the_training_data_were(columns, labelled, checkpoint, tmp_path):
+    asked = {"text_column": "body", "label_column": "solved"}
+    trained = replace(checkpoint, config={**checkpoint.config, "data": asked})
+    pq.write_table(pa.table(columns), tmp_path / "d.parquet")
+    reviews = read_reviews(tmp_path / "d.parquet", trained)
+    assert reviews.texts.to_pylist() == ["a"]
+    assert (None if reviews.labels is None else reviews.labels.tolist()) == labelled
+
+
+@pytest.mark.parametrize(
     ("table", "message"),
     [
         ({"text": [None, ""]}, "without any text"),
         ({"text": ["a", "b"], "label": ["good", "good"]}, "1 classes"),
+        ({"text": ["a", "b"], "label": [2, 2]}, "1 classes"),
         ({"number": [1]}, "no text column"),
     ],
 )
@@ -293,6 +315,12 @@ def test_destinations_that_must_not_be_written_are_refused_before_work(folder, t
     assert (tmp_path / "foreign").read_bytes() == b"mine"
 
 
+def test_a_destination_without_room_is_refused_before_work(folder, console):
+    for path in ("/proc/model.onnx", "/proc/no/model.onnx"):
+        with pytest.raises(OutputError, match=r"cannot be written|is not writable"):
+            export_model(ExportRequest(folder, Path(path)), console)
+
+
 def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_, console):
     with pytest.raises(DeviceError, match="int8 models have no CUDA kernels"):
         export.check_device("cuda", "int8")
@@ -307,6 +335,14 @@ def test_checking_an_existing_file_leaves_it_as_it_is(done, request_, console):
     checked = check_model_file(request_, console)
     assert checked.report.passed
     assert request_.output.read_bytes() == before
+
+
+def test_checking_finds_another_temperature(done, request_, console):
+    card = replace(done.model_file.card, temperature=7.5)
+    graph = onnx.ModelProto.FromString(request_.output.read_bytes())
+    request_.output.write_bytes(stamp(graph, card))
+    with pytest.raises(ParityFailedError, match=r"temperature is not the checkpoint's: 7\.5"):
+        check_model_file(request_, console)
 
 
 def test_checking_finds_another_models_file(done, request_, console):

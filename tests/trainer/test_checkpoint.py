@@ -88,8 +88,12 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
             save_checkpoint(tmp_path / name, trained[1], [])
     with pytest.raises(OutputError, match="cannot be made"):
         check_output(tmp_path / "file" / "c")
+    for name in (".", "..", "/proc/c"):
+        with pytest.raises(OutputError, match=r"expected the folder's name|cannot be made"):
+            check_output(Path(name))
     (tmp_path / "empty").mkdir()
     check_output(tmp_path / "empty")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file", "full", "link"]
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
 
 

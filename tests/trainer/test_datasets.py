@@ -50,6 +50,8 @@ def test_two_classes_are_understood(
         ([0, 1, 2], r"3 classes \(0, 1, 2\), expected exactly two"),
         ([0, 1, None], "1 of 3 labels are missing"),
         ([0.5, 1.0], "labels are of type double"),
+        (["", "pos"], "a label is an empty string"),
+        (pa.array([0, 2**63], pa.uint64()), "a label is no number of 64 bits"),
     ],
 )
 def test_other_labels_are_refused(tmp_path: Path, values: object, words: str) -> None:
@@ -72,6 +74,27 @@ def test_a_test_label_unknown_to_training_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", ["neg", "pos"])
     write(tmp_path / "test.parquet", ["pos", "neutral"])
     with pytest.raises(InputError, match="1 of 2 labels are missing or neither 'neg' nor 'pos'"):
+        load_dataset(str(tmp_path), seed=1)
+
+
+@pytest.mark.parametrize("trained", [[0, 1], [False, True], ["0", "1"]])
+@pytest.mark.parametrize("tested", [[0, 1], [False, True], ["0", "1"]])
+def test_both_parts_write_their_labels_alike(
+    tmp_path: Path, trained: list[object], tested: list[object]
+) -> None:
+    write(tmp_path / "train.parquet", trained)
+    write(tmp_path / "test.parquet", tested)
+    if trained == tested and type(trained[0]) is type(tested[0]):
+        assert load_dataset(str(tmp_path), seed=1).test["label"].to_pylist() == [0, 1]
+        return
+    with pytest.raises(InputError, match=r"test\.parquet: labels are .* Write both alike"):
+        load_dataset(str(tmp_path), seed=1)
+
+
+def test_a_part_without_a_text_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "train.parquet", [0, 1])
+    pq.write_table(pa.table({"text": ["", " "], "label": [0, 1]}), tmp_path / "test.parquet")
+    with pytest.raises(InputError, match=r"test\.parquet: none of its 2 rows has a text"):
         load_dataset(str(tmp_path), seed=1)
 
 

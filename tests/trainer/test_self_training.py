@@ -187,6 +187,7 @@ def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
         (replace(request, seed=7), "its seed is 123, this run's is 7"),
         (wider, r"its validation is 0\.1, this run's is 0\.2"),
         (other, "its data is"),
+        (replace(request, label_column="label"), "its label column is None, this run's is label"),
     ):
         with pytest.raises(InputError, match=f"{words}.* validation reviews. Use the same"):
             train(wrong, quiet)

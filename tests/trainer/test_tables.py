@@ -158,6 +158,8 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
         ("a.csv", b"text,label\na,0,9\nb,1\n", "not a readable CSV file"),
         ("a.csv", b"", "not a readable CSV file"),
         ("a.jsonl", b'{"text": "a", "label": 0}\n{"text": ', "not a readable JSON Lines file"),
+        ("a.jsonl", b'{"text": 0.5, "label": 0}\n', "not a readable JSON Lines file"),
+        ("a.jsonl", b'{"text": ["a"], "label": 0}\n', "not a readable JSON Lines file"),
         ("a.jsonl", b"", "not a readable JSON Lines file"),
         ("a.parquet", b"text,label\n", "not a readable Parquet file"),
         ("a.csv", b"text,stars\na,0\nb,1\n", "no label column. Columns: text, stars"),

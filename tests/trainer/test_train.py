@@ -1,7 +1,9 @@
 """Training learns, repeats itself, survives interruption and says when it cannot go on."""
 
 import json
+import math
 import os
+import re
 import shutil
 import signal
 import threading
@@ -10,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -24,10 +28,12 @@ from trainer.checkpoint import (
 )
 from trainer.config import Recipe
 from trainer.device import choose_device
+from trainer.epochs import take_step
 from trainer.files import load_tensors, save_tensors
+from trainer.model import ModelConfig, SentimentLSTM
 from trainer.request import Request
 from trainer.resume import resumed
-from trainer.state import STATE_TENSORS, learning_rate
+from trainer.state import STATE_TENSORS, learning_rate, start
 from trainer.train import train
 
 Interrupt = Callable[[Request, str], Stopped]
@@ -135,12 +141,61 @@ def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
     with pytest.raises(UsageError, match="hidden is 7"):
         resumed(other, {"recipe"})
     assert resumed(other, {"output"}).recipe == request_.recipe
+    elsewhere = replace(request_, threads=2, device="auto")
+    for given, expected in ((set(), (1, "cpu")), ({"threads", "device"}, (2, "auto"))):
+        run = resumed(elsewhere, given)
+        assert (run.threads, run.device) == expected
 
     moved = tmp_path / "data"
     shutil.copytree(data, moved)
     shutil.copy(moved / "test.parquet", moved / "train.parquet")
     with pytest.raises(InputError, match="the data's SHA-256"):
         train(replace(resumed(request_), data=str(moved)), Console(quiet=True))
+
+
+def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request, quiet: Console) -> None:
+    """One step an epoch: its loss is a number, the weights behind it are none."""
+    recipe = replace(
+        request_.recipe, learning_rate=1e38, clip=0.0, batch_size=999, pooling="max_mean"
+    )
+    with pytest.raises(TrainingError, match=r"validation logits are not numbers after epoch 1"):
+        train(replace(request_, recipe=recipe), quiet)
+    assert not request_.output.exists()
+
+
+def test_a_gradient_that_is_no_number_changes_no_weight(request_: Request) -> None:
+    torch.manual_seed(0)
+    state = start(SentimentLSTM(ModelConfig(9, 4, 3, 1)).train(), request_.recipe)
+    before = {name: t.clone() for name, t in state.model.state_dict().items()}
+
+    def gradients(recipe: Recipe, *batch: torch.Tensor) -> float:
+        for parameter in state.model.parameters():
+            parameter.grad = torch.full_like(parameter, torch.inf)
+        return 0.5
+
+    batch = torch.tensor([[2, 3]]), torch.tensor([2]), torch.tensor([1.0])
+    assert math.isnan(take_step(state, gradients, request_.recipe, *batch, 0.1))
+    assert all(torch.equal(t, before[name]) for name, t in state.model.state_dict().items())
+
+
+def test_texts_without_a_token_are_refused(
+    request_: Request, quiet: Console, tmp_path: Path
+) -> None:
+    table = pa.table({"text": ["<br />"] * 20, "label": [0, 1] * 10})
+    pq.write_table(table, tmp_path / "d.parquet")
+    with pytest.raises(InputError, match=r"reviews that are trained on have no token"):
+        train(replace(request_, data=str(tmp_path / "d.parquet")), quiet)
+
+
+def test_validation_texts_that_are_trained_on_are_counted(
+    request_: Request, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [f"The film was {'great' if i % 2 else 'awful'}, number {i // 4}." for i in range(200)]
+    table = pa.table({"text": texts, "label": [i % 2 for i in range(200)]})
+    pq.write_table(table, tmp_path / "d.parquet")
+    train(replace(request_, data=str(tmp_path / "d.parquet")), Console())
+    said = capsys.readouterr().err
+    assert re.search(r"Warning: \d+ of the 16 validation texts are trained on too", said)
 
 
 def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request, quiet: Console) -> None:

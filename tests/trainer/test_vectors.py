@@ -38,6 +38,8 @@ def test_rows_coverage_and_lower_cased_fallback(tmp_path: Path, header: str) -> 
     ("text", "words"),
     [
         ("the 1 2\n", "vectors of 2 numbers, expected 3. Use --embedding 2"),
+        ("2 2\nother 1 2\nthe 1 2\n", "vectors of 2 numbers, expected 3. Use --embedding 2"),
+        ("the\t1\t2\t3\n", "no numbers in its first line"),
         ("other 1 2 3\nthe 1 2\n", "line 2: 2 numbers, expected 3"),
         ("other 1 2 3\nthe 1 2 x\n", "line 2: not a number"),
         ("other 1 2 3\nthe 1 2 nan\n", "expected 3 finite ones"),
