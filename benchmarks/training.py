@@ -10,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import SEED, Result, Settings, Table, interleave, median, ratio_goal
+from benchmarks.common import SEED, Result, Settings, Table, interleave, median, ratio_goal, ratios
 from benchmarks.packed import pack_model
 from trainer.config import RECIPES, Recipe
 from trainer.device import set_precision
 from trainer.epochs import take_step
 from trainer.model import ModelConfig, SentimentLSTM
 from trainer.objective import add_gradients
+from trainer.replicas import Gradients, gradients_of
 from trainer.state import start
 
 TITLE = "Training step"
@@ -24,25 +25,29 @@ EXPLANATION = (
     "Forward, backward and Adam's step of the article's model, by `trainer.epochs.take_step`: the "
     "trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from the "
     "same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
-    "of the batch's length. Both with denormals flushed, as the trainer sets it."
+    "of the batch's length. Both with denormals flushed, as the trainer sets it. Then the recipes "
+    "for real data, a batch whole (all cores within an operator) against in shares (a core each), "
+    "as the trainer computes it."
 )
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Batch, tokens, hidden size, and steps."""
+    """Batch, tokens, hidden size, steps, and recipes that are computed in shares."""
 
     batch: int
     tokens: int
     hidden: int
     repeats: int
+    recipes: int = 2
 
 
 SIZES = {
-    "tiny": Sizes(4, 12, 8, 1),
-    "quick": Sizes(32, 128, 256, 1),
-    "full": Sizes(64, 256, 256, 3),
+    "tiny": Sizes(4, 12, 8, 1, 1),
+    "quick": Sizes(32, 128, 256, 1, 1),
+    "full": Sizes(64, 256, 256, 5),
 }
+IN_SHARES = ("small", "strong")
 BATCH = tuple[Tensor, Tensor, Tensor]
 
 
@@ -68,7 +73,31 @@ def compare(sizes: Sizes, recipe: Recipe) -> Result:
                       seconds["ours"], note=f"logits differ by {apart:.1e} at most")  # fmt: skip
     body = tuple((name, median(values)) for name, values in seconds.items())
     table = Table(f"A step, batch {shape}, CPU", ("network", "seconds"), body)
-    return Result(TITLE, EXPLANATION, (goal,), (table,), {"seconds": seconds, "difference": apart})
+    raw: dict[str, Any] = {"seconds": seconds, "difference": apart}
+    tables = (table, shares(sizes, raw))
+    return Result(TITLE, EXPLANATION, (goal,), tables, raw)
+
+
+def shares(sizes: Sizes, raw: dict[str, Any]) -> Table:
+    """Time steps of the recipes for real data, their batch whole and in shares, in turn."""
+    rows = []
+    for name in IN_SHARES[: sizes.recipes]:
+        recipe = RECIPES[name]
+        model = seed_model(recipe)
+        batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
+        with gradients_of(model, sizes.batch, SEED, epoch=1) as in_shares:
+            steps = {
+                "whole": stepper(model, recipe, batch),
+                "in shares": stepper(model, recipe, batch, in_shares),
+            }
+            interleave(steps, 1)
+            seconds = raw[name] = interleave(steps, sizes.repeats)
+        tokens = int(batch[1].sum())
+        whole, shared = (tokens / median(values) for values in seconds.values())
+        rows.append((name, whole, shared, median(ratios(*seconds.values()))))
+    columns = ("recipe", "whole, tokens/s", "in shares, tokens/s", "times as fast")
+    title = f"A batch in shares, {sizes.batch} x {sizes.tokens}, {torch.get_num_threads()} threads"
+    return Table(title, columns, tuple(rows))
 
 
 @contextmanager
@@ -114,10 +143,12 @@ def difference(models: dict[str, Any], batch: BATCH) -> float:
     return float((logits[0] - logits[1]).abs().max())
 
 
-def stepper(model: nn.Module, recipe: Recipe, batch: BATCH) -> Callable[[], float]:
+def stepper(
+    model: nn.Module, recipe: Recipe, batch: BATCH, gradients: Gradients | None = None
+) -> Callable[[], float]:
     """Return what takes one training step and gives its seconds; a loss read back ends it."""
     state = start(model.train(), recipe)  # type: ignore[arg-type]
-    gradients = partial(add_gradients, state.model)
+    gradients = gradients or partial(add_gradients, state.model)
 
     def step() -> float:
         began = time.perf_counter()
