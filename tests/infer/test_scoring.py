@@ -1,6 +1,7 @@
 """The main path on real files: every row comes back, whatever happens on the way."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from infer.parts import parts_folder
 from infer.plan import ScoreOptions, make_plan
 from infer.scoring import Listener, probability, score_files
 from infer.session import OutOfMemoryError, Session
-from infer.tokenizer import Tokenizer
+from infer.text import TextSettings
+from infer.tokenizer import Tokenizer, spacy_version
 
+MINOR = ".".join(spacy_version().split(".")[:2])
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of", "<br />"]
 
 
@@ -159,8 +162,6 @@ def test_a_resumed_job_ends_in_the_same_bytes(tmp_path, interrupted, model, sess
     ],
 )
 def test_a_changed_job_starts_over(tmp_path, interrupted, model, session, change, options, reason):
-    from dataclasses import replace
-
     if change == "input":
         write(interrupted, reviews(100, seed=1))
     if change == "time":
@@ -180,9 +181,9 @@ def test_an_input_replaced_meanwhile_gives_no_scores_to_other_rows(tmp_path, mod
     """The same number of rows, in another order: only the file's identity tells."""
     source, output = write(tmp_path / "in.parquet", reviews(40)), tmp_path / "out.parquet"
     other = write(tmp_path / "other.parquet", reviews(40).take(np.arange(40)[::-1]))
-    replace = Listener(advance=lambda rows: other.replace(source) if other.exists() else None)
+    swap = Listener(advance=lambda rows: other.replace(source) if other.exists() else None)
     with pytest.raises(JobError, match=r"in\.parquet: changed while it was read\. Start over"):
-        run(source, output, model, session, replace)
+        run(source, output, model, session, swap)
     assert not output.exists()
     run(source, output, model, session)
     assert pq.read_table(output)["id"].to_pylist() == list(range(40))[::-1]
@@ -356,6 +357,19 @@ def test_the_plan_refuses_to_replace_what_it_reads(tmp_path, model_path):
             make_plan([str(source)], output, ScoreOptions(overwrite=True), model_path)
     with pytest.raises(InputError, match="no column 'x'"):
         make_plan([str(source)], tmp_path / "o", ScoreOptions(text_column="x"))
+
+
+@pytest.mark.parametrize(
+    ("made", "warns"),
+    [("", False), (spacy_version(), False), (f"{MINOR}.999", False), ("2.3.1", True)],
+)
+def test_another_spacy_is_warned_of(tmp_path, model, session, made, warns):
+    """Of the versions that are allowed, those of one minor version cut alike."""
+    model = replace(model, card=replace(model.card, text=TextSettings(spacy_version=made)))
+    said = []
+    source = write(tmp_path / "in.parquet", reviews(3))
+    run(source, tmp_path / "out.parquet", model, session, Listener(said.append))
+    assert [line.startswith("Warning: the model learned from") for line in said] == [True] * warns
 
 
 @pytest.mark.parametrize(
