@@ -31,6 +31,7 @@ from trainer.device import choose_device
 from trainer.epochs import take_step
 from trainer.files import load_tensors, save_tensors
 from trainer.model import ModelConfig, SentimentLSTM
+from trainer.replicas import ROWS_OF_A_SHARE
 from trainer.request import Request
 from trainer.resume import resumed
 from trainer.state import STATE_TENSORS, learning_rate, start
@@ -91,6 +92,19 @@ def test_resuming_gives_the_same_bits(
     assert metrics == expected.metrics
     assert load_checkpoint(request.output).temperature == expected.temperature != 1.0
     assert not (request.output / TRAINING).exists()
+
+
+def test_shares_of_a_batch_give_the_same_bits_when_resumed(
+    interrupt: Interrupt, request_: Request, quiet: Console
+) -> None:
+    """Two threads with a share of each batch: what they draw hangs on seed, epoch and share."""
+    recipe = replace(request_.recipe, **AVERAGED, batch_size=2 * ROWS_OF_A_SHARE)
+    request = replace(request_, recipe=recipe, threads=2)
+    whole = replace(request, output=request.output.with_name("whole"))
+    train(whole, quiet)
+    interrupt(request, "epoch 1/")
+    train(resumed(replace(request, threads=None)), quiet)
+    assert weights(request.output) == weights(whole.output)
 
 
 def test_an_interrupted_folder_is_a_checkpoint_without_test_figures(
