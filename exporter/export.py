@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Final
 
 from exporter.graph import build_graph
@@ -145,8 +144,6 @@ def check_destination(request: ExportRequest) -> None:
     with writable(request.output):
         check_output(request.output, overwrite=True)
         request.output.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=request.output.parent):
-            pass
     if request.output.exists():
         try:
             read_model_file(request.output)

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from infer.errors import OutputError
 
@@ -55,7 +56,11 @@ def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> No
 
 @contextmanager
 def writable(output: Path) -> Iterator[None]:
-    """Turn what the system says about an impossible path into an `OutputError`."""
+    """Turn what the system says about an impossible path into one line.
+
+    Raises:
+        OutputError: with the system's reason.
+    """
     try:
         str(output).encode()
         yield
@@ -140,8 +145,13 @@ def check_folder(path: Path) -> None:
         folder = folder.parent
     if not folder.is_dir():
         raise OutputError(f"{path}: {folder} is not a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"{path}: the folder {folder} is not writable. Name another output")
+    try:
+        with TemporaryFile(dir=folder):  # what permissions say is not the whole truth
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{path}: the folder {folder} is not writable ({error.strerror}). Name another output"
+        ) from error
 
 
 def sync(path: Path) -> None:

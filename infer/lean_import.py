@@ -1,4 +1,4 @@
-"""Importing spaCy without what scoring has no use for: a third of its time, and torch.
+"""Importing spaCy without what scoring has no use for: a quarter of its time, and torch.
 
 Its dependency thinc loads every deep-learning package that is installed (torch alone: 1.2 s and
 200 MB), and spaCy itself loads its command line, with a web client and a project manager.

@@ -84,9 +84,8 @@ def write_output(
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, scores.labels)]
                 writer.write_table(pa.table(arrays, schema=schema), table.num_rows)
-        written = pq.read_metadata(temporary).num_rows
-        same_rows = file.rows == counter.rows == written and not rows.left()
-        if not same_rows or source.identity() != scores.identity:
+        rows_of_each = {file.rows, counter.rows, pq.read_metadata(temporary).num_rows}
+        if len(rows_of_each) > 1 or rows.left() or source.identity() != scores.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
         scores.parts.committing(scores.index, _identity(temporary))
     return counter.counts()

@@ -28,8 +28,7 @@ from infer.plan import Plan, Task
 from infer.prefetch import prefetch
 from infer.session import CPU, DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
 from infer.summary import Summary
-from infer.text import TextSettings
-from infer.tokenizer import spacy_version
+from infer.tokenizer import other_spacy, spacy_version
 
 ENCODED_AT_ONCE: Final = 4_096
 AHEAD: Final = 6
@@ -89,17 +88,6 @@ def score_files(
                 )
             summary.count(task.source.name, task.output, counts)
     return summary
-
-
-def other_spacy(text: TextSettings) -> str | None:
-    """Return a warning where spaCy is another minor version than the one behind the vocabulary."""
-    made, here = text.spacy_version, spacy_version()
-    if not made or made.split(".")[:2] == here.split(".")[:2]:
-        return None
-    return (
-        f"Warning: the model learned from the tokens of spaCy {made}, installed is {here}, which "
-        "may cut some texts otherwise"
-    )
 
 
 def _check_outputs(plan: Plan, parts: PartStore) -> None:

@@ -235,3 +235,14 @@ def _units(chunk: str) -> list[str]:
 def spacy_version() -> str:
     """Return the version of the installed spaCy."""
     return str(spacy.about.__version__)
+
+
+def other_spacy(text: TextSettings) -> str | None:
+    """Return a warning where spaCy is another minor version than the one behind the vocabulary."""
+    made, here = text.spacy_version, spacy_version()
+    if not made or made.split(".")[:2] == here.split(".")[:2]:
+        return None
+    return (
+        f"Warning: the model learned from the tokens of spaCy {made}, installed is {here}, which "
+        "may cut some texts otherwise"
+    )

@@ -21,13 +21,12 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.commit import sync
+from infer.commit import check_folder, sync
 from infer.errors import ModelFileError, OutputError
 from infer.text import TextSettings
 from infer.vocabulary import Vocabulary
@@ -93,10 +92,9 @@ def check_output(folder: Path) -> None:
         )
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder.parent):
-            pass
     except OSError as error:
         raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
+    check_folder(folder)
 
 
 def is_checkpoint(folder: Path) -> bool:

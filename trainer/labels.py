@@ -82,11 +82,11 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Chunk
         InputError: a label is missing, of another type, or neither of the two.
     """
     column = _plain(column, path)
-    found, expected = _NAMES_OF_TYPES[column.type], _kind(labels.values[0])
-    if found != expected:
+    expected = _plain(pa.chunked_array([list(labels.values)]), path).type
+    if column.type != expected:
         raise InputError(
-            f"{path}: labels are {found}, those of the training part are {expected}. Write both "
-            "alike"
+            f"{path}: labels are of type {column.type}, those of the training part of type "
+            f"{expected}. Write both alike"
         )
     positive = pc.equal(column, pa.scalar(labels.values[1], column.type))
     negative = pc.equal(column, pa.scalar(labels.values[0], column.type))
@@ -97,18 +97,6 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Chunk
             f"{labels.values[0]!r} nor {labels.values[1]!r}, the labels of the training part"
         )
     return positive.cast(pa.int8())
-
-
-_NAMES_OF_TYPES: Final = {
-    pa.int64(): "integers",
-    pa.bool_(): "booleans",
-    pa.large_string(): "strings",
-}
-
-
-def _kind(value: bool | int | str) -> str:
-    names = {int: "integers", bool: "booleans", str: "strings"}
-    return names[type(value)]
 
 
 def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:

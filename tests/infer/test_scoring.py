@@ -192,21 +192,23 @@ def test_an_input_replaced_meanwhile_gives_no_scores_to_other_rows(tmp_path, mod
 def test_an_interrupted_job_does_not_wait_for_what_is_being_encoded(
     tmp_path, model, session, monkeypatch
 ):
-    words = 100_000
-    monkeypatch.setattr("infer.scoring.ENCODED_AT_ONCE", words)
+    rows, words = (
+        1_024,
+        100,
+    )  # of the second window, which is one slice: 100,000 calls without a stop
     monkeypatch.setattr("infer.encoding.TOKENIZED_AT_ONCE", 1)
     calls = []
     tokenize = Tokenizer.tokenize_chunks
     monkeypatch.setattr(
         Tokenizer, "tokenize_chunks", lambda self, new: (calls.append(1), tokenize(self, new))[1]
     )
-    first = pa.table({"text": ["good film"] * 1_024})
-    unknown = pa.table({"text": [f"word-{i}" for i in range(words)]})
-    source = write(tmp_path / "in.parquet", pa.concat_tables([first, unknown]))
-    plan = make_plan([str(source)], tmp_path / "out.parquet", ScoreOptions(part_rows=2 * words))
+    unknown = [" ".join(f"word-{i}-{j}" for j in range(words)) for i in range(rows)]
+    table = pa.table({"text": ["good film"] * rows + unknown})
+    source = write(tmp_path / "in.parquet", table)
+    plan = make_plan([str(source)], tmp_path / "out.parquet", ScoreOptions())
     with pytest.raises(SentError, match="stopped"):
         score_files(plan, model, session, stop_after(1))
-    assert len(calls) < words
+    assert len(calls) < rows * words
 
 
 def test_a_column_without_a_value_has_no_type_and_null_rows(tmp_path, score):
