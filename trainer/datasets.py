@@ -125,14 +125,16 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
         )
     raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
     labels = name_labels(raw_train["label"], train)
+    parts = _table(raw_train, labels, train), _table(raw_test, labels, test)
+    left_out = *_left_out(raw_train, parts[0], train), *_left_out(raw_test, parts[1], test)
     return Dataset(
         name=name,
-        train=_table(raw_train, labels, train),
-        test=_table(raw_test, labels, test),
+        train=parts[0],
+        test=parts[1],
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
         sha256=hash_files([train, test]),
-        notes=labels.notes,
+        notes=(*labels.notes, *left_out),
     )
 
 
@@ -162,7 +164,7 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
         unlabelled=None,
         labels=labels.names,
         sha256=hash_files([path]),
-        notes=(*labels.notes, note),
+        notes=(*labels.notes, *_left_out(raw, table, path), note),
     )
 
 
@@ -282,6 +284,12 @@ def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     if not found.num_rows:
         raise InputError(f"{path}: none of its {table.num_rows:,} rows has a text")
     return found
+
+
+def _left_out(raw: pa.Table, table: pa.Table, path: Path) -> Iterable[str]:
+    """Say how many of a file's rows have no text, where there are any."""
+    if empty := raw.num_rows - table.num_rows:
+        yield f"{path}: {empty:,} of its {raw.num_rows:,} rows have no text and are left out."
 
 
 def _remarks(data: Dataset) -> Iterable[str]:

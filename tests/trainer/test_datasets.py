@@ -108,11 +108,17 @@ def test_a_single_file_is_split_by_the_seed_and_says_so(tmp_path: Path) -> None:
     assert not load_dataset(str(path), seed=2).test.equals(data.test)
 
 
-def test_rows_without_text_are_left_out(tmp_path: Path) -> None:
+def test_rows_without_text_are_left_out_and_counted(tmp_path: Path) -> None:
     table = pa.table({"text": ["a", None, " \n", "b"], "label": [0, 1, 1, 1]})
     for name in ("train", "test"):
         pq.write_table(table, tmp_path / f"{name}.parquet")
-    assert load_dataset(str(tmp_path), seed=1).train["text"].to_pylist() == ["a", "b"]
+    data = load_dataset(str(tmp_path), seed=1)
+    assert data.train["text"].to_pylist() == ["a", "b"]
+    for name in ("train", "test"):
+        path = tmp_path / f"{name}.parquet"
+        assert f"{path}: 2 of its 4 rows have no text and are left out." in data.notes
+    single = load_dataset(str(tmp_path / "train.parquet"), seed=1)
+    assert "2 of its 4 rows have no text" in single.notes[0]
 
 
 def test_shared_and_torn_texts_are_warned_of(tmp_path: Path) -> None:
