@@ -38,6 +38,12 @@ class Recipe:
         "Train on the unlabelled texts too, with the probabilities of a linear model (and of a "
         "--teacher) as their labels.",
     )
+    pieces: int = option(
+        1,
+        "Self-training takes each unlabelled text once more, cut into so many pieces, labelled "
+        "one by one (1: whole texts alone).",
+        minimum=1,
+    )
     vocabulary: int = option(10_000, "Most frequent training tokens kept.", minimum=1)
     lower: bool = option(False, "Look tokens up in lower case.")
     html_breaks: bool = option(True, "Read <br> tags as spaces.")
@@ -165,6 +171,7 @@ def _check(spec: Field[Any], value: object) -> None:
 _REAL_DATA: Final[Mapping[str, Any]] = {
     "vectors": "corpus",
     "self_training": True,
+    "pieces": 2,
     "vocabulary": 30_000,
     "lower": True,
     "html_breaks": True,
@@ -177,7 +184,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "weight_average": 0.998,
     "batch_size": 64,
     "batch_tokens": 16_384,
-    "epochs": 6,
+    "epochs": 4,
     "patience": 3,
 }
 

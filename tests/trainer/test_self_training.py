@@ -24,7 +24,7 @@ from trainer.files import load_tensors, save_tensors
 from trainer.prepare import labels_of, texts_of
 from trainer.request import Request
 from trainer.resume import resumed
-from trainer.self_training import TARGETS
+from trainer.self_training import PIECE_WORDS, TARGETS, with_pieces
 from trainer.teacher import LinearTeacher, fit_teacher, log_ratios
 from trainer.train import train
 
@@ -111,6 +111,45 @@ def test_labels_are_kept_and_unlabelled_texts_join_softly(
     assert config["teachers"] == [
         {"name": "linear", "temperature": temperature, "validation_accuracy": 1.0}
     ]
+
+
+def test_texts_are_cut_at_white_space_into_pieces_of_as_many_words() -> None:
+    words = [f"w{i}" for i in range(3 * PIECE_WORDS + 1)]
+    long = "  ".join(words[:60]) + "<br /><br />" + "\n".join(words[60:])
+    short = " ".join(words[: 3 * PIECE_WORDS - 1])
+    texts = pa.array([long, short, ""], pa.large_string())
+    found = with_pieces(texts, 3)
+    assert found[:3].equals(texts) and found.type == texts.type
+    pieces = [piece.split(" ") for piece in found[3:].to_pylist()]
+    assert [len(piece) for piece in pieces] == [PIECE_WORDS, PIECE_WORDS, PIECE_WORDS + 1]
+    assert [word for piece in pieces for word in piece] == words
+    assert with_pieces(texts, 1).equals(texts)
+
+
+def test_a_piece_has_the_label_of_what_stands_in_it(
+    teaching: Request,
+    teacher: LinearTeacher,
+    interrupt: Interrupt,
+    tmp_path: Path,
+    data: Path,
+) -> None:
+    further = read_unlabelled(data / "unsup.parquet")
+    logits = teacher.logits(further)
+    good, bad = (
+        " ".join(further.filter(pa.array(kind)).to_pylist()) for kind in (logits > 1, logits < -1)
+    )
+    halves = [" ".join((text.split() * PIECE_WORDS)[:PIECE_WORDS]) for text in (good, bad)]
+    texts = pa.array([" ".join(halves), *halves], pa.large_string())
+    pq.write_table(pa.table({"text": texts[:1]}), tmp_path / "further.parquet")
+    recipe = replace(teaching.recipe, pieces=2)
+    request = replace(teaching, recipe=recipe, unlabelled=tmp_path / "further.parquet")
+    interrupt(request, "epoch 1/")
+    (linear,) = load_checkpoint(request.output).config["teachers"]
+    expected = sigmoid(teacher.logits(texts) / linear["temperature"])
+    assert expected[1] > 0.8 and expected[2] < 0.2
+    assert targets(request.output)[216:] == pytest.approx(expected, abs=1e-6)
+    resumed_run = train(resumed(request), Console(quiet=True))
+    assert resumed_run.config["recipe"]["pieces"] == 2
 
 
 def test_self_training_helps_where_labels_are_few(
