@@ -1,4 +1,4 @@
-"""Progress that survives a kill: part files beside the output, bound to the job they belong to.
+"""Progress that survives a kill: part files by the output, bound to the job they belong to.
 
 A part holds the scores of one window of rows and nothing else, some five bytes a row. The output
 is written from the input and the parts in one pass at the end, the same way whether or not the
@@ -11,6 +11,9 @@ job was interrupted, so a resumed job ends in the same bytes.
     ├── job.json        the fingerprint: inputs, model, options, version
     ├── 00000-000000000000-000000016384.parquet    input 0, rows 0 to 16,383
     └── 00000-output.json                          which file input 0 became
+
+Where the output is a folder, its parts lie within it, in `.sent-parts`, hidden from what reads the
+folder: of a container's file system often nothing else outlives the container.
 """
 
 import contextlib
@@ -119,12 +122,12 @@ class PartStore:
 
 @contextmanager
 def open_parts(
-    output: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
+    folder: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
 ) -> Iterator[PartStore]:
     """Open the part files of a job, starting over when they belong to another one.
 
     Args:
-        output: the job's output; the parts lie in a folder beside it.
+        folder: what `parts_folder` returns for the job's output; it is made.
         job: what the results depend on, JSON-ready; compared field by field.
         resume: go on from parts that are there; otherwise start over.
         say: called with one line when parts are taken up or thrown away.
@@ -132,8 +135,7 @@ def open_parts(
     Raises:
         OutputError: another run is working on this output, or the folder is not ours.
     """
-    folder = parts_folder(output)
-    with _locked(folder, output):
+    with _locked(folder):
         try:
             yield _take_up(folder, job, resume, say)
         except BaseException as error:
@@ -194,15 +196,13 @@ def job_errors() -> Iterator[None]:
         raise JobError(" ".join(str(error).split()) or "out of memory") from error
 
 
-def parts_folder(output: Path) -> Path:
-    """Return where the part files of a job with this output lie."""
-    output = output if output.name else output.resolve()  # `.`
-    return output.with_name(output.name + PARTS_SUFFIX)
+def parts_folder(output: Path, single: bool) -> Path:
+    """Return where the part files of a job lie: beside its one output, or in its output folder."""
+    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX
 
 
-def is_interrupted(output: Path) -> bool:
-    """Whether a job with this output was interrupted, and may have committed some of it."""
-    folder = parts_folder(output)
+def is_interrupted(folder: Path) -> bool:
+    """Whether a job with these part files was interrupted, and may have committed some outputs."""
     return not folder.is_symlink() and (folder / _JOB).is_file()
 
 
@@ -219,7 +219,7 @@ def _why_not(folder: Path, job: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _locked(folder: Path, output: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Hold the folder's lock; the kernel lets it go when the process dies."""
     while True:
         try:
@@ -229,7 +229,7 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"{folder}: cannot hold part files ({error.strerror})") from error
         try:
-            _lock(handle, folder, output)
+            _lock(handle, folder)
             if _is_current(handle, folder / _LOCK):
                 yield
                 return
@@ -237,12 +237,13 @@ def _locked(folder: Path, output: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _lock(handle: int, folder: Path, output: Path) -> None:
+def _lock(handle: int, folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         raise OutputError(
-            f"{output}: another run is writing it. Wait for that, or name another output"
+            f"{folder}: another run is writing the output that these parts belong to. Wait for "
+            "that, or name another output"
         ) from error
     except OSError as error:  # some network file systems have no locks
         raise OutputError(

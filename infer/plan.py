@@ -56,12 +56,12 @@ class Plan:
 
     Attributes:
         tasks: one for each input.
-        output: the file or folder that was asked for; part files lie beside it.
+        parts: the folder of the job's part files.
         options: what was asked for.
     """
 
     tasks: tuple[Task, ...]
-    output: Path
+    parts: Path
     options: ScoreOptions
 
     @property
@@ -97,10 +97,11 @@ def make_plan(
             tasks.append(Task(source, columns, path, file.rows))
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
+    parts = parts_folder(output, inputs.single)
     with writable(output):
-        check_folder(parts_folder(output))
+        check_folder(parts)
         # An output may stand there because the job that is resumed has committed it.
-        may_exist = options.overwrite or (options.resume and is_interrupted(output))
+        may_exist = options.overwrite or (options.resume and is_interrupted(parts))
         for task in tasks:
             check_output(task.output, may_exist, read)
-    return Plan(tuple(tasks), output, options)
+    return Plan(tuple(tasks), parts, options)

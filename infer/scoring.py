@@ -70,7 +70,7 @@ def score_files(
     }
     with (
         summary.seconds.measure("total"),
-        open_parts(plan.output, job, plan.options.resume, listener.say) as parts,
+        open_parts(plan.parts, job, plan.options.resume, listener.say) as parts,
         job_errors(),
         session.side_by_side() as executor,
     ):

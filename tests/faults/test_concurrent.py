@@ -18,7 +18,7 @@ def test_eight_processes_onto_one_output(case, reader, full, tally, overwrite):
         assert codes.count(0) >= 1
         assert overwrite or codes.count(0) == 1
         for job, code in zip(jobs, codes, strict=True):
-            reasons = ("another run is writing it", "exists already", "appeared while")
+            reasons = ("another run is writing the output", "exists already", "appeared while")
             assert code == 0 or any(reason in job.stderr for reason in reasons), job.stderr
         assert watching.seen <= watching.allowed | {None}
         assert case.output.read_bytes() == case.expected

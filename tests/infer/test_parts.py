@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from infer.errors import JobError, OutputError, SentError
-from infer.parts import Scores, is_interrupted, job_errors, open_parts, parts_folder
+from infer.parts import Scores, is_interrupted, job_errors, open_parts
 
 JOB = {"inputs": [{"name": "a"}], "model": "1", "part rows": 2}
 
@@ -19,42 +19,42 @@ class KilledError(Exception):
     """Ends a job as a crash does: what is there stays there."""
 
 
-def interrupted(output, job=JOB, add=((0, 0), (0, 2)), resume=True):
+def interrupted(folder, job=JOB, add=((0, 0), (0, 2)), resume=True):
     """Run a job that stores parts of two rows and then dies; return what it said."""
     said = []
-    with pytest.raises(KilledError), open_parts(output, job, resume, said.append) as parts:
+    with pytest.raises(KilledError), open_parts(folder, job, resume, said.append) as parts:
         for index, start in add:
             parts.add(index, start, scores(start, np.nan))
         raise KilledError
     return said
 
 
-def resumed_rows(output, job=JOB, resume=True):
+def resumed_rows(folder, job=JOB, resume=True):
     """Open the job again; return the rows that are taken up and what is said."""
     said = []
-    with pytest.raises(KilledError), open_parts(output, job, resume, said.append) as parts:
+    with pytest.raises(KilledError), open_parts(folder, job, resume, said.append) as parts:
         read = np.concatenate([np.zeros(0), *(part.score for part in parts.read(0))])
         raise KilledError
     return len(read), " ".join(said)
 
 
 def test_parts_are_taken_up_by_the_same_job(tmp_path):
-    output = tmp_path / "scores.parquet"
-    interrupted(output)
-    assert is_interrupted(output)
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    assert is_interrupted(folder)
     said = []
-    with open_parts(output, JOB, True, said.append) as parts:
+    with open_parts(folder, JOB, True, said.append) as parts:
         assert parts.rows(0) == 4
         assert parts.rows(1) == 0
         read = [part.score.tolist() for part in parts.read(0)]
         np.testing.assert_equal(read, [[0.0, np.nan], [2.0, np.nan]])
     assert "Going on" in said[0]
     assert not list(tmp_path.iterdir())  # done: nothing is left
-    assert not is_interrupted(output)
+    assert not is_interrupted(folder)
 
 
-def refuse(output, message):
-    with pytest.raises(OutputError, match=message), open_parts(output, JOB, True, print):
+def refuse(folder, message):
+    with pytest.raises(OutputError, match=message), open_parts(folder, JOB, True, print):
         pass
 
 
@@ -68,12 +68,12 @@ def refuse(output, message):
     ],
 )
 def test_another_job_starts_over_and_says_why(tmp_path, job, resume, reason):
-    output = tmp_path / "scores.parquet"
-    interrupted(output)
-    rows, said = resumed_rows(output, job, resume)
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    rows, said = resumed_rows(folder, job, resume)
     assert rows == 0
     assert f"Starting over ({reason})" in said
-    assert resumed_rows(output) == (0, "")  # nor are they taken up later
+    assert resumed_rows(folder) == (0, "")  # nor are they taken up later
 
 
 def test_a_job_that_leaves_nothing_to_resume_leaves_nothing(tmp_path):
@@ -83,9 +83,9 @@ def test_a_job_that_leaves_nothing_to_resume_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "missing", "empty"])
 def test_damaged_parts_and_those_behind_them_are_dropped(tmp_path, damage):
-    output = tmp_path / "scores.parquet"
-    interrupted(output, add=((0, 0), (0, 2), (0, 4)))
-    part = parts_folder(output) / "00000-000000000002-000000000004.parquet"
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder, add=((0, 0), (0, 2), (0, 4)))
+    part = folder / "00000-000000000002-000000000004.parquet"
     content = bytearray(part.read_bytes())
     if damage == "missing":
         part.unlink()
@@ -94,42 +94,41 @@ def test_damaged_parts_and_those_behind_them_are_dropped(tmp_path, damage):
         part.write_bytes(content)
     else:
         part.write_bytes(content[: 0 if damage == "empty" else len(content) // 2])
-    assert resumed_rows(output)[0] == 2
-    assert resumed_rows(output)[0] == 2
+    assert resumed_rows(folder)[0] == 2
+    assert resumed_rows(folder)[0] == 2
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"model": 1}'])
 def test_a_damaged_job_description_starts_over(tmp_path, content):
-    output = tmp_path / "scores.parquet"
-    interrupted(output)
-    (parts_folder(output) / "job.json").write_text(content)
-    assert resumed_rows(output)[0] == 0
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    (folder / "job.json").write_text(content)
+    assert resumed_rows(folder)[0] == 0
 
 
 def test_commit_notes(tmp_path):
-    output = tmp_path / "scores.parquet"
-    with pytest.raises(KilledError), open_parts(output, JOB, True, print) as parts:
+    folder = tmp_path / "scores.parquet.sent-parts"
+    with pytest.raises(KilledError), open_parts(folder, JOB, True, print) as parts:
         assert parts.committed(0) is None
         parts.committing(0, {"size": 1})
         raise KilledError  # an input without rows has a note and no part
-    with open_parts(output, JOB, True, print) as parts:
+    with open_parts(folder, JOB, True, print) as parts:
         assert parts.committed(0) == {"size": 1}
         (parts.folder / "00000-output.json").write_text("{")
         assert parts.committed(0) is None
 
 
 def test_two_runs_onto_one_output(tmp_path):
-    output = tmp_path / "scores.parquet"
-    with open_parts(output, JOB, True, print):
-        refuse(output, "another run is writing it")
-    with open_parts(output, JOB, True, print):
+    folder = tmp_path / "scores.parquet.sent-parts"
+    with open_parts(folder, JOB, True, print):
+        refuse(folder, "another run is writing the output")
+    with open_parts(folder, JOB, True, print):
         pass
 
 
 @pytest.mark.parametrize("kind", ["symlink", "dangling", "file", "pipe"])
 def test_a_folder_that_is_none_is_not_followed(tmp_path, kind):
-    output = tmp_path / "scores.parquet"
-    folder, other = parts_folder(output), tmp_path / "other"
+    folder, other = tmp_path / "scores.parquet.sent-parts", tmp_path / "other"
     if kind == "file":
         folder.touch()
     elif kind == "pipe":
@@ -139,27 +138,27 @@ def test_a_folder_that_is_none_is_not_followed(tmp_path, kind):
     if kind == "symlink":
         other.mkdir()
         (other / "job.json").write_text("mine")
-    refuse(output, "is no folder of this job's part files")
-    assert not is_interrupted(output)
+    refuse(folder, "is no folder of this job's part files")
+    assert not is_interrupted(folder)
     if kind == "symlink":
         assert [path.name for path in other.iterdir()] == ["job.json"]
 
 
 def test_a_lock_that_is_a_link_is_not_followed(tmp_path):
-    output = tmp_path / "scores.parquet"
-    parts_folder(output).mkdir()
-    (parts_folder(output) / "lock").symlink_to(tmp_path / "other")
-    refuse(output, "cannot hold part files")
+    folder = tmp_path / "scores.parquet.sent-parts"
+    folder.mkdir()
+    (folder / "lock").symlink_to(tmp_path / "other")
+    refuse(folder, "cannot hold part files")
     assert not (tmp_path / "other").exists()
 
 
 def test_foreign_files_in_the_folder_are_not_touched(tmp_path):
-    output = tmp_path / "scores.parquet"
-    interrupted(output)
-    (parts_folder(output) / "thesis.txt").write_text("years of work")
-    with open_parts(output, JOB, True, print):
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    (folder / "thesis.txt").write_text("years of work")
+    with open_parts(folder, JOB, True, print):
         pass
-    assert [path.name for path in parts_folder(output).iterdir()] == ["thesis.txt"]
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize(
@@ -172,11 +171,11 @@ def test_foreign_files_in_the_folder_are_not_touched(tmp_path):
     ],
 )
 def test_errors_say_what_is_kept(tmp_path, error, becomes):
-    output = tmp_path / "scores.parquet"
+    folder = tmp_path / "scores.parquet.sent-parts"
     for start in (None, 0):
         with (
             pytest.raises(becomes) as caught,
-            open_parts(output, JOB, True, print) as parts,
+            open_parts(folder, JOB, True, print) as parts,
             job_errors(),
         ):
             if start is not None:

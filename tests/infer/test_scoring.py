@@ -174,7 +174,7 @@ def test_a_changed_job_starts_over(tmp_path, interrupted, model, session, change
     )
     assert summary.resumed_rows == 0
     assert f"Starting over ({reason})" in said[0]
-    assert not parts_folder(tmp_path / "out.parquet").exists()
+    assert not parts_folder(tmp_path / "out.parquet", single=True).exists()
 
 
 def test_an_input_replaced_meanwhile_gives_no_scores_to_other_rows(tmp_path, model, session):
@@ -225,8 +225,12 @@ def test_a_resumed_folder_keeps_what_was_committed(tmp_path, model, session):
         write(tmp_path / "in" / f"{name}.parquet", reviews(50))
     with pytest.raises(SentError, match="stopped"):
         run(tmp_path / "in", tmp_path / "out", model, session, stop_after(70))
+    assert names(tmp_path) == ["in", "out"]  # a container may have nothing else that lasts
+    assert names(tmp_path / "out") == [".sent-parts", "a.parquet"]
+    assert pq.read_table(tmp_path / "out").num_rows == 50  # readers pass the parts over
     first = (tmp_path / "out" / "a.parquet").stat()
     summary = run(tmp_path / "in", tmp_path / "out", model, session)  # without --overwrite
+    assert summary.resumed_rows == 60  # all of a, one part of b
     assert summary.rows == 100
     assert (tmp_path / "out" / "a.parquet").stat().st_mtime_ns == first.st_mtime_ns
     assert names(tmp_path / "out") == ["a.parquet", "b.parquet"]
@@ -405,7 +409,7 @@ def test_a_folder_becomes_the_current_folder(tmp_path, score, monkeypatch):
 
 
 def test_the_job_is_described_in_words(tmp_path, interrupted):
-    job = json.loads((parts_folder(tmp_path / "out.parquet") / "job.json").read_text())
+    job = json.loads((parts_folder(tmp_path / "out.parquet", single=True) / "job.json").read_text())
     assert set(job) == {
         "inputs",
         "model",
