@@ -10,7 +10,7 @@ import click
 
 import infer
 from infer.console import Console, run_command
-from trainer.config import DEFAULT_RECIPE, RECIPES, Recipe
+from trainer.config import RECIPES, Recipe, default_recipe
 from trainer.request import Request
 
 DEFAULT_OUTPUT = Path("artifacts/checkpoint")
@@ -59,7 +59,7 @@ def _shown_default(name: str) -> str:
     """Say what the recipes set a field to: one value, or one for each recipe."""
     values = {recipe: _shown(getattr(settings, name)) for recipe, settings in RECIPES.items()}
     if len(set(values.values())) == 1:
-        return values[DEFAULT_RECIPE]
+        return next(iter(values.values()))
     return ", ".join(f"{recipe} {value}" for recipe, value in values.items())
 
 
@@ -88,9 +88,9 @@ def _shown(value: object) -> str:
 @click.option(
     "--recipe",
     type=click.Choice(list(RECIPES)),
-    default=DEFAULT_RECIPE,
-    show_default=True,
-    help="Named settings, each of which has an option below.",
+    default=None,
+    help="Named settings, each of which has an option below.  [default: seed for the sample, "
+    "strong for other data]",
 )
 @click.option(
     "-o",
@@ -151,8 +151,9 @@ def _train(
     console: Console,
 ) -> None:
     changes = {s.name: options[s.name] for s in fields(Recipe) if options[s.name] is not None}
+    recipe = RECIPES[options["recipe"] or default_recipe(options["data"])]
     request = Request(
-        recipe=replace(RECIPES[options["recipe"]], **changes),
+        recipe=replace(recipe, **changes),
         data=options["data"],
         output=output,
         device=options["device"],

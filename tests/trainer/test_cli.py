@@ -4,17 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from trainer.cli import main
-from trainer.config import Recipe
+from trainer.config import RECIPES, Recipe
 
 ROOT = Path(__file__).parents[2]
-TINY = ["--embedding", "4", "--hidden", "3", "--layers", "1", "--epochs", "1", "--threads", "1"]
+SIZES = {"embedding": 4, "hidden": 3, "layers": 1, "epochs": 1}
+TINY = [*(f"--{name}={value}" for name, value in SIZES.items()), "--threads=1"]
 HEAVY = ("torch", "spacy", "pyarrow", "onnxruntime", "numpy", "safetensors", "rich")
 
 
@@ -29,6 +30,11 @@ def run(*arguments: str | Path, code: str = "", cwd: Path = ROOT) -> subprocess.
         timeout=120,
         check=False,
     )
+
+
+def recipe_of(checkpoint: Path) -> Recipe:
+    """Return what a checkpoint was trained with."""
+    return Recipe.from_json(json.loads((checkpoint / "config.json").read_text())["recipe"])
 
 
 def invoke(*arguments: str | Path) -> Result:
@@ -59,6 +65,7 @@ def test_json_on_stdout_and_talk_on_stderr(data: Path, tmp_path: Path) -> None:
     result = json.loads(done.stdout)
     assert result["checkpoint"] == str(tmp_path / "c")
     assert result["metrics"]["test"]["reviews"] == 60
+    assert recipe_of(tmp_path / "c") == replace(RECIPES["strong"], **SIZES)
     assert "epoch 1/1: training loss" in done.stderr
     assert f"sent-export --checkpoint {tmp_path / 'c'}" in done.stderr
     again = invoke("--resume", "--output", tmp_path / "c")
@@ -73,7 +80,9 @@ def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None
     assert done.stdout == ""
     for words in ("embedded sample", "--data imdb", "--data PATH", "Next: sent-export\n"):
         assert words in done.stderr
-    assert (tmp_path / "artifacts" / "checkpoint" / "weights.safetensors").is_file()
+    checkpoint = tmp_path / "artifacts" / "checkpoint"
+    assert (checkpoint / "weights.safetensors").is_file()
+    assert recipe_of(checkpoint) == replace(RECIPES["seed"], **SIZES)
 
 
 def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
