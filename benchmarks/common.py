@@ -22,6 +22,13 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 RESULTS: Final = Path(__file__).resolve().parent / "results"
 SEED: Final = 123
 MODES: Final = ("tiny", "quick", "full")
+# The command's option for a trained model file of each kind.
+MODEL_OPTIONS: Final = {
+    "seed fp32": "model",
+    "seed int8": "int8-model",
+    "small fp32": "small-model",
+    "small int8": "small-int8-model",
+}
 # Instruction sets that decide how fast float32 and int8 products are.
 FLAGS: Final = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16")
 PACKAGES: Final = (

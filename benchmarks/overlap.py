@@ -74,7 +74,7 @@ def measure(settings: Settings) -> Result:
         wholes, seconds = pairs(settings, name, source, sizes.repeats)
         goals += [one_goal(name, sizes.rows, wholes, seconds)]
         rows.append(stage_row(name, wholes, seconds))
-        raw[name] = {**seconds, "summaries": [whole.summary for whole in wholes]}
+        raw[name] = {**seconds, "stages": [whole.summary["seconds"] for whole in wholes]}
     columns = (
         "model", "process s", "session.run alone s", "start-up s", "read s", "encode s",
         "run s", "write s", "peak MiB",

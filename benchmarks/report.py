@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.common import RESULTS, ROOT
+from benchmarks.common import MODEL_OPTIONS, RESULTS, ROOT
 from benchmarks.formats import (
     NOTICE,
     Body,
@@ -170,14 +170,24 @@ def section(body: Body) -> list[str]:
     ]
     parts += ["Single runs: " + "; ".join(runs) + "."] if runs else []
     name = body["benchmark"]
-    device = "" if body["device"] == "cpu" else f" --device {body['device']}"
-    command = f"python -m benchmarks.run {body['mode']} --only {name.split('-')[0]}{device}"
     parts.append(
         f"Measured {body['date'][:10]} at commit {body['commit']} in {body['seconds']:,.0f} s, "
-        f"load {body['machine']['load_before']} before: `{command}` → "
+        f"load {body['machine']['load_before']} before: `{command_of(body)}` → "
         f"`benchmarks/results/{name}.json`"
     )
     return parts
+
+
+def command_of(body: Body) -> str:
+    """Return the command that measures a benchmark again."""
+    command = f"python -m benchmarks.run {body['mode']} --only {body['benchmark'].split('-')[0]}"
+    if body["device"] != "cpu":
+        command += f" --device {body['device']}"
+    for name in body["trained_models"]:
+        command += f" --{MODEL_OPTIONS[name]} FILE"
+    if body["sizes_changed"]:
+        command += " --set " + " ".join(f"{k}={v}" for k, v in body["sizes_changed"].items())
+    return command
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import RESULTS, ROOT, Settings, machine, write_result
+from benchmarks.common import MODEL_OPTIONS, RESULTS, ROOT, Settings, machine, write_result
 from benchmarks.formats import goal_line
 from benchmarks.material import data_name, find_data
 
@@ -57,7 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder with IMDB's train.parquet and "
                         "test.parquet (default: $SENT_IMDB, ../shared/data/imdb, or generated "
                         "reviews)")  # fmt: skip
-    for name in ("model", "int8-model", "small-model", "small-int8-model"):
+    for name in MODEL_OPTIONS.values():
         parser.add_argument(f"--{name}", type=Path, help="a trained model file")
     parser.add_argument("--device", default="cpu", help="for batching: cpu or cuda[:N]")
     parser.add_argument("--results", type=Path, help="where the JSON goes")
@@ -73,10 +73,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def settings_of(given: argparse.Namespace, work: Path) -> Settings:
     """Return the settings that a command line stands for."""
-    models = {
-        "seed fp32": given.model, "seed int8": given.int8_model,
-        "small fp32": given.small_model, "small int8": given.small_int8_model,
-    }  # fmt: skip
+    models = {name: getattr(given, attribute(option)) for name, option in MODEL_OPTIONS.items()}
     return Settings(
         mode=given.mode,
         work=work,
@@ -92,10 +89,15 @@ def child_command(name: str, given: argparse.Namespace, work: Path) -> list[str]
     command = [sys.executable, "-m", "benchmarks.run", given.mode, "--inside", "--only", name,
                "--work", str(work), "--device", given.device,
                "--results", str(given.results.resolve())]  # fmt: skip
-    for option in ("data", "model", "int8_model", "small_model", "small_int8_model"):
-        if (value := getattr(given, option)) is not None:
-            command += [f"--{option.replace('_', '-')}", str(value.resolve())]
+    for option in ("data", *MODEL_OPTIONS.values()):
+        if (value := getattr(given, attribute(option))) is not None:
+            command += [f"--{option}", str(value.resolve())]
     return command + (["--set", *given.set] if given.set else [])
+
+
+def attribute(option: str) -> str:
+    """Return where the command line's parser puts an option."""
+    return option.replace("-", "_")
 
 
 def run_one(name: str, settings: Settings, results: Path) -> Path:

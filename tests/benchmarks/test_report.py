@@ -59,6 +59,14 @@ def test_every_goal_is_told_and_losses_plainly(results):
     assert "A CPU, 2 cores" in text
 
 
+def test_the_command_that_measures_again_is_whole(results):
+    changed = body("peers") | {"trained_models": ["small int8"], "sizes_changed": {"peers.a": 3}}
+    (results / "peers.json").write_text(json.dumps(changed), encoding="utf-8")
+    text = documents(results)["performance.md"]
+    told = "`python -m benchmarks.run full --only peers --small-int8-model FILE --set peers.a=3`"
+    assert told in text
+
+
 def test_nothing_measured_is_said(tmp_path):
     found = documents(tmp_path)
     assert "Nothing has been measured yet." in found["performance.md"]
