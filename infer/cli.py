@@ -71,7 +71,7 @@ Examples:
     "--batch-tokens",
     type=click.IntRange(min=1),
     default=None,
-    help="Padded tokens in a batch.  [default: 4096 on the CPU, 131072 on CUDA]",
+    help="Padded tokens in a batch.  [default: 2048 on the CPU, 131072 on CUDA]",
 )
 @click.option(
     "--threads",

@@ -28,7 +28,7 @@ from infer.model_file import INPUT_IDS, LENGTHS, LOGITS
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
 # cache; a GPU wants work.
-DEFAULT_BATCH_TOKENS: Final = {CPU: 4_096, CUDA: 131_072}
+DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 131_072}
 _INSTALL_CUDA = "Install the CUDA libraries: pip install 'sent-toolkit[cuda]', or use --device cpu"
 _OUT_OF_MEMORY: Final = (
     "out of memory",
