@@ -57,8 +57,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, help="folder with IMDB's train.parquet and "
                         "test.parquet (default: $SENT_IMDB, ../shared/data/imdb, or generated "
                         "reviews)")  # fmt: skip
-    for name in MODEL_OPTIONS.values():
-        parser.add_argument(f"--{name}", type=Path, help="a trained model file")
+    for name, option in MODEL_OPTIONS.items():
+        parser.add_argument(f"--{option}", dest=name, type=Path, help="a trained model file")
     parser.add_argument("--device", default="cpu", help="for batching: cpu or cuda[:N]")
     parser.add_argument("--results", type=Path, help="where the JSON goes")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME.FIELD=N",
@@ -73,7 +73,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def settings_of(given: argparse.Namespace, work: Path) -> Settings:
     """Return the settings that a command line stands for."""
-    models = {name: getattr(given, attribute(option)) for name, option in MODEL_OPTIONS.items()}
+    models = {name: getattr(given, name) for name in MODEL_OPTIONS}
     return Settings(
         mode=given.mode,
         work=work,
@@ -89,15 +89,10 @@ def child_command(name: str, given: argparse.Namespace, work: Path) -> list[str]
     command = [sys.executable, "-m", "benchmarks.run", given.mode, "--inside", "--only", name,
                "--work", str(work), "--device", given.device,
                "--results", str(given.results.resolve())]  # fmt: skip
-    for option in ("data", *MODEL_OPTIONS.values()):
-        if (value := getattr(given, attribute(option))) is not None:
+    for kept_as, option in {"data": "data", **MODEL_OPTIONS}.items():
+        if (value := getattr(given, kept_as)) is not None:
             command += [f"--{option}", str(value.resolve())]
     return command + (["--set", *given.set] if given.set else [])
-
-
-def attribute(option: str) -> str:
-    """Return where the command line's parser puts an option."""
-    return option.replace("-", "_")
 
 
 def run_one(name: str, settings: Settings, results: Path) -> Path:

@@ -125,12 +125,12 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
         )
     raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
     labels = name_labels(raw_train["label"], train)
-    parts = _table(raw_train, labels, train), _table(raw_test, labels, test)
-    left_out = *_left_out(raw_train, parts[0], train), *_left_out(raw_test, parts[1], test)
+    training, testing = _table(raw_train, labels, train), _table(raw_test, labels, test)
+    left_out = *_left_out(raw_train, training, train), *_left_out(raw_test, testing, test)
     return Dataset(
         name=name,
-        train=parts[0],
-        test=parts[1],
+        train=training,
+        test=testing,
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
         sha256=hash_files([train, test]),

@@ -92,6 +92,9 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
         texts: (U,) strings.
         pieces: into how many each is cut, at white space, all of as many words; 1: none. Texts of
             fewer than `PIECE_WORDS` words a piece stay whole.
+
+    Returns:
+        (U + pieces,) strings: the texts as they are, then the pieces in the texts' order.
     """
     cut = []
     for text in plain(texts) if pieces > 1 else ():
