@@ -36,7 +36,7 @@ def run(*command: object, folder: Path, code: int = 0) -> subprocess.CompletedPr
     name, *rest = map(str, command)
     script = Path(sys.executable).with_name(name)
     result = subprocess.run(
-        [script, *rest], cwd=folder, capture_output=True, text=True, check=False, timeout=280
+        [script, *rest], cwd=folder, capture_output=True, text=True, check=False, timeout=580
     )
     assert result.returncode == code, result.stderr
     return result
