@@ -9,7 +9,7 @@
     │   └── MissingExtraError a package of an extra that is not installed
     ├── ModelFileError        a model file or checkpoint that is not one of ours, or is damaged
     ├── DeviceError           a device that was asked for and cannot be had
-    ├── TrainingError         training that cannot go on (a loss that is not a number)
+    ├── TrainingError         training that cannot go on (a loss that is not a number, a full disk)
     ├── ParityError           an exported graph that does not agree with PyTorch
     └── JobError              a scoring job that stopped midway (disk full, input damaged)
 

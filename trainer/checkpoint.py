@@ -17,6 +17,7 @@ import csv
 import io
 import json
 import math
+import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -26,8 +27,8 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.commit import check_folder, sync
-from infer.errors import ModelFileError, OutputError
+from infer.commit import check_folder, sync, writable
+from infer.errors import ModelFileError, OutputError, TrainingError
 from infer.text import TextSettings
 from infer.vocabulary import Vocabulary
 from trainer.files import load_tensors, load_weights, read_json, save_tensors, write_json
@@ -46,6 +47,8 @@ TRAINING: Final = "training"
 
 VALIDATION_SCHEMA: Final = pa.schema([("text", pa.string()), ("label", pa.int8())])
 MAX_VALIDATION_ROWS: Final = 2_000
+# Of a folder's name, so that there is room for `.NAME.new` in any file system in use.
+MAX_NAME_BYTES: Final = 250
 
 
 @dataclass(frozen=True)
@@ -79,8 +82,16 @@ def check_output(folder: Path) -> None:
     A checkpoint or an empty folder may be replaced; nothing else is.
 
     Raises:
-        OutputError: something else is there, or nothing can be made beside it.
+        OutputError: something else is there, nothing can be made beside it, or it is a mount
+            point, which cannot be renamed.
     """
+    with writable(folder):
+        _check_place(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
+
+
+def _check_place(folder: Path) -> None:
     if folder.name in ("", ".."):
         raise OutputError(f"{folder}: expected the folder's name. Use --output with another path")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -90,11 +101,14 @@ def check_output(folder: Path) -> None:
             f"{folder}: a folder that is no checkpoint and not empty; it is left as it is. "
             "Use --output with another path"
         )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder}: cannot be made ({error.strerror})") from error
-    check_folder(folder)
+    if os.path.ismount(folder):
+        raise OutputError(
+            f"{folder}: a mount point cannot be replaced. Use --output with a folder within it"
+        )
+    if (length := len(os.fsencode(folder.name))) > MAX_NAME_BYTES:
+        raise OutputError(
+            f"{folder}: the name has {length} bytes, expected at most {MAX_NAME_BYTES}"
+        )
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -123,7 +137,8 @@ def save_checkpoint(
         report: a finished run's figures as an HTML page.
 
     Raises:
-        OutputError: `check_output` refuses the place, or the disk does.
+        OutputError: `check_output` refuses the place.
+        TrainingError: the disk is full or failing; an older checkpoint is intact.
     """
     check_output(folder)
     new = folder.with_name(f".{folder.name}.new")
@@ -141,7 +156,7 @@ def save_checkpoint(
         _replace(folder, new)
         sync(folder.parent)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot be written ({error})") from error
+        raise TrainingError(f"{folder}: cannot be written ({error})") from error
     finally:
         recover(folder)
         shutil.rmtree(new, ignore_errors=True)
@@ -203,8 +218,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ModelFileError: a file is missing or damaged, or parts do not agree; the message says which.
     """
-    recover(folder)
-    if not folder.is_dir():
+    try:
+        recover(folder)
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not is_there:
         raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
     config = read_json(folder / CONFIG)
     if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:

@@ -150,10 +150,8 @@ def _train(
     as_json: bool,
     console: Console,
 ) -> None:
-    changes = {s.name: options[s.name] for s in fields(Recipe) if options[s.name] is not None}
-    recipe = RECIPES[options["recipe"] or default_recipe(options["data"])]
     request = Request(
-        recipe=replace(recipe, **changes),
+        recipe=_recipe(output, resume, options),
         data=options["data"],
         output=output,
         device=options["device"],
@@ -177,6 +175,18 @@ def _train(
         result = {"checkpoint": str(output), "metrics": checkpoint.metrics}
         click.echo(json.dumps(result, indent=2, ensure_ascii=False))
     console.say(f"checkpoint: {output}\nreport: {output / REPORT}\nNext: {_next_command(output)}")
+
+
+def _recipe(output: Path, resume: bool, options: dict[str, Any]) -> Recipe:
+    """Put the options on the recipe that is asked for, else on the run's that is taken up."""
+    if resume and options["recipe"] is None:
+        from trainer.resume import recipe_of
+
+        recipe = recipe_of(output)
+    else:
+        recipe = RECIPES[options["recipe"] or default_recipe(options["data"])]
+    changes = {s.name: options[s.name] for s in fields(Recipe) if options[s.name] is not None}
+    return replace(recipe, **changes)
 
 
 def _next_command(output: Path) -> str:

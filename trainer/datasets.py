@@ -24,6 +24,8 @@ SCHEMA: Final = pa.schema(
     [("text", pa.large_string()), ("label", pa.int8()), ("id", pa.large_string())]
 )
 TEST_SHARE: Final = 0.2
+# Its generator tells the sample from anybody's own `data/`.
+SAMPLE_FILES: Final = ("train.parquet", "test.parquet", "generate.py", "grammar.py")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
 
-def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
+def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = False) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
@@ -69,26 +71,30 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
             files, train and test.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
+        quiet: show no progress of a download.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
     """
-    path = _locate(name)
-    if path.is_dir():
-        data = _load_folder(name, path, columns)
-    else:
-        data = _load_file(name, path, seed, columns)
+    try:
+        path = _locate(name, quiet)
+        if path.is_dir():
+            data = _load_folder(name, path, columns)
+        else:
+            data = _load_file(name, path, seed, columns)
+    except OSError as error:
+        raise InputError(f"--data {name}: cannot be read ({error})") from error
     return replace(data, notes=(*data.notes, *_remarks(data)))
 
 
-def _locate(name: str) -> Path:
+def _locate(name: str, quiet: bool) -> Path:
     """Return the file or folder that holds the data, downloading it where that is asked for."""
     if name == "sample":
         return find_sample()
     if name == "imdb":
         from trainer.download import fetch_imdb
 
-        return fetch_imdb()
+        return fetch_imdb(quiet)
     path = Path(name)
     if not path.exists():
         raise InputError(
@@ -106,11 +112,11 @@ def find_sample() -> Path:
     """
     places = (Path(__file__).resolve().parent.parent / "data", Path.cwd() / "data")
     for place in places:
-        if all((place / name).is_file() for name in ("train.parquet", "test.parquet")):
+        if all((place / name).is_file() for name in SAMPLE_FILES):
             return place
     raise InputError(
-        "--data sample: the embedded sample is not here (looked for train.parquet and "
-        f"test.parquet in {' and '.join(map(str, dict.fromkeys(places)))}). It comes with a clone "
+        f"--data sample: the embedded sample is not here (looked for {', '.join(SAMPLE_FILES)} "
+        f"in {' and '.join(map(str, dict.fromkeys(places)))}). It comes with a clone "
         "of the repository, not with the wheel. Use --data imdb or --data PATH"
     )
 
@@ -194,6 +200,7 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     text = text_column(schema, path, columns.text, without=(label,))
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
     own = names[:1]
+    _check_once(schema, path, text, label)
     table = read_columns(path, [text, label, *own], strings=[text, *own])
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
@@ -208,6 +215,7 @@ def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
     """
     schema = read_schema(path)
     name = text_column(schema, path, columns.text, without=LABEL_COLUMNS)
+    _check_once(schema, path, name)
     return read_columns(path, [name], strings=[name])[name].combine_chunks()
 
 
@@ -261,8 +269,17 @@ def _label_column(schema: pa.Schema, path: Path, asked: str | None) -> str:
     )
 
 
+def _check_once(schema: pa.Schema, path: Path, *names: str) -> None:
+    """Refuse a name that several columns have."""
+    for name in names:
+        if (count := len(schema.get_all_field_indices(name))) > 1:
+            raise InputError(
+                f"{path}: {count} columns are called {name!r}, expected one. Rename the others"
+            )
+
+
 def _holds_ids(schema: pa.Schema, name: str) -> bool:
-    if name not in schema.names:
+    if schema.get_field_index(name) < 0:  # it is not there, or more than once
         return False
     kind = schema.field(name).type
     return _holds_text(kind) or pa.types.is_integer(kind)

@@ -70,6 +70,8 @@ def check_precision(precision: str, device: torch.device) -> None:
     Raises:
         DeviceError: the device cannot compute in it.
     """
+    if precision == "tf32" and device.type != "cuda":
+        raise DeviceError(f"precision tf32: {device} has none, CUDA has. Use --precision fp32")
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))

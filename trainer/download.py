@@ -47,7 +47,7 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(pooch.os_cache("sent-toolkit"))
 
 
-def fetch(url: str, known_hash: str, folder: Path, instead: str) -> Path:
+def fetch(url: str, known_hash: str, folder: Path, instead: str, quiet: bool = False) -> Path:
     """Download a file once, with a progress bar on stderr, and check its hash.
 
     Args:
@@ -55,6 +55,7 @@ def fetch(url: str, known_hash: str, folder: Path, instead: str) -> Path:
         known_hash: `algorithm:hexadecimal digits`.
         folder: cache folder; a file there with the right hash is used as it is.
         instead: what can be done without the net, for the message.
+        quiet: show no progress bar.
 
     Raises:
         InputError: the net or the host cannot be reached, or what came is another file.
@@ -67,7 +68,7 @@ def fetch(url: str, known_hash: str, folder: Path, instead: str) -> Path:
                 known_hash,
                 fname=url.rsplit("/", 1)[-1],
                 path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT_SECONDS),
+                downloader=pooch.HTTPDownloader(progressbar=not quiet, timeout=TIMEOUT_SECONDS),
             )
         )
     except ValueError as error:
@@ -77,7 +78,7 @@ def fetch(url: str, known_hash: str, folder: Path, instead: str) -> Path:
         raise InputError(f"{url} cannot be downloaded ({reason}). Offline? {instead}") from error
 
 
-def fetch_imdb() -> Path:
+def fetch_imdb(quiet: bool = False) -> Path:
     """Return the folder with IMDB's train, test and unsup.parquet, made on the first call.
 
     Raises:
@@ -90,7 +91,7 @@ def fetch_imdb() -> Path:
             "Use --data PATH (a Parquet file, or a folder with train.parquet and test.parquet) "
             "or --data sample"
         )
-        archive = fetch(IMDB_URL, IMDB_HASH, cache_folder(), instead)
+        archive = fetch(IMDB_URL, IMDB_HASH, cache_folder(), instead, quiet)
         unpack_imdb(archive, folder)
     return folder
 
@@ -101,7 +102,7 @@ def unpack_imdb(archive: Path, folder: Path) -> None:
     Members are read, never extracted, so no path in the archive can name a place on the disk.
 
     Raises:
-        InputError: the archive is damaged or holds no reviews.
+        InputError: the archive is damaged or holds no reviews, or the disk is full.
     """
     rows: dict[str, list[Review]] = {"train": [], "test": [], "unsup": []}
     try:
@@ -115,6 +116,15 @@ def unpack_imdb(archive: Path, folder: Path) -> None:
         raise InputError(
             f"{archive}: no reviews in it, expected aclImdb/train/pos/0_9.txt and so on"
         )
+    try:
+        _write_imdb(rows, folder)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error}). SENT_TOOLKIT_CACHE names another cache folder"
+        ) from error
+
+
+def _write_imdb(rows: dict[str, list[Review]], folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         for split, reviews in rows.items():
@@ -147,14 +157,14 @@ def _reviews(archive: Path) -> Iterator[tuple[str, Review]]:
 
 
 @contextmanager
-def open_glove() -> Iterator[IO[str]]:
+def open_glove(quiet: bool = False) -> Iterator[IO[str]]:
     """Open glove.6B.100d's text straight from the zip, downloading that on the first call.
 
     Raises:
         InputError: the zip cannot be had; the message names the alternatives.
     """
     instead = "Use --vectors PATH, --vectors corpus or --vectors none"
-    archive = fetch(GLOVE_URL, GLOVE_HASH, cache_folder(), instead)
+    archive = fetch(GLOVE_URL, GLOVE_HASH, cache_folder(), instead, quiet)
     with open_member(archive, GLOVE_MEMBER) as lines:
         yield lines
 

@@ -126,7 +126,7 @@ def take_step(
 def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
     return TrainingError(
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
-        f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip."
+        f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from infer.encoding import decode_utf8
 from infer.errors import InputError
 
 LABEL_NAMES: Final = ("negative", "positive")
@@ -45,8 +46,8 @@ def name_labels(column: pa.ChunkedArray, path: Path) -> Labels:
     column = _plain(column, path)
     if column.null_count:
         raise InputError(
-            f"{path}: {column.null_count:,} of {len(column):,} labels are missing. Remove these "
-            "rows, or pass them with --unlabelled"
+            f"{path}: {column.null_count:,} of {len(column):,} labels are missing or not UTF-8. "
+            "Remove these rows, or pass them with --unlabelled"
         )
     values = sorted(pc.unique(column).to_pylist())
     if len(values) != 2:
@@ -100,7 +101,7 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Chunk
 
 
 def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
-    """Return the column as int64, bool or large_string."""
+    """Return the column as int64, bool or large_string; a string that is not UTF-8 as null."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -112,5 +113,6 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind):
         return column.cast(pa.bool_())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return column.cast(pa.large_string())
+        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
+        return pa.chunked_array(chunks, pa.large_string())
     raise InputError(f"{path}: labels are of type {kind}, expected integers, booleans or strings")

@@ -77,7 +77,7 @@ class Dropout(nn.Module):
 
 
 class SentimentLSTM(nn.Module):
-    """The BiLSTM classifier of DESIGN.md section 4.
+    """The BiLSTM classifier: embedding, bidirectional layers, pooling, one logit.
 
     Its `state_dict` is what `weights.safetensors` holds; PyTorch's gate order is i, f, g, o.
     """

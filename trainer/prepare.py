@@ -21,7 +21,7 @@ from infer.errors import InputError
 from infer.text import TextSettings
 from infer.tokenizer import Tokenizer, spacy_version
 from infer.vocabulary import Vocabulary
-from trainer.batches import encode_all
+from trainer.batches import ENCODE_ROWS, encode_all
 from trainer.checkpoint import Checkpoint
 from trainer.config import Recipe
 from trainer.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
@@ -67,7 +67,7 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed, columns_of(request))
+    dataset = load_dataset(request.data, request.seed, columns_of(request), console.quiet)
     for note in dataset.notes:
         console.say(note)
     fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
@@ -100,12 +100,17 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
     Raises:
         InputError: naming the part.
     """
-    parts = {"trained on": prepared.fitting_texts, "held out": prepared.validation_texts}
-    for name, texts in parts.items():
-        if not texts.lengths.any():
+    test = texts_of(prepared.dataset.test)
+    parts = {
+        "trained on": (len(prepared.fitting_texts), prepared.fitting_texts.lengths.any()),
+        "held out": (len(prepared.validation_texts), prepared.validation_texts.lengths.any()),
+        "to test on": (len(test), _has_token(Encoder(prepared.text, prepared.vocabulary), test)),
+    }
+    for name, (reviews, has_token) in parts.items():
+        if not has_token:
             raise InputError(
-                f"{prepared.dataset.name}: the {len(texts):,} reviews that are {name} have no "
-                "token (nothing but HTML breaks or white space), expected words"
+                f"{prepared.dataset.name}: the {reviews:,} reviews that are {name} have no token "
+                "(nothing but HTML breaks or white space), expected words"
             )
     seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
     if shared := int(pc.sum(seen).as_py() or 0):
@@ -113,6 +118,12 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
             f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
             "validation accuracy is too high."
         )
+
+
+def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
+    """Whether any text has a token; mostly the first ones tell."""
+    starts = range(0, len(texts), ENCODE_ROWS)
+    return any(encoder.encode(texts.slice(i, ENCODE_ROWS)).lengths.any() for i in starts)
 
 
 def columns_of(request: Request) -> Columns:
@@ -196,7 +207,9 @@ def initial_vectors(request: Request, prepared: Prepared, console: Console) -> V
     if recipe.vectors == "corpus":
         vectors = _corpus_vectors(request, prepared, console)
     else:
-        vectors = load_vectors(recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed)
+        vectors = load_vectors(
+            recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed, console.quiet
+        )
     console.say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
     return vectors
 

@@ -38,7 +38,7 @@ class Request:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a seed that no generator takes, one column for all, a teacher without pupils."""
+        """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
         if self.text_column is not None and self.text_column == self.label_column:
@@ -50,4 +50,10 @@ class Request:
             raise UsageError(
                 f"--teacher {self.teacher}: it is for self-training, which this recipe does not "
                 "do. Use --self-training or --recipe small"
+            )
+        reads_unlabelled = self.recipe.self_training or self.recipe.vectors == "corpus"
+        if self.unlabelled is not None and not reads_unlabelled:
+            raise UsageError(
+                f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
+                "of which this recipe has neither. Use --self-training or --recipe small"
             )

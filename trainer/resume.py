@@ -10,6 +10,20 @@ from trainer.config import Recipe
 from trainer.request import Request
 
 
+def recipe_of(folder: Path) -> Recipe:
+    """Return the recipe of the run in a checkpoint folder, on which further options are put.
+
+    Raises:
+        ModelFileError: there is no checkpoint, or it is damaged.
+        UsageError: its recipe has fields that this version does not know.
+    """
+    config = load_checkpoint(folder).config
+    try:
+        return Recipe.from_json(config["recipe"])
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
+
+
 def resumed(request: Request, given: Set[str] = frozenset()) -> Request:
     """Return the request of the unfinished run in `request.output`.
 

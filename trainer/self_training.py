@@ -158,11 +158,13 @@ def soft_labels(
         (U,) float32 from 0 to 1; and each teacher's `name`, `temperature` and
         `validation_accuracy`.
     """
-    labellers = {"linear": linear_labeller(request, prepared, console)}
-    if request.teacher is not None:
-        labellers[str(request.teacher)] = checkpoint_labeller(request.teacher, config, console)
+    labellers: list[tuple[str, Labeller]] = []
+    # The network first: whether it may teach shows at once; the linear model takes its time.
+    if (folder := request.teacher) is not None:
+        labellers.append((str(folder), checkpoint_labeller(folder, config, console)))
+    labellers.insert(0, ("linear", linear_labeller(request, prepared, console)))
     probabilities, teachers = [], []
-    for name, labeller in labellers.items():
+    for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared, console))
         logits = labeller(texts, f"labels of {name}")
         probabilities.append(sigmoid(logits / teachers[-1]["temperature"]))
@@ -203,23 +205,29 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
 
 def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
     """Refuse a teacher of other labels, or one that has learned from our validation reviews."""
-    tasks = [
-        {
-            "data": c["data"]["sha256"],
-            "text column": c["data"]["text_column"],
-            "label column": c["data"]["label_column"],
-            "seed": c["seed"],
-            "validation": c["recipe"]["validation"],
-        }
-        for c in (theirs, ours)
-    ]
-    for name, value in tasks[0].items():
-        if value != tasks[1][name]:
+    try:
+        task = _task(theirs)
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
+    for name, value in _task(ours).items():
+        if value != task[name]:
             raise InputError(
-                f"--teacher {folder}: its {name} is {value}, this run's is {tasks[1][name]}, so "
+                f"--teacher {folder}: its {name} is {task[name]}, this run's is {value}, so "
                 "it may have learned other labels, or from this run's validation reviews. Use the "
                 "same"
             )
+
+
+def _task(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint has learned from, and what chose its validation reviews."""
+    data = config["data"]
+    return {
+        "data": data["sha256"],
+        "text column": data["text_column"],
+        "label column": data["label_column"],
+        "seed": config["seed"],
+        "validation": config["recipe"]["validation"],
+    }
 
 
 def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> dict[str, Any]:

@@ -16,6 +16,13 @@ from infer.errors import InputError
 Result = TypeVar("Result")
 # No row of a text file may be longer; Arrow reads that much at a time.
 BLOCK_BYTES: Final = 1 << 26
+UNREADABLE: Final = (
+    pa.ArrowInvalid,
+    pa.ArrowKeyError,
+    pa.ArrowNotImplementedError,
+    OSError,
+    UnicodeDecodeError,
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,13 @@ def read_schema(path: Path) -> pa.Schema:
     Raises:
         InputError: it is missing, or not of the format that its name says.
     """
-    return _reading(path, lambda kind: kind.schema(path))
+
+    def read(kind: Format) -> pa.Schema:
+        schema = kind.schema(path)
+        _ = schema.names  # they are decoded when they are asked for, and may not be UTF-8
+        return schema
+
+    return _reading(path, read)
 
 
 def read_columns(path: Path, names: Sequence[str], strings: Sequence[str]) -> pa.Table:
@@ -71,7 +84,7 @@ def _reading(path: Path, read: Callable[[Format], Result]) -> Result:
         raise InputError(f"{path}: no such file. Expected a file of Parquet, CSV or JSON Lines")
     try:
         return read(kind)
-    except (pa.ArrowInvalid, pa.ArrowKeyError, pa.ArrowNotImplementedError, OSError) as error:
+    except UNREADABLE as error:
         encoding = "" if kind.is_typed else ", in UTF-8"
         raise InputError(
             f"{path}: not a readable {kind.name} file{encoding} ({error}). The name's end tells "

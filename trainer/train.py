@@ -1,5 +1,7 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,7 +11,7 @@ import torch
 
 from infer.console import Console, Stopped, require_packages
 from infer.encoding import EncodedTexts, Encoder
-from infer.errors import TrainingError
+from infer.errors import SentError, TrainingError
 from trainer.analysis import analyse, most_confident_mistakes
 from trainer.batches import encode_all
 from trainer.calibration import calibration_error, fit_temperature, sigmoid
@@ -48,6 +50,7 @@ from trainer.prepare import (
 from trainer.request import Request
 from trainer.self_training import add_unlabelled, save_targets
 from trainer.state import State, keep_if_best, load_state, save_state, start
+from trainer.vectors import check_vectors
 
 # What the report is made with: looked for before hours of training, loaded after them.
 REPORTING: Final = ("jinja2", "matplotlib")
@@ -68,7 +71,8 @@ def train(request: Request, console: Console) -> Checkpoint:
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
         DeviceError: the device cannot be had, or not compute in the precision.
-        TrainingError: a loss is not a number; the best epoch so far is kept.
+        TrainingError: a loss is not a number, or the disk is full or failing; the best epoch so
+            far is kept.
         Stopped: a signal arrived; the best epoch so far is kept.
     """
     check_output(request.output)
@@ -77,6 +81,8 @@ def train(request: Request, console: Console) -> Checkpoint:
     set_threads(request.threads)
     set_precision(request.recipe.precision)
     check_precision(request.recipe.precision, device)
+    if not request.resume:
+        check_vectors(request.recipe.vectors, request.recipe.embedding, console.quiet)
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
     prepared = prepare(request, saved, console)
@@ -84,13 +90,14 @@ def train(request: Request, console: Console) -> Checkpoint:
     if request.recipe.self_training:
         prepared = add_unlabelled(request, prepared, saved, config, console)
     state = begin(request, prepared, saved, config, console)
-    run_epochs(request, prepared, state, config, console)
-    test, mistaken = final_test(prepared, state, console)
-    checkpoint = _checkpoint(prepared, state, config, test)
-    from trainer.report import render_report
+    with _telling_what_is_kept(request.output, state):
+        run_epochs(request, prepared, state, config, console)
+        test, mistaken = final_test(prepared, state, console)
+        checkpoint = _checkpoint(prepared, state, config, test)
+        from trainer.report import render_report
 
-    report = render_report(checkpoint, state.history, mistaken)
-    save_checkpoint(request.output, checkpoint, state.history, report=report)
+        report = render_report(checkpoint, state.history, mistaken)
+        save_checkpoint(request.output, checkpoint, state.history, report=report)
     return checkpoint
 
 
@@ -139,20 +146,14 @@ def run_epochs(
 ) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
-    try:
-        while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-            row = run_epoch(recipe, request.seed, prepared, state, console)
-            logits = predict(state.average, prepared.validation_texts, console, "validating")
-            _check_numbers(logits, prepared.validation_texts, row)
-            row |= _validation_figures(logits, labels_of(prepared.validation))
-            is_best = keep_if_best(state, row)
-            _save_unfinished(request.output, prepared, state, config)
-            console.say(epoch_line(row, recipe.epochs, is_best))
-    except Stopped as stopped:
-        stopped.add_note(_kept(request.output, state))
-        raise
-    except TrainingError as error:
-        raise TrainingError(f"{error} {_kept(request.output, state)}") from error
+    while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
+        row = run_epoch(recipe, request.seed, prepared, state, console)
+        logits = predict(state.average, prepared.validation_texts, console, "validating")
+        _check_numbers(logits, prepared.validation_texts, row)
+        row |= _validation_figures(logits, labels_of(prepared.validation))
+        is_best = keep_if_best(state, row)
+        _save_unfinished(request.output, prepared, state, config)
+        console.say(epoch_line(row, recipe.epochs, is_best))
 
 
 def _check_numbers(
@@ -162,7 +163,7 @@ def _check_numbers(
     if not np.isfinite(logits[texts.lengths > 0]).all():
         raise TrainingError(
             f"validation logits are not numbers after epoch {row['epoch']}, at learning rate "
-            f"{row['learning_rate']:.3g}. Use a lower --learning-rate or --clip."
+            f"{row['learning_rate']:.3g}. Use a lower --learning-rate or --clip"
         )
 
 
@@ -189,13 +190,21 @@ def _save_unfinished(
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
-def _kept(folder: Path, state: State) -> str:
-    if not state.history or not (folder / TRAINING).is_dir():
-        return "No epoch was finished, so nothing is kept."
-    return (
-        f"{folder} keeps the best so far, epoch {read_json(folder / METRICS)['epoch']}; "
-        f"sent-train --resume --output {folder} goes on."
-    )
+@contextmanager
+def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
+    """Let what ends a run say whether it can go on from its finished epochs."""
+    try:
+        yield
+    except (Stopped, SentError) as error:
+        if not state.history or not (folder / TRAINING).is_dir():
+            error.add_note("There is no finished epoch to go on from")
+        else:
+            epoch = read_json(folder / METRICS)["epoch"]
+            error.add_note(
+                f"{folder} keeps the best so far, epoch {epoch}; "
+                f"sent-train --resume --output {folder} goes on"
+            )
+        raise
 
 
 def final_test(

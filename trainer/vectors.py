@@ -1,8 +1,9 @@
 """Word vectors to start the embedding from. Legend: V vocabulary ids, E vector size."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import IO, Final
 
@@ -42,7 +43,9 @@ class Vectors:
         return float(self.found[UNK_ID + 1 :].mean()) if len(self.found) > UNK_ID + 1 else 0.0
 
 
-def load_vectors(source: str, vocabulary: Vocabulary, size: int, seed: int) -> Vectors:
+def load_vectors(
+    source: str, vocabulary: Vocabulary, size: int, seed: int, quiet: bool = False
+) -> Vectors:
     """Read the vectors that the vocabulary needs from a GloVe or word2vec text file.
 
     Args:
@@ -50,24 +53,39 @@ def load_vectors(source: str, vocabulary: Vocabulary, size: int, seed: int) -> V
         vocabulary: V tokens; one without a vector takes its lower-cased form's.
         size: E.
         seed: decides the random rows.
+        quiet: show no progress of a download.
 
     Raises:
         InputError: no such file, no vectors in it, or vectors of another size.
     """
-    if source == GLOVE:
-        from trainer.download import open_glove
-
-        with open_glove() as lines:
-            rows = read_vectors(lines, _wanted(vocabulary), size, source)
-    else:
-        rows = _read_file(Path(source), vocabulary, size)
+    with _open(source, quiet) as lines:
+        rows = read_vectors(lines, _wanted(vocabulary), size, source)
     return assemble(source, rows, vocabulary, size, seed)
 
 
-def _read_file(path: Path, vocabulary: Vocabulary, size: int) -> dict[str, npt.NDArray[np.float32]]:
+def check_vectors(source: str, size: int, quiet: bool = False) -> None:
+    """Look at the first lines of a file of vectors, before anything that takes long.
+
+    Raises:
+        InputError: no such file, or vectors of another size.
+    """
+    if source not in ("none", "corpus"):
+        with _open(source, quiet) as lines:
+            read_vectors(islice(lines, 2), set(), size, source)
+
+
+@contextmanager
+def _open(source: str, quiet: bool) -> Iterator[IO[str]]:
+    if source == GLOVE:
+        from trainer.download import open_glove
+
+        with open_glove(quiet) as lines:
+            yield lines
+        return
+    path = Path(source)
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
-            return read_vectors(lines, _wanted(vocabulary), size, str(path))
+            yield lines
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: no UTF-8 text file of vectors ({error.reason})") from error
     except OSError as error:
@@ -178,7 +196,8 @@ def fit_vectors(
 
     Args:
         texts: (R,) strings.
-        settings: how they become tokens; all of a text is read, however long.
+        settings: how they become tokens; a text is read beyond its `max_tokens`, up to the 10,000
+            tokens at which gensim stops.
         vocabulary: V tokens; others are skipped.
         size: E.
         seed: seed of word2vec; with one thread the result is reproducible.

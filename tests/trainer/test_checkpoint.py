@@ -2,8 +2,10 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -15,6 +17,7 @@ from trainer.checkpoint import (
     METRICS,
     REPORT,
     VALIDATION,
+    VALIDATION_SCHEMA,
     VOCABULARY,
     WEIGHTS,
     Checkpoint,
@@ -86,15 +89,26 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
     for name in ("file", "full", "link"):
         with pytest.raises(OutputError, match="Use --output with another path"):
             save_checkpoint(tmp_path / name, trained[1], [])
-    with pytest.raises(OutputError, match="cannot be made"):
+    with pytest.raises(OutputError, match="cannot be written"):
         check_output(tmp_path / "file" / "c")
     for name in (".", "..", "/proc/c"):
         with pytest.raises(OutputError, match=r"expected the folder's name|is not writable"):
             check_output(Path(name))
+    for length, words in ((251, "has 251 bytes, expected at most 250"), (256, "cannot be written")):
+        with pytest.raises(OutputError, match=words):
+            check_output(tmp_path / ("c" * length))
     (tmp_path / "empty").mkdir()
     check_output(tmp_path / "empty")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file", "full", "link"]
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
+
+
+def test_a_mount_point_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mounting takes rights that a test does not have, so what the system says is put in."""
+    monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path)
+    with pytest.raises(OutputError, match=r"a mount point cannot be replaced.* a folder within it"):
+        check_output(tmp_path)
+    check_output(tmp_path / "within")
 
 
 def edit_config(folder: Path, **changes: object) -> None:
@@ -140,7 +154,16 @@ def test_damage_is_named(folder: Path) -> None:
 def test_no_checkpoint_there(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="Train one with sent-train"):
         load_checkpoint(tmp_path / "absent")
+    with pytest.raises(ModelFileError, match="cannot be read"):
+        load_checkpoint(tmp_path / ("c" * 256))
 
 
-def test_at_most_two_thousand_validation_rows(trained: tuple[Path, Checkpoint]) -> None:
-    assert pq.read_schema(trained[0] / VALIDATION).field("label").type == "int8"
+def test_at_most_two_thousand_validation_rows(
+    trained: tuple[Path, Checkpoint], tmp_path: Path
+) -> None:
+    rows = pa.table(
+        {"text": ["a"] * 2_001, "label": pa.array([1] * 2_001, pa.int8())},
+        schema=VALIDATION_SCHEMA,
+    )
+    save_checkpoint(tmp_path / "c", replace(trained[1], validation=rows), [])
+    assert pq.read_table(tmp_path / "c" / VALIDATION).equals(rows.slice(0, 2_000))

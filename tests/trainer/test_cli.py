@@ -4,14 +4,18 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from infer.console import Stopped
+from trainer.checkpoint import Checkpoint
 from trainer.cli import main
 from trainer.config import RECIPES, Recipe
+from trainer.request import Request
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"embedding": 4, "hidden": 3, "layers": 1, "epochs": 1}
@@ -73,6 +77,20 @@ def test_json_on_stdout_and_talk_on_stderr(data: Path, tmp_path: Path) -> None:
     assert "is finished" in again.stderr
 
 
+def test_resume_takes_the_options_of_the_run(
+    trained: tuple[Path, Checkpoint], interrupt: Callable[[Request, str], Stopped],
+    request_: Request,
+) -> None:  # fmt: skip
+    recipe = replace(request_.recipe, self_training=True, max_tokens=200, head_tokens=100)
+    interrupt(replace(request_, recipe=recipe, teacher=trained[0]), "epoch 1/")
+    again = ("--resume", "--output", request_.output, "--teacher", trained[0], "--max-tokens=200")
+    other = invoke(*again, "--hidden=7")
+    assert (other.exit_code, "--resume: hidden is 7" in other.stderr) == (2, True), other.stderr
+    done = invoke(*again)
+    assert done.exit_code == 0, done.stderr
+    assert "going on after epoch 1" in done.stderr
+
+
 def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None:
     (tmp_path / "data").symlink_to(ROOT / "data")
     done = run(*TINY, cwd=tmp_path)
@@ -94,6 +112,7 @@ def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
     ("arguments", "code", "words"),
     [
         (["--data", "absent.parquet"], 2, "Error: --data absent.parquet: no such file or folder"),
+        (["--vectors", "absent.txt"], 2, "Error: --vectors absent.txt: No such file"),
         (["--hidden", "0"], 2, "Error: hidden is 0, expected at least 1"),
         (["--recipe", "huge"], 2, "'huge' is not one of 'seed', 'small', 'strong'"),
         (["--device", "cuda:99"], 1, "Error: device cuda:99: "),

@@ -159,6 +159,23 @@ def test_the_sample_is_found_beside_the_package() -> None:
     assert (folder / "README.md").parent.name == "data"
 
 
+def test_anybodys_own_data_folder_is_not_the_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    for part in ("train", "test"):
+        write(tmp_path / "data" / f"{part}.parquet", [0, 1])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("trainer.datasets.__file__", str(tmp_path / "site" / "trainer" / "d.py"))
+    with pytest.raises(InputError, match=r"the embedded sample is not here .*grammar\.py"):
+        find_sample()
+
+
+def test_a_path_that_the_system_refuses_is_named() -> None:
+    with pytest.raises(InputError, match=r"--data x+: cannot be read \(.*too long"):
+        load_dataset("x" * 256, seed=1)
+
+
 def test_split_takes_at_least_one_row_and_leaves_one() -> None:
     table = pa.table({"text": ["a", "b"], "label": [0, 1]})
     assert [part.num_rows for part in split_rows(table, 0.001, 1)] == [1, 1]

@@ -157,7 +157,7 @@ def test_strings_from_the_data_are_text(hostile: str) -> None:
     assert not [name for _, found in page.elements for name in found if name.startswith("on")]
     assert SCRIPT in page.text and IMAGE in page.text
     for drawing in drawings(hostile):
-        assert "ran" not in Page(drawing).text and "alert" not in drawing
+        assert "ran" not in Page(drawing).text
 
 
 def test_the_page_asks_for_nothing_from_elsewhere(hostile: str) -> None:

@@ -1,5 +1,6 @@
 """The linear teacher learns; its labels join the training; a network can teach beside it."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from infer.console import Console, Stopped
 from infer.encoding import Encoder
 from infer.errors import InputError, ModelFileError, UsageError
 from trainer.calibration import fit_temperature, sigmoid
-from trainer.checkpoint import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint import CONFIG, TRAINING, Checkpoint, load_checkpoint
 from trainer.config import RECIPES
 from trainer.datasets import load_dataset, read_unlabelled, split_rows
 from trainer.evaluate import predict
@@ -205,6 +206,39 @@ def test_a_network_teaches_beside_the_linear_model(
     ours = sigmoid(teacher.logits(texts) / linear["temperature"])
     assert targets(request.output)[216:] == pytest.approx((ours + theirs) / 2, abs=1e-6)
     assert resumed(replace(request, teacher=None)).teacher == folder
+
+
+def test_a_teachers_folder_may_have_any_name(
+    teaching: Request,
+    trained: tuple[Path, Checkpoint],
+    quiet: Console,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "linear")
+    monkeypatch.chdir(tmp_path)
+    teachers = train(replace(teaching, teacher=Path("linear")), quiet).config["teachers"]
+    assert [teacher["name"] for teacher in teachers] == ["linear", "linear"]
+    assert teachers[0]["temperature"] != teachers[1]["temperature"]
+
+
+def test_a_damaged_teacher_is_named(
+    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained[0], tmp_path / "teacher"))
+    config = json.loads((folder / CONFIG).read_text())
+    for damage in ({"data": {}}, {"data": None}, {"recipe": []}):
+        (folder / CONFIG).write_text(json.dumps(config | damage))
+        with pytest.raises(ModelFileError, match=r"teacher: damaged config.json"):
+            train(replace(teaching, teacher=folder), quiet)
+
+
+def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
+    unread = data / "unsup.parquet"
+    with pytest.raises(UsageError, match=r"--unlabelled .* Use --self-training or --recipe small"):
+        Request(recipe=RECIPES["seed"], unlabelled=unread)
+    for reads in ({"self_training": True}, {"vectors": "corpus"}):
+        Request(recipe=replace(RECIPES["seed"], **reads), unlabelled=unread)
 
 
 def test_the_teacher_may_stand_where_the_output_goes(

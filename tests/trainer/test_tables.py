@@ -155,12 +155,19 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
     ("name", "content", "words"),
     [
         ("a.csv", "text,label\nna\xefve,0\nok,1\n".encode("latin-1"), "CSV file, in UTF-8"),
+        ("a.csv", "text,label,catégorie\na,0,1\n".encode("latin-1"), "CSV file, in UTF-8"),
+        ("a.csv", b"text,text,label\na,b,0\nc,d,1\n", "2 columns are called 'text'"),
         ("a.csv", b"text,label\na,0,9\nb,1\n", "not a readable CSV file"),
         ("a.csv", b"", "not a readable CSV file"),
         ("a.jsonl", b'{"text": "a", "label": 0}\n{"text": ', "not a readable JSON Lines file"),
         ("a.jsonl", b'{"text": 0.5, "label": 0}\n', "not a readable JSON Lines file"),
         ("a.jsonl", b'{"text": ["a"], "label": 0}\n', "not a readable JSON Lines file"),
         ("a.jsonl", b"", "not a readable JSON Lines file"),
+        (
+            "a.jsonl",
+            '{"text": "a", "label": "nég"}\n{"text": "b", "label": "pos"}\n'.encode("latin-1"),
+            "1 of 2 labels are missing or not UTF-8",
+        ),
         ("a.parquet", b"text,label\n", "not a readable Parquet file"),
         ("a.csv", b"text,stars\na,0\nb,1\n", "no label column. Columns: text, stars"),
     ],
@@ -171,6 +178,14 @@ def test_what_cannot_be_read_is_named(
     (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match=words):
         load_dataset(str(tmp_path / name), seed=1)
+
+
+def test_ids_that_stand_there_twice_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("id,id,text,label\n" + "".join(f"7,8,text {i},{i % 2}\n" for i in range(9)))
+    data = load_dataset(str(path), seed=1)
+    ids = {*data.train["id"].to_pylist(), *data.test["id"].to_pylist()}
+    assert ids == {str(i) for i in range(9)}
 
 
 def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
 """Training learns, repeats itself, survives interruption and says when it cannot go on."""
 
-import json
 import math
 import os
 import re
+import resource
 import shutil
 import signal
 import threading
@@ -20,7 +20,6 @@ import torch
 from infer.console import Console, Stopped, stop_signals
 from infer.errors import DeviceError, InputError, TrainingError, UsageError
 from trainer.checkpoint import (
-    METRICS,
     TRAINING,
     WEIGHTS,
     Checkpoint,
@@ -199,6 +198,10 @@ def test_texts_without_a_token_are_refused(
     pq.write_table(table, tmp_path / "d.parquet")
     with pytest.raises(InputError, match=r"reviews that are trained on have no token"):
         train(replace(request_, data=str(tmp_path / "d.parquet")), quiet)
+    folder = Path(shutil.copytree(request_.data, tmp_path / "data"))
+    pq.write_table(table, folder / "test.parquet")
+    with pytest.raises(InputError, match=r"the 20 reviews that are to test on have no token"):
+        train(replace(request_, data=str(folder)), quiet)
 
 
 def test_validation_texts_that_are_trained_on_are_counted(
@@ -216,8 +219,9 @@ def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request, quiet: 
     recipe = replace(request_.recipe, learning_rate=1e38, clip=0.0, pooling="max_mean")
     with pytest.raises(TrainingError) as error:
         train(replace(request_, recipe=recipe), quiet)
-    for words in ("in epoch 1, step", "learning rate 1e+38", "nothing is kept"):
+    for words in ("in epoch 1, step", "learning rate 1e+38"):
         assert words in str(error.value)
+    assert error.value.__notes__ == ["There is no finished epoch to go on from"]
 
 
 def test_a_run_gone_wrong_keeps_the_best_so_far(
@@ -228,9 +232,28 @@ def test_a_run_gone_wrong_keeps_the_best_so_far(
     tensors = load_tensors(path)
     tensors["adam.exp_avg.classifier.weight"][:] = torch.nan
     save_tensors(path, tensors)
-    with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of .* keeps the best so far"):
+    with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of ") as error:
         train(resumed(request_), quiet)
+    assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
     assert load_checkpoint(request_.output).metrics["epoch"] == 1
+
+
+def test_a_full_disk_loses_no_finished_epoch(
+    trained: tuple[Path, Checkpoint], interrupt: Interrupt, request_: Request, quiet: Console
+) -> None:
+    """A limit on a file's size stands for the disk: writing fails in the same places."""
+    interrupt(request_, "epoch 1/")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"c: cannot be written \(.*too large") as error:
+            train(resumed(request_), quiet)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
+    assert [p.name for p in request_.output.parent.iterdir()] == ["c"]
+    train(resumed(request_), quiet)
+    assert weights(request_.output) == weights(trained[0])
 
 
 def test_patience_ends_the_run_early(request_: Request, quiet: Console) -> None:
@@ -241,12 +264,16 @@ def test_patience_ends_the_run_early(request_: Request, quiet: Console) -> None:
 
 
 def test_the_validation_part_is_neither_trained_on_nor_in_the_vocabulary(
-    trained: tuple[Path, Checkpoint],
+    request_: Request, quiet: Console, data: Path
 ) -> None:
-    checkpoint = trained[1]
+    """Each review of the data ends in a number of its own."""
+    checkpoint = train(replace(request_, recipe=replace(request_.recipe, vocabulary=9_999)), quiet)
     assert checkpoint.config["data"]["training_reviews"] == 216
-    assert checkpoint.validation.num_rows == 24
-    assert json.loads((trained[0] / METRICS).read_text())["validation"]["reviews"] == 24
+    held_out = checkpoint.validation["text"].to_pylist()
+    assert len(held_out) == checkpoint.metrics["validation"]["reviews"] == 24
+    for text in pq.read_table(data / "train.parquet")["text"].to_pylist():
+        number = text.split("№ ")[1].removesuffix(".")
+        assert (number in checkpoint.vocabulary.tokens) == (text not in held_out), text
 
 
 def test_vectors_from_a_file_and_from_the_corpus(request_: Request, quiet: Console) -> None:
@@ -275,6 +302,11 @@ def test_bf16_is_refused_where_it_cannot_be(
     with pytest.raises(DeviceError, match=r"precision bf16: cpu cannot .* Use --precision fp32"):
         train(replace(request_, recipe=recipe), quiet)
     assert not request_.output.exists()
+
+
+def test_tf32_is_refused_on_the_cpu(request_: Request, quiet: Console) -> None:
+    with pytest.raises(DeviceError, match=r"precision tf32: cpu has none.* Use --precision fp32"):
+        train(replace(request_, recipe=replace(request_.recipe, precision="tf32")), quiet)
 
 
 def test_a_device_is_honoured_or_an_error() -> None:
