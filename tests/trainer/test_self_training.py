@@ -163,7 +163,7 @@ def test_self_training_helps_where_labels_are_few(
     further = data / "train.parquet"
     request = replace(teaching, recipe=recipe, data=str(few), unlabelled=further)
     with_them = train(request, quiet).metrics["test"]
-    alone = replace(request, recipe=replace(recipe, self_training=False))
+    alone = replace(request, recipe=replace(recipe, self_training=False), unlabelled=None)
     assert with_them["accuracy"] > train(alone, quiet).metrics["test"]["accuracy"] + 0.1
 
 
