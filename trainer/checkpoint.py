@@ -107,7 +107,8 @@ def _check_place(folder: Path) -> None:
         )
     if (length := len(os.fsencode(folder.name))) > MAX_NAME_BYTES:
         raise OutputError(
-            f"{folder}: the name has {length} bytes, expected at most {MAX_NAME_BYTES}"
+            f"{folder}: the name has {length} bytes, expected at most {MAX_NAME_BYTES}. "
+            "Use --output with another path"
         )
 
 
