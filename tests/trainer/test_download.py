@@ -50,6 +50,17 @@ def test_a_file_is_fetched_once_and_checked(served: tuple[Path, str], tmp_path: 
     assert path == cache / "a.txt"
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_quiet_silences_the_progress_bar(
+    served: tuple[Path, str], tmp_path: Path, capfd: pytest.CaptureFixture[str], quiet: bool
+) -> None:
+    folder, address = served
+    (folder / "a.txt").write_bytes(b"content")
+    known = f"sha256:{hashlib.sha256(b'content').hexdigest()}"
+    fetch(f"{address}/a.txt", known, tmp_path / "cache", "", quiet)
+    assert ("100%" in capfd.readouterr().err) is not quiet
+
+
 def test_an_error_page_is_not_taken_for_the_file(served: tuple[Path, str], tmp_path: Path) -> None:
     folder, address = served
     (folder / "a.zip").write_bytes(b"<html>out of order</html>")
