@@ -49,6 +49,12 @@ class Recipe:
         1000, "Longest sequence; a longer text keeps its head and its tail.", minimum=1
     )
     head_tokens: int = option(250, "Tokens of a longer text that come from its head.", minimum=0)
+    training_tokens: int = option(
+        1000,
+        "Longest sequence in training: fewer than max_tokens save time. A longer text is cut in "
+        "the same shares.",
+        minimum=1,
+    )
     embedding: int = option(100, "Size of a token's vector.", minimum=1)
     hidden: int = option(256, "Size of each direction's LSTM state.", minimum=1)
     layers: int = option(2, "Bidirectional LSTM layers.", minimum=1)

@@ -4,7 +4,7 @@ Legend: R rows.
 """
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ class Prepared:
         dataset: the reviews; its test part is read at the end.
         fitting: the rows of its training part that are trained on: `text`, `label`, `id`.
         validation: the other rows, which choose the epoch: `text`, `label`, `id`.
-        text: how text becomes tokens.
+        text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
@@ -79,14 +79,14 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
-    encoder = Encoder(text, vocabulary)
+    trained, encoder = Encoder(training_settings(recipe), vocabulary), Encoder(text, vocabulary)
     prepared = Prepared(
         dataset=dataset,
         fitting=fitting,
         validation=validation,
         text=text,
         vocabulary=vocabulary,
-        fitting_texts=encode_all(encoder, texts_of(fitting), console, "encoding reviews"),
+        fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
     )
@@ -140,6 +140,17 @@ def text_settings(recipe: Recipe) -> TextSettings:
         max_tokens=recipe.max_tokens,
         head_tokens=recipe.head_tokens,
     )
+
+
+def training_settings(recipe: Recipe) -> TextSettings:
+    """Return how the texts that are trained on become tokens: cut to `training_tokens`.
+
+    A step takes as long as its sequences are; a network that pools over all tokens has no trouble
+    with longer ones afterwards.
+    """
+    longest = min(recipe.training_tokens, recipe.max_tokens)
+    head = recipe.head_tokens * longest // recipe.max_tokens
+    return replace(text_settings(recipe), max_tokens=longest, head_tokens=head)
 
 
 def texts_of(table: pa.Table) -> pa.Array:

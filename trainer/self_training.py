@@ -29,6 +29,7 @@ from trainer.prepare import (
     labels_of,
     read_unlabelled_texts,
     texts_of,
+    training_settings,
     unlabelled_path,
 )
 from trainer.request import Request
@@ -76,7 +77,7 @@ def add_unlabelled(
     else:
         config["teachers"] = saved.config["teachers"]
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
-    encoder = Encoder(prepared.text, prepared.vocabulary)
+    encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
     encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
     return replace(prepared, fitting_texts=everything, targets=targets)

@@ -22,10 +22,17 @@ from trainer.config import RECIPES
 from trainer.datasets import load_dataset, read_unlabelled, split_rows
 from trainer.evaluate import predict
 from trainer.files import load_tensors, save_tensors
-from trainer.prepare import labels_of, texts_of
+from trainer.prepare import (
+    labels_of,
+    prepare,
+    run_config,
+    text_settings,
+    texts_of,
+    training_settings,
+)
 from trainer.request import Request
 from trainer.resume import resumed
-from trainer.self_training import PIECE_WORDS, TARGETS, with_pieces
+from trainer.self_training import PIECE_WORDS, TARGETS, add_unlabelled, with_pieces
 from trainer.teacher import LinearTeacher, fit_teacher, log_ratios
 from trainer.train import train
 
@@ -112,6 +119,20 @@ def test_labels_are_kept_and_unlabelled_texts_join_softly(
     assert config["teachers"] == [
         {"name": "linear", "temperature": temperature, "validation_accuracy": 1.0}
     ]
+
+
+def test_what_is_trained_on_is_cut_shorter(teaching: Request, quiet: Console) -> None:
+    recipe = replace(teaching.recipe, max_tokens=10, head_tokens=6, training_tokens=5)
+    request = replace(teaching, recipe=recipe)
+    prepared = prepare(request, None, quiet)
+    labelled = prepared.fitting_texts
+    config = run_config(request, prepared, torch.device("cpu"))
+    everything = add_unlabelled(request, prepared, None, config, quiet).fitting_texts
+    assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
+    assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
+    uncut = replace(recipe, max_tokens=4, head_tokens=2)
+    assert training_settings(uncut) == text_settings(uncut)
+    assert training_settings(recipe).head_tokens == 3
 
 
 def test_texts_are_cut_at_white_space_into_pieces_of_as_many_words() -> None:
