@@ -9,6 +9,7 @@ import click
 from infer import __version__
 from infer.console import Console, run_command
 from infer.device import Device
+from infer.errors import SentError
 from infer.lean_import import lean_spacy
 
 if TYPE_CHECKING:
@@ -127,8 +128,22 @@ def score(
     session = open_session(model_file, rest, console)
     summary = score_with_progress(plan, model_file, session, console)
     if as_json:
-        click.echo(json.dumps(summary.to_json() | provenance(model_file, session)))
+        print_json(summary.to_json() | provenance(model_file, session))
     tell(console, summary)
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Print one object on stdout.
+
+    Raises:
+        SentError: stdout cannot be written.
+    """
+    try:
+        click.echo(json.dumps(values))
+    except OSError as error:
+        raise SentError(
+            f"stdout cannot be written ({error.strerror}); the scores are complete"
+        ) from error
 
 
 def score_options(given: dict[str, Any]) -> "ScoreOptions":

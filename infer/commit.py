@@ -10,26 +10,42 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import MappingProxyType
+from typing import Final
 
 from infer.errors import OutputError
 
 TEMPORARY_SUFFIX = ".sent-tmp"
 _RANDOM_BYTES = 8
 _NAME_BYTES = 255  # of a file's name, in every file system in use
+NO_FILES: Final[Mapping["FileKey", Path]] = MappingProxyType({})
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
-def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> None:
+FileKey = tuple[int, int]  # what a file is by whatever name: device and inode
+
+
+def file_keys(paths: Iterable[Path]) -> dict[FileKey, Path]:
+    """Return the files that are there, by what tells them apart under any name."""
+    keys = {}
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            status = path.stat()
+            keys[status.st_dev, status.st_ino] = path
+    return keys
+
+
+def check_output(path: Path, overwrite: bool, inputs: Mapping[FileKey, Path] = NO_FILES) -> None:
     """Refuse an output path that must not be written, before any work is done.
 
     Args:
         path: where the output will stand.
         overwrite: an existing regular file may be replaced.
-        inputs: files that the output must not be (by any name or hard link).
+        inputs: `file_keys` of what the output must not be (by any name or hard link).
 
     Raises:
         OutputError: naming what is in the way and what to do.
@@ -46,9 +62,8 @@ def check_output(path: Path, overwrite: bool, inputs: Sequence[Path] = ()) -> No
         raise OutputError(f"{path}: is a symbolic link. Name the file itself")
     if not stat.S_ISREG(status.st_mode):
         raise OutputError(f"{path}: is not a regular file. Name another output")
-    for source in inputs:
-        if source.exists() and source.samefile(path):
-            raise OutputError(f"{path}: is the input {source}. Name another output")
+    if (source := inputs.get((status.st_dev, status.st_ino))) is not None:
+        raise OutputError(f"{path}: is the input {source}. Name another output")
     if not overwrite:
         raise OutputError(f"{path}: exists already. Use --overwrite to replace it")
     check_folder(path)
@@ -101,7 +116,9 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
 
 def remove_stale_temporaries(path: Path) -> None:
     """Remove temporary siblings that a killed run left; the caller holds the job's lock."""
-    for stale in path.parent.glob(f".{glob_escape(path.name)}.*{TEMPORARY_SUFFIX}"):
+    # As many characters as there are random ones: `scores.x` must not reach `scores.x.parquet`.
+    random = "?" * (2 * _RANDOM_BYTES)
+    for stale in path.parent.glob(f".{glob_escape(path.name)}.{random}{TEMPORARY_SUFFIX}"):
         stale.unlink(missing_ok=True)
 
 

@@ -3,6 +3,7 @@
 stdout is for data. Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
 
+import contextlib
 import importlib.util
 import signal
 import sys
@@ -36,9 +37,10 @@ class Console:
         self.quiet = quiet
 
     def say(self, message: str = "") -> None:
-        """Write one line to stderr."""
+        """Write one line to stderr; a full disk or a closed pipe behind it costs no job."""
         if not self.quiet:
-            click.echo(message, err=True)
+            with contextlib.suppress(OSError):
+                click.echo(message, err=True)
 
     def table(self, title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
         """Write a table to stderr."""

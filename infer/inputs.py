@@ -89,6 +89,10 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
         kind = _type(filesystem, path, source)
         if kind == fs.FileType.NotFound and _GLOB & set(path):
             found += _expand(filesystem, path, prefix, source)
+            base = _base(path)
+            # What reads any depth below its base would read scores written there, too.
+            if "**" in PurePosixPath(path).parts and isinstance(filesystem, fs.LocalFileSystem):
+                folders.append(Path(base))
         elif kind == fs.FileType.NotFound:
             raise InputError(f"{source}: no such file or folder")
         elif kind == fs.FileType.Directory:
@@ -190,12 +194,19 @@ def _fsspec(source: str, refusal: str) -> tuple[fs.FileSystem, str]:
 
 
 def _type(filesystem: fs.FileSystem, path: str, source: str) -> fs.FileType:
+    _check_name(source)
     try:
         return filesystem.get_file_info(path).type
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{source}: cannot be read ({_one_line(error)})") from error
+
+
+def _check_name(path: str) -> None:
+    """Refuse a name that Arrow cannot be given."""
+    try:
+        path.encode()
     except UnicodeEncodeError as error:
-        raise InputError(f"{source!r}: the name is not UTF-8. Rename the file") from error
+        raise InputError(f"{path!r}: the name is not UTF-8. Rename the file") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -219,9 +230,12 @@ def _list_folder(
 def _walk(filesystem: fs.FileSystem, folder: str, source: str) -> list[str]:
     try:
         listed = filesystem.get_file_info(fs.FileSelector(folder, recursive=True))
+        return [info.path for info in listed if info.is_file]
+    except UnicodeDecodeError as error:
+        name = error.object.decode("utf-8", "backslashreplace")
+        raise InputError(f"{source}: the name '{name}' in it is not UTF-8. Rename it") from error
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{source}: cannot be listed ({_one_line(error)})") from error
-    return [info.path for info in listed if info.is_file]
 
 
 def _is_data(relative: PurePosixPath) -> bool:
@@ -234,14 +248,14 @@ def _is_data(relative: PurePosixPath) -> bool:
 
 def _expand(filesystem: fs.FileSystem, pattern: str, prefix: str, source: str) -> list[InputFile]:
     """Expand a glob; outputs mirror the part of the path behind the first wildcard."""
-    parts = PurePosixPath(pattern).parts
-    fixed = next(i for i, part in enumerate(parts) if _GLOB & set(part))
-    base = PurePosixPath(*parts[:fixed])
+    base = _base(pattern)
     if isinstance(filesystem, fs.LocalFileSystem):
         paths = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207
     else:
         listed = _walk(filesystem, str(base), source)
         paths = [path for path in listed if _matches(path, pattern)]
+    for path in paths:
+        _check_name(path)
     places = {path: PurePosixPath(path).relative_to(base) for path in sorted(paths)}
     found = [
         InputFile(filesystem, path, prefix + path, relative)
@@ -251,6 +265,13 @@ def _expand(filesystem: fs.FileSystem, pattern: str, prefix: str, source: str) -
     if not found:
         raise InputError(f"{source}: no file matches")
     return found
+
+
+def _base(pattern: str) -> PurePosixPath:
+    """Return the folder before the first wildcard."""
+    parts = PurePosixPath(pattern).parts
+    fixed = next(i for i, part in enumerate(parts) if _GLOB & set(part))
+    return PurePosixPath(*parts[:fixed])
 
 
 def _matches(path: str, pattern: str) -> bool:

@@ -344,7 +344,7 @@ def _read_card(metadata: dict[str, str]) -> ModelCard:
             toolkit_version=str(values["toolkit_version"]),
             temperature=float(values["temperature"]),
         )
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
             f"the model card is damaged ({type(error).__name__}: {error}). Export it again"
         ) from error
@@ -352,7 +352,9 @@ def _read_card(metadata: dict[str, str]) -> ModelCard:
 
 def _two_names(labels: Iterable[Any]) -> tuple[str, str]:
     negative, positive = labels
-    return str(negative), str(positive)
+    names = str(negative), str(positive)
+    "".join(names).encode()  # JSON can hold half a surrogate pair, which no output can
+    return names
 
 
 def _check_embedding(graph: GraphProto, vocabulary: Vocabulary) -> None:

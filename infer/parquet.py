@@ -7,7 +7,7 @@ DELTA_BYTE_ARRAY can hide as much behind shared beginnings; of that one only the
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -86,12 +86,11 @@ class ParquetInput:
 
     def _rows_within(self, budget: int, most: int, group: int, columns: Sequence[str]) -> int:
         """Return how many rows of a group surely fit a budget of bytes, 1 to `most`."""
-        chunks = self.file.metadata.row_group(group)
+        chunks, wanted = self.file.metadata.row_group(group), set(columns)
         leaves = [
             leaf
             for leaf in range(chunks.num_columns)
-            if chunks.column(leaf).path_in_schema in columns
-            or chunks.column(leaf).path_in_schema.split(".")[0] in columns
+            if _is_within(chunks.column(leaf).path_in_schema, wanted)
         ]
         row_bytes = sum(self._row_bytes(group, leaf, budget) for leaf in leaves)
         return max(1, min(most, int(budget / max(row_bytes, 1))))
@@ -120,6 +119,12 @@ class ParquetInput:
         if not pa.types.is_dictionary(values.type) or not len(values.dictionary):
             return int(chunk.total_uncompressed_size)  # nothing in it can be longer
         return int(_byte_lengths(values.dictionary).max())
+
+
+def _is_within(path: str, columns: Set[str]) -> bool:
+    """Whether a leaf's path is a column's or leads into one; both may hold dots."""
+    names = path.split(".")
+    return any(".".join(names[:count]) in columns for count in range(1, len(names) + 1))
 
 
 @contextmanager

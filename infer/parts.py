@@ -122,7 +122,11 @@ class PartStore:
 
 @contextmanager
 def open_parts(
-    folder: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
+    folder: Path,
+    job: dict[str, Any],
+    resume: bool,
+    say: Callable[[str], None],
+    check: Callable[[], None] = lambda: None,
 ) -> Iterator[PartStore]:
     """Open the part files of a job, starting over when they belong to another one.
 
@@ -131,13 +135,14 @@ def open_parts(
         job: what the results depend on, JSON-ready; compared field by field.
         resume: go on from parts that are there; otherwise start over.
         say: called with one line when parts are taken up or thrown away.
+        check: called before the job starts over; what it raises keeps the parts of the other one.
 
     Raises:
         OutputError: another run is working on this output, or the folder is not ours.
     """
     with _locked(folder):
         try:
-            yield _take_up(folder, job, resume, say)
+            yield _take_up(folder, job, resume, say, check)
         except BaseException as error:
             _leave(folder, error)
             raise
@@ -163,14 +168,25 @@ def _leave(folder: Path, error: BaseException) -> None:
 
 
 def _take_up(
-    folder: Path, job: dict[str, Any], resume: bool, say: Callable[[str], None]
+    folder: Path,
+    job: dict[str, Any],
+    resume: bool,
+    say: Callable[[str], None],
+    check: Callable[[], None],
 ) -> PartStore:
     """Make the locked folder that of the job, with the parts that belong to it."""
     try:
         _remove_temporaries(folder)
         reason = _why_not(folder, job) if resume else "--no-resume"
         if reason:
-            if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
+            others = any(_PART.fullmatch(path.name) for path in folder.iterdir())
+            try:
+                check()
+            except OutputError as error:
+                if others:
+                    error.add_note(f"This is not the job that was interrupted ({reason})")
+                raise
+            if others:
                 say(f"Starting over ({reason}): the parts in {folder} are dropped.")
             _empty(folder)
             with atomic_file(folder / _JOB) as temporary:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from infer.columns import Columns, choose_columns
-from infer.commit import check_folder, check_output, writable
+from infer.commit import check_folder, check_output, file_keys, writable
 from infer.inputs import InputFile, find_inputs, output_paths
 from infer.parquet import open_parquet
 from infer.parts import is_interrupted, parts_folder
@@ -102,6 +102,7 @@ def make_plan(
         check_folder(parts)
         # An output may stand there because the job that is resumed has committed it.
         may_exist = options.overwrite or (options.resume and is_interrupted(parts))
+        keys = file_keys(read)
         for task in tasks:
-            check_output(task.output, may_exist, read)
+            check_output(task.output, may_exist, keys)
     return Plan(tuple(tasks), parts, options)

@@ -70,7 +70,9 @@ def score_files(
     }
     with (
         summary.seconds.measure("total"),
-        open_parts(plan.parts, job, plan.options.resume, listener.say) as parts,
+        open_parts(
+            plan.parts, job, plan.options.resume, listener.say, lambda: _check_outputs(plan)
+        ) as parts,
         job_errors(),
         session.side_by_side() as executor,
     ):
@@ -90,10 +92,10 @@ def score_files(
     return summary
 
 
-def _check_outputs(plan: Plan, parts: PartStore) -> None:
+def _check_outputs(plan: Plan, parts: PartStore | None = None) -> None:
     """Refuse, before the work, an output that stands there and is not of this job."""
     for index, task in enumerate(plan.tasks):
-        if not is_committed(task.output, parts, index):
+        if parts is None or not is_committed(task.output, parts, index):
             check_output(task.output, plan.options.overwrite)
 
 
@@ -238,6 +240,7 @@ def _job(plan: Plan, model: ModelFile, session: Session, batch_tokens: int) -> d
         "batch tokens": batch_tokens,
         "part rows": plan.options.part_rows,
         "provider": session.provider,
+        "TF32": session.tf32,
         "toolkit version": __version__,
         "ONNX Runtime version": onnxruntime.__version__,
         "spaCy version": spacy_version(),

@@ -50,6 +50,7 @@ class Session:
         provider: ONNX Runtime's name of the provider that was made, `CUDAExecutionProvider` or
             `CPUExecutionProvider`.
         reason: why that one, in words.
+        tf32: whether matrix products round their inputs to TF32.
         at_once: batches that may run side by side.
     """
 
@@ -76,19 +77,10 @@ class Session:
             ModelFileError: ONNX Runtime refuses the graph.
         """
         wanted = Device.parse(device)
-        providers, self.reason = _choose(wanted, precision, tf32)
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        options.enable_mem_pattern = False  # every batch has another shape
-        options.log_severity_level = 4  # every error is raised, and told in one line
-        try:
-            self._session = ort.InferenceSession(data, options, providers=providers)
-        except Exception as error:  # ONNX Runtime's errors share no other base class
-            raise ModelFileError(f"ONNX Runtime refuses the graph: {_one_line(error)}") from error
+        self._session, self.reason = _open(data, wanted, precision, tf32)
         self.provider: str = self._session.get_providers()[0]
+        self.tf32 = tf32 and self.provider == CUDA
         self.at_once = (threads or cores()) if self.provider == CPU else 1
-        if wanted.kind == "cuda" and self.provider != CUDA:
-            raise DeviceError(f"--device {device}: ONNX Runtime fell back to {self.provider}")
 
     def run(
         self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
@@ -162,10 +154,12 @@ def wheel_conflict() -> str | None:
     )
 
 
-def _choose(wanted: Device, precision: str, tf32: bool) -> tuple[list[Any], str]:
-    """Return ONNX Runtime's provider list and why it is so."""
+def _open(
+    data: bytes, wanted: Device, precision: str, tf32: bool
+) -> tuple[ort.InferenceSession, str]:
+    """Make ONNX Runtime's session on the device that is wanted, and say why on that one."""
     if wanted.kind == "cpu":
-        return [CPU], "asked for"
+        return _make(data, [CPU]), "asked for"
     problem = (
         "int8 models have no CUDA kernels. Score them with --device cpu, or export with "
         "--precision fp16"
@@ -179,10 +173,29 @@ def _choose(wanted: Device, precision: str, tf32: bool) -> tuple[list[Any], str]
             # Every batch has another shape: powers of two would double what each one takes.
             "arena_extend_strategy": "kSameAsRequested",
         }
-        return [(CUDA, cuda), CPU], "asked for" if wanted.kind == "cuda" else "CUDA works here"
+        try:
+            session = _make(data, [(CUDA, cuda), CPU])
+        except ModelFileError as error:  # a GPU that is hidden or full; the CPU will tell
+            problem = f"CUDA failed: {error}. Use --device cpu"
+        else:
+            if session.get_providers()[0] == CUDA:
+                return session, "asked for" if wanted.kind == "cuda" else "CUDA works here"
+            problem = "ONNX Runtime fell back to the CPU without a reason. Use --device cpu"
     if wanted.kind == "cuda":
         raise DeviceError(f"--device cuda: {problem}")
-    return [CPU], problem
+    return _make(data, [CPU]), problem
+
+
+def _make(data: bytes, providers: list[Any]) -> ort.InferenceSession:
+    """Make a session that raises where ONNX Runtime's wrapper would print and take the CPU."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.enable_mem_pattern = False  # every batch has another shape
+    options.log_severity_level = 4  # every error is raised, and told in one line
+    try:
+        return ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
+    except Exception as error:  # ONNX Runtime's errors share no other base class
+        raise ModelFileError(f"ONNX Runtime refuses the graph: {_one_line(error)}") from error
 
 
 def _cannot_load(library: str) -> str | None:

@@ -34,6 +34,24 @@ def source(tmp_path):
     return tmp_path / "in.parquet"
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize("full", ["stdout", "stderr"])
+def test_scores_outlast_a_full_disk_behind_the_talk(source, tmp_path, model_path, full):
+    command = [sys.executable, "-c", "from infer.cli import main; main()", source, "--json"]
+    command += ["-o", tmp_path / "out.parquet", "--model", model_path]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with open("/dev/full", "w") as device:  # noqa: PTH123
+        done = subprocess.run(command, text=True, check=False, **{**streams, full: device})
+    assert pq.read_table(tmp_path / "out.parquet").num_rows == 5
+    if full == "stdout":
+        assert "stdout cannot be written (No space left on device)" in done.stderr
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+    else:
+        assert json.loads(done.stdout)["rows"] == 5
+        assert done.returncode == 0
+
+
 def test_one_json_object_on_stdout(source, tmp_path, sent_score, model_path, model):
     done = sent_score(source, "-o", tmp_path / "out.parquet", "--json")
     assert done.returncode == 0, done.stderr

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from infer.commit import TEMPORARY_SUFFIX, atomic_file, check_output, remove_stale_temporaries
+from infer.commit import (
+    TEMPORARY_SUFFIX,
+    atomic_file,
+    check_output,
+    file_keys,
+    remove_stale_temporaries,
+)
 from infer.errors import OutputError
 
 
@@ -117,7 +123,7 @@ def test_an_input_is_never_an_output_by_whatever_name(tmp_path):
     for path in (source, tmp_path / "hard.parquet", tmp_path / "x" / ".." / "reviews.parquet"):
         (tmp_path / "x").mkdir(exist_ok=True)
         with pytest.raises(OutputError, match="is the input"):
-            check_output(path, overwrite=True, inputs=[source])
+            check_output(path, overwrite=True, inputs=file_keys([source]))
 
 
 def test_folders_and_names_that_cannot_hold_an_output(tmp_path):
@@ -141,6 +147,7 @@ def test_stale_temporaries_are_recognised_and_others_kept(tmp_path):
     path = tmp_path / "a[1]*.parquet"
     stale = tmp_path / f".{path.name}.0123456789abcdef{TEMPORARY_SUFFIX}"
     others = [".b.parquet.0123456789abcdef" + TEMPORARY_SUFFIX, ".a1x.parquet.0" + TEMPORARY_SUFFIX]
+    others.append(f".{path.name}.zstd.0123456789abcdef{TEMPORARY_SUFFIX}")  # of another output
     for name in (stale.name, *others):
         (tmp_path / name).touch()
     remove_stale_temporaries(path)

@@ -170,7 +170,17 @@ def test_an_output_folder_among_the_inputs_is_refused(tree: Path) -> None:
         with pytest.raises(OutputError, match="lies in the input folder"):
             output_paths(find_inputs([str(tree)]), out)
     with pytest.raises(OutputError, match="holds the input"):
-        output_paths(find_inputs([f"{tree}/**/*.parquet"]), tree / "year=2024")
+        output_paths(find_inputs([f"{tree}/*/*.parquet"]), tree / "year=2024")
+    # Taken up again, such a job would find its own scores.
+    with pytest.raises(OutputError, match="lies in the input folder"):
+        output_paths(find_inputs([f"{tree}/**/*.parquet"]), tree / "scored")
+
+
+def test_a_name_in_a_folder_that_is_not_utf_8(tree: Path) -> None:
+    write(tree / "x.parquet").rename(tree / os.fsdecode(b"\xe9.parquet"))
+    for source in (str(tree), f"{tree}/*.parquet"):
+        with pytest.raises(InputError, match=r"e9\.parquet'.* is not UTF-8\. Rename"):
+            find_inputs([source])
 
 
 def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:

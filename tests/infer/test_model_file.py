@@ -198,6 +198,8 @@ HOSTILE = [
     (lambda m: edit_card(m, temperature=float("nan")), "temperature nan, expected > 0"),
     (lambda m: edit_card(m, labels=["same", "same"]), "expected two different names"),
     (lambda m: edit_card(m, labels=["one"]), "model card is damaged"),
+    (lambda m: edit_card(m, labels=["negative", "\ud800"]), "model card is damaged"),
+    (lambda m: edit_card(m, temperature=10**400), "model card is damaged"),
     (lambda m: edit_card(m, precision="fp8"), "precision 'fp8', expected one of"),
     (lambda m: edit_card(m, text={"language": "en"}), "text settings"),
 ]

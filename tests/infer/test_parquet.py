@@ -171,7 +171,12 @@ def test_the_longest_entry_is_found_below_nulls_and_in_nested_columns(tmp_path):
     long = "y" * 100_000
     texts = [None] * (rows // 2) + [long, "z"] * (rows // 4)
     table = pa.table(
-        {"text": texts, "many": [None, *([[long]] * (rows - 1))], "in": [{"x": long}] * rows}
+        {
+            "text": texts,
+            "many": [None, *([[long]] * (rows - 1))],
+            "in": [{"x": long}] * rows,
+            "with.dot": [{"x": long}] * rows,
+        }
     )
     source = write(tmp_path / "x.parquet", table)
     with open_parquet(source) as file:

@@ -238,6 +238,18 @@ def test_a_resumed_folder_keeps_what_was_committed(tmp_path, model, session):
         run(tmp_path / "in", tmp_path / "out", model, session)
 
 
+def test_another_job_that_is_refused_costs_no_progress(tmp_path, model, session):
+    for name in "ab":
+        (tmp_path / "in").mkdir(exist_ok=True)
+        write(tmp_path / "in" / f"{name}.parquet", reviews(50))
+    with pytest.raises(SentError, match="stopped"):
+        run(tmp_path / "in", tmp_path / "out", model, session, stop_after(70))
+    with pytest.raises(OutputError, match="exists already") as refused:
+        run(tmp_path / "in", tmp_path / "out", model, session, columns=())
+    assert "not the job that was interrupted (changed since: columns)" in refused.value.__notes__[0]
+    assert run(tmp_path / "in", tmp_path / "out", model, session).resumed_rows == 60
+
+
 def test_leftovers_of_another_job_do_not_cost_the_work(tmp_path, interrupted, model, session):
     """Part files lie there, but the output is not theirs: told before the work, not after."""
     (tmp_path / "out.parquet").write_text("precious")
@@ -419,6 +431,7 @@ def test_the_job_is_described_in_words(tmp_path, interrupted):
         "batch tokens",
         "part rows",
         "provider",
+        "TF32",
         "toolkit version",
         "ONNX Runtime version",
         "spaCy version",

@@ -110,9 +110,32 @@ def test_a_build_without_cuda_says_so(monkeypatch):
 def test_a_silent_fallback_to_the_cpu_is_an_error(model, monkeypatch):
     """What is looked for first finds nothing wrong, and ONNX Runtime takes the CPU all the same."""
     monkeypatch.setattr(infer.session, "cuda_problem", lambda: None)
-    monkeypatch.setattr(infer.session, "_choose", lambda *_: ([CPU], "asked for"))
-    with pytest.raises(DeviceError, match="fell back to CPUExecutionProvider"):
+    with pytest.raises(DeviceError, match="fell back to the CPU"):
         Session(model.data, "cuda")
+    session = Session(model.data, "auto")
+    assert (session.provider, session.tf32) == (CPU, False)
+    assert "fell back to the CPU" in session.reason
+
+
+def test_a_gpu_that_fails_is_told_and_nothing_is_printed(model, monkeypatch, capfd):
+    """ONNX Runtime's wrapper would print on stdout, and take the CPU in silence."""
+    create = infer.session.ort.InferenceSession._create_inference_session
+
+    def fail_on_cuda(session, providers, *rest):
+        if len(providers) > 1:
+            raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
+        create(session, providers, *rest)
+
+    monkeypatch.setattr(infer.session, "cuda_problem", lambda: None)
+    monkeypatch.setattr(
+        infer.session.ort.InferenceSession, "_create_inference_session", fail_on_cuda
+    )
+    with pytest.raises(DeviceError, match=r"--device cuda: CUDA failed: .* no CUDA-capable device"):
+        Session(model.data, "cuda")
+    session = Session(model.data, "auto")
+    assert session.provider == CPU
+    assert "no CUDA-capable device" in session.reason
+    assert capfd.readouterr().out == ""
 
 
 def test_int8_on_cuda(model):
