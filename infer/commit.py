@@ -22,15 +22,14 @@ from infer.errors import OutputError
 TEMPORARY_SUFFIX = ".sent-tmp"
 _RANDOM_BYTES = 8
 _NAME_BYTES = 255  # of a file's name, in every file system in use
-NO_FILES: Final[Mapping["FileKey", Path]] = MappingProxyType({})
 _NO_HARD_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
-
 FileKey = tuple[int, int]  # what a file is by whatever name: device and inode
+NO_FILES: Final[Mapping[FileKey, Path]] = MappingProxyType({})
 
 
 def file_keys(paths: Iterable[Path]) -> dict[FileKey, Path]:
-    """Return the files that are there, by what tells them apart under any name."""
+    """Return those of the files that are there, by what tells them apart under any name."""
     keys = {}
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
@@ -147,7 +146,8 @@ def _check_name(path: Path) -> None:
     room = _NAME_BYTES - len(f"..{TEMPORARY_SUFFIX}") - 2 * _RANDOM_BYTES
     if len(os.fsencode(path.name)) > room:
         raise OutputError(
-            f"{path}: the name has {len(os.fsencode(path.name))} bytes, expected at most {room}"
+            f"{path}: the name has {len(os.fsencode(path.name))} bytes, expected at most {room}. "
+            "Use a shorter one"
         )
 
 

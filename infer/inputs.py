@@ -89,10 +89,9 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
         kind = _type(filesystem, path, source)
         if kind == fs.FileType.NotFound and _GLOB & set(path):
             found += _expand(filesystem, path, prefix, source)
-            base = _base(path)
             # What reads any depth below its base would read scores written there, too.
             if "**" in PurePosixPath(path).parts and isinstance(filesystem, fs.LocalFileSystem):
-                folders.append(Path(base))
+                folders.append(Path(_base(path)))
         elif kind == fs.FileType.NotFound:
             raise InputError(f"{source}: no such file or folder")
         elif kind == fs.FileType.Directory:

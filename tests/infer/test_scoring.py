@@ -219,35 +219,38 @@ def test_a_column_without_a_value_has_no_type_and_null_rows(tmp_path, score):
     assert read["score"].to_pylist() == [None, None]
 
 
-def test_a_resumed_folder_keeps_what_was_committed(tmp_path, model, session):
+@pytest.fixture
+def interrupted_folder(tmp_path, model, session):
+    """Two files of 50 rows; `out` has the scores of the first and a part of the second's."""
     for name in "ab":
         (tmp_path / "in").mkdir(exist_ok=True)
         write(tmp_path / "in" / f"{name}.parquet", reviews(50))
     with pytest.raises(SentError, match="stopped"):
         run(tmp_path / "in", tmp_path / "out", model, session, stop_after(70))
+    return tmp_path / "in"
+
+
+def test_a_resumed_folder_keeps_what_was_committed(tmp_path, interrupted_folder, model, session):
     assert names(tmp_path) == ["in", "out"]  # a container may have nothing else that lasts
     assert names(tmp_path / "out") == [".sent-parts", "a.parquet"]
     assert pq.read_table(tmp_path / "out").num_rows == 50  # readers pass the parts over
     first = (tmp_path / "out" / "a.parquet").stat()
-    summary = run(tmp_path / "in", tmp_path / "out", model, session)  # without --overwrite
+    summary = run(interrupted_folder, tmp_path / "out", model, session)  # without --overwrite
     assert summary.resumed_rows == 60  # all of a, one part of b
     assert summary.rows == 100
     assert (tmp_path / "out" / "a.parquet").stat().st_mtime_ns == first.st_mtime_ns
     assert names(tmp_path / "out") == ["a.parquet", "b.parquet"]
     with pytest.raises(OutputError, match="exists already"):
-        run(tmp_path / "in", tmp_path / "out", model, session)
+        run(interrupted_folder, tmp_path / "out", model, session)
 
 
-def test_another_job_that_is_refused_costs_no_progress(tmp_path, model, session):
-    for name in "ab":
-        (tmp_path / "in").mkdir(exist_ok=True)
-        write(tmp_path / "in" / f"{name}.parquet", reviews(50))
-    with pytest.raises(SentError, match="stopped"):
-        run(tmp_path / "in", tmp_path / "out", model, session, stop_after(70))
+def test_another_job_that_is_refused_costs_no_progress(
+    tmp_path, interrupted_folder, model, session
+):
     with pytest.raises(OutputError, match="exists already") as refused:
-        run(tmp_path / "in", tmp_path / "out", model, session, columns=())
+        run(interrupted_folder, tmp_path / "out", model, session, columns=())
     assert "not the job that was interrupted (changed since: columns)" in refused.value.__notes__[0]
-    assert run(tmp_path / "in", tmp_path / "out", model, session).resumed_rows == 60
+    assert run(interrupted_folder, tmp_path / "out", model, session).resumed_rows == 60
 
 
 def test_leftovers_of_another_job_do_not_cost_the_work(tmp_path, interrupted, model, session):
