@@ -22,10 +22,10 @@ from benchmarks.common import SEED, Settings, machine, run_process, score_comman
 from benchmarks.formats import markdown
 from benchmarks.material import data_name, find_data, reviews
 from benchmarks.rivals import tfidf
-from infer.console import Console
-from infer.shipped import SHIPPED, find_model
-from trainer.calibration import calibration_error, sigmoid
-from trainer.teacher import fit_teacher
+from infer.base.console import Console
+from infer.model.shipped import SHIPPED, find_model
+from trainer.network.calibration import calibration_error, sigmoid
+from trainer.teaching.linear import fit_teacher
 
 # Training and test reviews, a folder to work in → (R,) probability of the positive label.
 Scorer = Callable[[pa.Table, pa.Table, Path], npt.NDArray[np.floating[Any]]]

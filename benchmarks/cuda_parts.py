@@ -49,12 +49,19 @@ from benchmarks.providers import (
     make_session,
 )
 from benchmarks.training import BATCH, precision_of, random_batch, seed_model, stepper
-from exporter.difference import Difference, measure_difference
-from exporter.graph import build_graph
-from exporter.tolerance import tolerance_for
-from infer.encoding import EncodedTexts, Encoder
-from infer.session import CPU, CUDA, DEFAULT_BATCH_TOKENS, Session, cuda_problem, wheel_conflict
-from trainer.config import RECIPES, Recipe
+from exporter.graph.build import build_graph
+from exporter.parity.difference import Difference, measure_difference
+from exporter.parity.tolerance import tolerance_for
+from infer.model.session import (
+    CPU,
+    CUDA,
+    DEFAULT_BATCH_TOKENS,
+    Session,
+    cuda_problem,
+    wheel_conflict,
+)
+from infer.text.encoding import EncodedTexts, Encoder
+from trainer.settings.recipe import RECIPES, Recipe
 
 SWEEP_SECONDS: Final = 120  # no budget is begun later
 
@@ -102,7 +109,7 @@ def subject_of(context: Context, size: str = "seed") -> Subject:
     """Return the checkpoint's model, or one with random weights."""
     if context.checkpoint is None or size != "seed":
         return untrained(context, size)
-    from trainer.checkpoint import load_checkpoint
+    from trainer.checkpoint.folder import load_checkpoint
 
     checkpoint = load_checkpoint(context.checkpoint)
     return Subject(checkpoint.model, checkpoint.vocabulary, checkpoint.text, trained=True)

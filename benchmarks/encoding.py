@@ -24,14 +24,14 @@ from benchmarks.common import (
     timed,
 )
 from benchmarks.material import model_path, reviews
-from infer.cores import cores
-from infer.encoding import Encoder
-from infer.model_file import read_model_file
-from infer.parquet import WINDOW_BYTES
-from infer.plan import DEFAULT_PART_ROWS
-from infer.text import TextSettings
-from infer.tokenizer import HTML_BREAK
-from infer.vocabulary import Vocabulary
+from infer.base.cores import cores
+from infer.job.plan import DEFAULT_PART_ROWS
+from infer.model.file import read_model_file
+from infer.table.parquet import WINDOW_BYTES
+from infer.text.encoding import Encoder
+from infer.text.settings import TextSettings
+from infer.text.tokenizer import HTML_BREAK
+from infer.text.vocabulary import Vocabulary
 
 TITLE = "Encoding"
 EXPLANATION = (

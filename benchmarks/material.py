@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.common import ROOT, SEED, Settings
-from infer.batching import pad, plan_batches
-from infer.encoding import EncodedTexts, Encoder
-from infer.model_file import ModelCard, read_model_file, stamp
-from infer.text import TextSettings
-from infer.tokenizer import Tokenizer
-from infer.vocabulary import Vocabulary
+from infer.model.file import ModelCard, read_model_file, stamp
+from infer.text.batching import pad, plan_batches
+from infer.text.encoding import EncodedTexts, Encoder
+from infer.text.settings import TextSettings
+from infer.text.tokenizer import Tokenizer
+from infer.text.vocabulary import Vocabulary
 
 IMDB: Final = "SENT_IMDB"
 VOCABULARY_ROWS: Final = 5_000
@@ -170,8 +170,8 @@ def untrained(settings: Settings, size: str) -> Subject:
     """Return a recipe's model with random weights, and a vocabulary of the training reviews."""
     import torch
 
-    from trainer.config import RECIPES
-    from trainer.model import ModelConfig, SentimentLSTM
+    from trainer.network.model import ModelConfig, SentimentLSTM
+    from trainer.settings.recipe import RECIPES
 
     recipe = RECIPES["small" if size == "tiny" else size]
     if size == "tiny" or settings.mode == "tiny":
@@ -192,8 +192,8 @@ def untrained(settings: Settings, size: str) -> Subject:
 
 def write_model(subject: Subject, path: Path, precision: str = "fp32", opset: int = 17) -> Path:
     """Export a subject as a model file, without a parity check."""
-    from exporter.graph import build_graph
-    from exporter.quantize import apply_precision
+    from exporter.graph.build import build_graph
+    from exporter.graph.precision import apply_precision
 
     graph = apply_precision(build_graph(subject.model, opset), precision)
     labels = ("negative", "positive")
@@ -204,7 +204,7 @@ def write_model(subject: Subject, path: Path, precision: str = "fp32", opset: in
 
 def convert(source: Path, precision: str, path: Path) -> None:
     """Write an fp32 model file in another precision, its card otherwise the same."""
-    from exporter.quantize import apply_precision
+    from exporter.graph.precision import apply_precision
 
     file = read_model_file(source)
     graph = apply_precision(onnx.ModelProto.FromString(file.data), precision)

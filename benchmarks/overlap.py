@@ -23,8 +23,8 @@ from benchmarks.common import (
     timed,
 )
 from benchmarks.material import encode_with, model_path, padded_batches, write_reviews
-from infer.model_file import read_model_file
-from infer.session import DEFAULT_BATCH_TOKENS, Session
+from infer.model.file import read_model_file
+from infer.model.session import DEFAULT_BATCH_TOKENS, Session
 
 TITLE = "Overlap"
 EXPLANATION = (

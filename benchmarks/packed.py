@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from trainer.model import ModelConfig, SentimentLSTM
+from trainer.network.model import ModelConfig, SentimentLSTM
 
 
 class PackedLSTM(nn.Module):

@@ -5,7 +5,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from infer.session import CPU, CUDA
+from infer.model.session import CPU, CUDA
 
 RECORD = "session.record_ep_graph_assignment_info"
 # What a GPU is there for; shape arithmetic may stay on the CPU.

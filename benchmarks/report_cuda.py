@@ -18,8 +18,8 @@ WAITING = (
     "Not yet run on a GPU: none was at hand. On a host with one, `python -m benchmarks.cuda` takes "
     "less than 8 minutes, writes `benchmarks/results/cuda.json`, and `python -m benchmarks.report` "
     "then writes this page. `python -m benchmarks.cuda --device cpu --quick` runs the same code "
-    "without a GPU, as the tests do. The CUDA tolerances in `exporter/tolerance.py` and the "
-    "default token budget for CUDA in `infer/session.py` are assumptions until then."
+    "without a GPU, as the tests do. The CUDA tolerances in `exporter/parity/tolerance.py` and the "
+    "default token budget for CUDA in `infer/model/session.py` are assumptions until then."
 )
 HEADINGS = {
     "host": "Host",

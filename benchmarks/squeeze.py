@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from infer.encoding import Encoder
-from infer.model_file import read_model_file
-from infer.scoring import Listener, Scorer
-from infer.session import DEFAULT_BATCH_TOKENS, Session
-from infer.summary import Summary
+from infer.job.scoring import Listener, Scorer
+from infer.job.summary import Summary
+from infer.model.file import read_model_file
+from infer.model.session import DEFAULT_BATCH_TOKENS, Session
+from infer.text.encoding import Encoder
 
 
 def main() -> None:

@@ -11,13 +11,13 @@ from benchmarks.common import Result, Settings, Table, interleave, median, timed
 from benchmarks.encoding import one_arrow_thread
 from benchmarks.material import model_path, write_reviews
 from benchmarks.overlap import score
-from infer.batching import pad
-from infer.encoding import EncodedTexts, Encoder
-from infer.inputs import find_inputs
-from infer.model_file import read_model_file
-from infer.parquet import open_parquet, text_windows
-from infer.plan import DEFAULT_PART_ROWS
-from infer.session import CUDA, DEFAULT_BATCH_TOKENS
+from infer.job.plan import DEFAULT_PART_ROWS
+from infer.model.file import read_model_file
+from infer.model.session import CUDA, DEFAULT_BATCH_TOKENS
+from infer.table.inputs import find_inputs
+from infer.table.parquet import open_parquet, text_windows
+from infer.text.batching import pad
+from infer.text.encoding import EncodedTexts, Encoder
 
 TITLE = "Stages"
 EXPLANATION = (

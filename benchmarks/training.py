@@ -12,19 +12,19 @@ from torch import Tensor, nn
 
 from benchmarks.common import SEED, Result, Settings, Table, interleave, median, ratio_goal, ratios
 from benchmarks.packed import pack_model
-from trainer.config import RECIPES, Recipe
-from trainer.device import set_precision
-from trainer.epochs import take_step
-from trainer.model import ModelConfig, SentimentLSTM
-from trainer.objective import add_gradients
-from trainer.replicas import Gradients, gradients_of
-from trainer.state import start
+from trainer.network.device import set_precision
+from trainer.network.model import ModelConfig, SentimentLSTM
+from trainer.network.objective import add_gradients
+from trainer.network.replicas import Gradients, gradients_of
+from trainer.run.epochs import take_step
+from trainer.run.state import start
+from trainer.settings.recipe import RECIPES, Recipe
 
 TITLE = "Training step"
 EXPLANATION = (
-    "Forward, backward and Adam's step of the article's model, by `trainer.epochs.take_step`: the "
-    "trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from the "
-    "same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
+    "Forward, backward and Adam's step of the article's model, by `trainer.run.epochs.take_step`: "
+    "the trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from "
+    "the same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
     "of the batch's length. Both with denormals flushed, as the trainer sets it. Then the recipes "
     "for real data, a batch whole (all cores within an operator) against in shares (a core each), "
     "as the trainer computes it."

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infer import __version__
-from infer.console import Console, require_packages, run_command
-from infer.errors import UsageError
+from infer.base.console import Console, require_packages, run_command
+from infer.base.errors import UsageError
 
 if TYPE_CHECKING:
     from exporter.export import Exported, ExportRequest

@@ -8,20 +8,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from exporter.graph import build_graph
-from exporter.parity import Conditions, check_parity
-from exporter.quantize import apply_precision
-from exporter.report import ParityReport
-from exporter.reviews import Reviews, read_reviews
+from exporter.graph.build import build_graph
+from exporter.graph.precision import apply_precision
+from exporter.parity.check import Conditions, check_parity
+from exporter.parity.report import ParityReport
+from exporter.parity.reviews import Reviews, read_reviews
 from infer import __version__
-from infer.commit import atomic_file, check_output, writable
-from infer.console import Console
-from infer.device import Device
-from infer.errors import DeviceError, ModelFileError, OutputError, ParityError, SentError
-from infer.model_file import ModelCard, ModelFile, read_model_file, stamp
-from infer.session import cuda_problem
-from trainer.checkpoint import Checkpoint, load_checkpoint
-from trainer.device import set_threads
+from infer.base.commit import atomic_file, check_output, writable
+from infer.base.console import Console
+from infer.base.device import Device
+from infer.base.errors import DeviceError, ModelFileError, OutputError, ParityError, SentError
+from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.session import cuda_problem
+from trainer.checkpoint.folder import Checkpoint, load_checkpoint
+from trainer.network.device import set_threads
 
 REPORT_SUFFIX: Final = ".parity-failure.json"
 

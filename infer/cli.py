@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infer import __version__
-from infer.console import Console, run_command
-from infer.device import Device
-from infer.errors import SentError
-from infer.lean_import import lean_spacy
+from infer.base.console import Console, run_command
+from infer.base.device import Device
+from infer.base.errors import SentError
+from infer.base.lean_import import lean_spacy
 
 if TYPE_CHECKING:
-    from infer.model_file import ModelFile
-    from infer.plan import Plan, ScoreOptions
-    from infer.session import Session
-    from infer.summary import Summary
+    from infer.job.plan import Plan, ScoreOptions
+    from infer.job.summary import Summary
+    from infer.model.file import ModelFile
+    from infer.model.session import Session
 
 CERTIFICATE = ("passed", "date", "providers", "max_logit_difference", "flipped_labels", "accuracy")
 EXAMPLES = """\b
@@ -113,15 +113,15 @@ def score(
 ) -> None:
     """Plan, load, score, tell."""
     console = Console(quiet)
-    from infer.plan import make_plan
-    from infer.shipped import find_model
+    from infer.job.plan import make_plan
+    from infer.model.shipped import find_model
 
     Device.parse(rest["device"])
     path, remark = find_model(model)
     plan = make_plan(inputs, output, score_options(rest), path)
     if remark:
         console.say(remark)
-    from infer.model_file import read_model_file
+    from infer.model.file import read_model_file
 
     model_file = read_model_file(path)
     # Only now what takes a second to import: the inputs and the model file are in order.
@@ -148,7 +148,7 @@ def print_json(values: dict[str, Any]) -> None:
 
 def score_options(given: dict[str, Any]) -> "ScoreOptions":
     """Return what the options ask of a scoring job."""
-    from infer.plan import ScoreOptions
+    from infer.job.plan import ScoreOptions
 
     columns = given["columns"]
     return ScoreOptions(
@@ -164,7 +164,7 @@ def score_options(given: dict[str, Any]) -> "ScoreOptions":
 
 def open_session(model: "ModelFile", given: dict[str, Any], console: Console) -> "Session":
     """Load the model onto the device, and say which."""
-    from infer.session import Session, wheel_conflict
+    from infer.model.session import Session, wheel_conflict
 
     if conflict := wheel_conflict():
         console.say(f"Warning: {conflict}")
@@ -180,7 +180,7 @@ def score_with_progress(
 ) -> "Summary":
     """Score, with a progress bar."""
     with lean_spacy():
-        from infer.scoring import Listener, score_files
+        from infer.job.scoring import Listener, score_files
 
     with console.progress("{task.fields[rate]}") as progress:
         bar = progress.add_task("Scoring", total=plan.rows, rate="")

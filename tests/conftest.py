@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from infer.model_file import ModelCard, ModelFile, read_model_file, stamp
-from infer.plan import ScoreOptions, make_plan
-from infer.scoring import Listener, score_files
-from infer.session import Session
-from infer.summary import Summary
-from infer.text import TextSettings
-from infer.vocabulary import PAD, UNK, Vocabulary
+from infer.job.plan import ScoreOptions, make_plan
+from infer.job.scoring import Listener, score_files
+from infer.job.summary import Summary
+from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.session import Session
+from infer.text.settings import TextSettings
+from infer.text.vocabulary import PAD, UNK, Vocabulary
 
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
 SETTINGS = TextSettings(max_tokens=40, head_tokens=10)
@@ -46,8 +46,8 @@ def model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file of an untrained BiLSTM with ten tokens."""
     import torch
 
-    from exporter.graph import build_graph
-    from trainer.model import ModelConfig, SentimentLSTM
+    from exporter.graph.build import build_graph
+    from trainer.network.model import ModelConfig, SentimentLSTM
 
     card = tiny_card()
     torch.manual_seed(0)

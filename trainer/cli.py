@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import click
 
 import infer
-from infer.console import Console, run_command
-from trainer.config import RECIPES, Recipe, default_recipe
-from trainer.request import Request
+from infer.base.console import Console, run_command
+from trainer.settings.recipe import RECIPES, Recipe, default_recipe
+from trainer.settings.request import Request
 
 DEFAULT_OUTPUT = Path("artifacts/checkpoint")
 MOST_THREADS = 1_024
@@ -162,9 +162,9 @@ def _train(
         teacher=options["teacher"],
         threads=options["threads"],
     )
-    from trainer.checkpoint import REPORT
-    from trainer.resume import resumed
-    from trainer.train import train
+    from trainer.checkpoint.folder import REPORT
+    from trainer.run.resume import resumed
+    from trainer.run.train import train
 
     if resume:
         request = resumed(request, given)
@@ -180,7 +180,7 @@ def _train(
 def _recipe(output: Path, resume: bool, options: dict[str, Any]) -> Recipe:
     """Put the options on the recipe that is asked for, else on the run's that is taken up."""
     if resume and options["recipe"] is None:
-        from trainer.resume import recipe_of
+        from trainer.run.resume import recipe_of
 
         recipe = recipe_of(output)
     else:

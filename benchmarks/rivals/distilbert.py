@@ -44,7 +44,7 @@ def export(path: Path, layers: int = 6, width: int = 768, vocabulary: int = 30_5
     """Write the graph: DistilBERT's sizes, random weights."""
     import torch
 
-    from exporter.graph import quiet_exporter
+    from exporter.graph.build import quiet_exporter
 
     torch.backends.mha.set_fastpath_enabled(False)  # the fast path is one opaque operator
     torch.manual_seed(0)

@@ -68,7 +68,7 @@ def test_both_sides_make_the_same_tokens(settings):
 
 def encoding_vocabulary(settings):
     from benchmarks.material import model_path
-    from infer.model_file import read_model_file
+    from infer.model.file import read_model_file
 
     return read_model_file(model_path(settings, "seed fp32")).card.vocabulary
 

@@ -11,8 +11,8 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from infer.model_file import read_model_file
-from trainer.checkpoint import load_checkpoint
+from infer.model.file import read_model_file
+from trainer.checkpoint.folder import load_checkpoint
 
 from .conftest import DATA, Trained, run
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 import torch
 
-from exporter.graph import build_graph
-from infer.console import Console
-from infer.text import TextSettings
-from infer.vocabulary import Vocabulary
-from trainer.checkpoint import Checkpoint, save_checkpoint
-from trainer.model import ModelConfig, SentimentLSTM
+from exporter.graph.build import build_graph
+from infer.base.console import Console
+from infer.text.settings import TextSettings
+from infer.text.vocabulary import Vocabulary
+from trainer.checkpoint.folder import Checkpoint, save_checkpoint
+from trainer.network.model import ModelConfig, SentimentLSTM
 
 WORDS = tuple(f"word{i}" for i in range(60))
 MAX_TOKENS = 60

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from exporter.cli import main
-from infer.model_file import read_model_file
+from infer.model.file import read_model_file
 
 HEAVY = ("torch", "onnx", "spacy", "onnxruntime", "onnxscript", "numpy", "pyarrow")
 

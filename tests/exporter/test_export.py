@@ -13,10 +13,10 @@ from onnx import numpy_helper
 
 from exporter import export
 from exporter.export import ExportRequest, ParityFailedError, check_model_file, export_model
-from exporter.reviews import read_reviews
-from infer.errors import DeviceError, InputError, OutputError
-from infer.model_file import read_model_file, stamp
-from infer.session import cuda_problem
+from exporter.parity.reviews import read_reviews
+from infer.base.errors import DeviceError, InputError, OutputError
+from infer.model.file import read_model_file, stamp
+from infer.model.session import cuda_problem
 
 GATES = (0, 2, 1, 3)
 

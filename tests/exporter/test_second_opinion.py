@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from exporter.graph import build_graph
-from exporter.quantize import apply_precision
+from exporter.graph.build import build_graph
+from exporter.graph.precision import apply_precision
 
 
 def batch(rows=5, tokens=11, seed=0):

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import spacy
 
-import infer.scoring  # noqa: F401  (what the command imports once its inputs are in order)
+import infer.job.scoring  # noqa: F401  (what the command imports once its inputs are in order)
 from infer import cli
 
 spacy.blank("en")  # reads the language's rules

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infer import __version__, cli
-from infer.plan import DEFAULT_PART_ROWS, ScoreOptions
+from infer.job.plan import DEFAULT_PART_ROWS, ScoreOptions
 
 HEAVY = ("spacy", "onnxruntime", "onnx", "torch")
 RUN = """
@@ -171,7 +171,7 @@ def test_help_loads_nothing(tmp_path):
 
 
 def test_a_device_that_cannot_be_had(source, tmp_path, sent_score):
-    from infer.session import cuda_problem
+    from infer.model.session import cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA works here")

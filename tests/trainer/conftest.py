@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.console import Console, Stopped, stop_signals
-from infer.errors import DeviceError
-from trainer.checkpoint import Checkpoint
-from trainer.config import Recipe
-from trainer.device import check_precision
-from trainer.request import Request
-from trainer.train import train
+from infer.base.console import Console, Stopped, stop_signals
+from infer.base.errors import DeviceError
+from trainer.checkpoint.folder import Checkpoint
+from trainer.network.device import check_precision
+from trainer.run.train import train
+from trainer.settings.recipe import Recipe
+from trainer.settings.request import Request
 
 TINY = Recipe(vocabulary=50, embedding=8, hidden=6, epochs=3, batch_size=16, learning_rate=0.02)
 NOUNS = ("film", "plot", "cast", "music", "ending", "camera")

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from infer.console import Stopped
-from trainer.checkpoint import Checkpoint
+from infer.base.console import Stopped
+from trainer.checkpoint.folder import Checkpoint
 from trainer.cli import main
-from trainer.config import RECIPES, Recipe
-from trainer.request import Request
+from trainer.settings.recipe import RECIPES, Recipe
+from trainer.settings.request import Request
 
 ROOT = Path(__file__).parents[2]
 SIZES = {"embedding": 4, "hidden": 3, "layers": 1, "epochs": 1}

@@ -1,0 +1,1 @@
+"""From PyTorch's modules to an ONNX graph in the precision that is asked for."""

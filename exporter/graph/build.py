@@ -1,0 +1,183 @@
+"""A checkpoint's model → a small ONNX graph: dynamic axes, named nodes, the opset asked for."""
+
+import ast
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import onnx
+import onnx.numpy_helper
+import onnx.version_converter
+import torch
+
+from exporter.graph.module import ExportableLSTM
+from infer.base.errors import ParityError
+from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
+from trainer.network.model import SentimentLSTM
+
+# torch.onnx has no translations below 18. It would convert down itself, but keeps 18 with a log
+# line where that fails (pytorch#161056); here the conversion is a step of its own, and asserted.
+FIRST_TORCH_OPSET: Final = 18
+# The oldest file format that may hold each opset: an older ONNX Runtime loads it too.
+IR_VERSIONS: Final = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
+AXES: Final[dict[str, tuple[str | int, ...]]] = {
+    INPUT_IDS: ("batch", "sequence"),
+    LENGTHS: ("batch",),
+    LOGITS: ("batch",),
+}
+
+OWN_WARNINGS: Final = (
+    (r"`isinstance\(treespec, LeafSpec\)`", FutureWarning),
+    (r"# The axis name: batch will not be used", UserWarning),
+)
+
+# Sizes that the tracer cannot take for constants (0 and 1 it would) nor for each other.
+EXAMPLE_SHAPE: Final = (3, 5)
+
+
+def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
+    """Export a model in evaluation mode as an fp32 ONNX graph.
+
+    Args:
+        model: on the CPU, in evaluation mode.
+        opset: version of ONNX's operators, one of `infer.model.file.OPSETS`.
+
+    Returns:
+        `input_ids` (batch, sequence) int64, `lengths` (batch,) int32 → `logits` (batch,) float32,
+        without shapes of intermediate values, source lines or metadata.
+
+    Raises:
+        ParityError: the graph is of another opset, or an axis came out fixed.
+    """
+    traced = trace(model, max(opset, FIRST_TORCH_OPSET))
+    name_values(traced)
+    strip(traced)
+    converted = onnx.version_converter.convert_version(traced, opset)
+    strip(converted)
+    name_nodes(converted)
+    converted.ir_version = IR_VERSIONS[opset]
+    check_contract(converted, opset)
+    return converted
+
+
+def trace(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
+    """Run `torch.onnx.export` on the export-only module."""
+    rows, tokens = EXAMPLE_SHAPE
+    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
+    with quiet_exporter():
+        program = torch.onnx.export(
+            ExportableLSTM(model).eval(),
+            (torch.ones(rows, tokens, dtype=torch.int64), torch.full((rows,), tokens).int()),
+            dynamo=True,
+            external_data=False,
+            optimize=True,
+            opset_version=opset,
+            input_names=[INPUT_IDS, LENGTHS],
+            output_names=[LOGITS],
+            dynamic_shapes={INPUT_IDS: {0: batch, 1: sequence}, LENGTHS: {0: batch}},
+            verbose=False,
+        )
+    if program is None:
+        raise ParityError("torch.onnx.export returned nothing, expected an ONNXProgram")
+    return program.model_proto
+
+
+@contextmanager
+def quiet_exporter() -> Iterator[None]:
+    """Silence what PyTorch 2.9 to 2.13 says about itself on every export.
+
+    Warnings about its own use of `LeafSpec` and about two axes that are both called batch, which
+    is what is meant; log lines about torchvision being absent.
+    """
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for message, category in OWN_WARNINGS:
+                warnings.filterwarnings("ignore", message, category)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def name_values(model: onnx.ModelProto) -> None:
+    """Name each value after the part of the model that computes it: `layer.0/LSTM`.
+
+    Inputs, outputs and weights have their names already; small constants become `constant_0` ….
+    """
+    graph = model.graph
+    names = {value.name: value.name for value in (*graph.input, *graph.output)}
+    for tensor in graph.initializer:
+        is_weight = "." in tensor.name
+        names[tensor.name] = tensor.name if is_weight else _free("constant", names)
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        for output in filter(None, node.output):
+            names.setdefault(output, _free(f"{_scope(node)}{node.op_type}", names))
+    for node in graph.node:
+        node.input[:] = [names.get(value, value) for value in node.input]
+        node.output[:] = [names.get(value, value) for value in node.output]
+
+
+def _free(name: str, names: dict[str, str]) -> str:
+    """Return `name`, or `name_1`, `name_2` … when it is taken."""
+    taken = set(names.values())
+    choices = (name, *(f"{name}_{i}" for i in range(1, len(taken) + 1)))
+    return next(choice for choice in choices if choice not in taken)
+
+
+def _scope(node: onnx.NodeProto) -> str:
+    """Return the submodule that a node comes from with a slash behind it, else `sequence/`."""
+    metadata = {entry.key: entry.value for entry in node.metadata_props}
+    scopes = ast.literal_eval(metadata.get("pkg.torch.onnx.name_scopes", "[]"))
+    modules = [scope for scope in scopes[:-1] if scope and not scope.startswith("_")]
+    return f"{modules[0]}/" if modules else "sequence/"
+
+
+def name_nodes(model: onnx.ModelProto) -> None:
+    """Give each node the name of the first value that it computes."""
+    for node in model.graph.node:
+        node.name = next(filter(None, node.output))
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Remove what the computation does not need: source lines with this machine's paths, shapes.
+
+    Weights are stored as raw bytes, the one form that a model file may hold.
+    """
+    graph = model.graph
+    model.doc_string = graph.doc_string = ""
+    model.producer_name, model.producer_version, graph.name = "sent-export", "", "sentiment"
+    for part in (model, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    del graph.value_info[:]
+    for i, tensor in enumerate(graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        graph.initializer[i].CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+
+def check_contract(model: onnx.ModelProto, opset: int) -> None:
+    """Check what was asked of the exporter: the opset, and axes that nothing has fixed.
+
+    Raises:
+        ParityError: the opset is another one, or an axis is a number or has the wrong name.
+    """
+    opsets = {entry.domain: entry.version for entry in model.opset_import}
+    if opsets.get("") != opset:
+        raise ParityError(
+            f"the exported graph is of opset {opsets.get('')}, expected {opset}, which was asked "
+            "for. Use another --opset"
+        )
+    axes = {value.name: _axes(value) for value in (*model.graph.input, *model.graph.output)}
+    if axes != AXES:
+        raise ParityError(f"the exported graph's axes are {axes}, expected {AXES}")
+
+
+def _axes(value: onnx.ValueInfoProto) -> tuple[str | int, ...]:
+    """Return a value's axes: the name of a dynamic one, the size of a fixed one."""
+    dimensions = value.type.tensor_type.shape.dim
+    return tuple(axis.dim_param or axis.dim_value for axis in dimensions)

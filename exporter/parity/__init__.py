@@ -1,0 +1,1 @@
+"""Does the exported graph agree with PyTorch: references, comparisons, the certificate."""

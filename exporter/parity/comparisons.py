@@ -1,0 +1,188 @@
+"""The comparisons on one provider. Legend: B rows of a batch, T tokens, R rows in all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from exporter.parity.difference import Difference, find_problems, measure_difference
+from exporter.parity.reference import Batch, Logits, Material, probe_rows, run_texts
+from exporter.parity.report import Accuracy, Comparison
+from exporter.parity.tolerance import Tolerance
+from infer.base.console import Console
+from infer.base.errors import SentError
+from infer.model.session import DEFAULT_BATCH_TOKENS, Session
+from infer.text.batching import pad
+
+
+def compare_session(
+    session: Session, tolerance: Tolerance, material: Material, console: Console
+) -> tuple[list[Comparison], list[Accuracy]]:
+    """Run every comparison on one provider."""
+    subject = Subject(session, tolerance)
+    pairs = list(zip(material.grid, material.grid_logits, strict=True))
+    with console.progress() as progress:
+        title = f"{session.provider}, shapes"
+        grid = [compare_batch(subject, *pair) for pair in progress.track(pairs, description=title)]
+    texts, accuracies = compare_texts(subject, material, console)
+    probes = pad(material.found, probe_rows(material.found))
+    against_itself = (compare_mates(subject, probes), compare_repeated(subject, probes))
+    return [*grid, texts, *against_itself], accuracies
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The exported graph on one provider, and the bounds that it has to keep there."""
+
+    session: Session
+    tolerance: Tolerance
+
+    def compare(
+        self,
+        check: str,
+        shape: tuple[int, ...],
+        lengths: npt.NDArray[np.integer[Any]],
+        expected: Callable[[], Logits],
+        found: Callable[[], Logits],
+    ) -> Comparison:
+        """Compute logits in two ways, (R,) each, and compare them.
+
+        A graph that does not run on the batch is a result too: it fails the check.
+
+        Args:
+            check: name of the comparison.
+            shape: (B, T) of the batch, or of all rows laid side by side.
+            lengths: (R,) tokens of each row.
+            expected: computes what is right.
+            found: computes what is compared with it.
+        """
+        outcome = Comparison(self.session.provider, check, shape, self.tolerance, None, ())
+        try:
+            reference, logits = expected(), found()
+        except SentError as error:
+            return replace(outcome, problems=(str(error),))
+        if logits.shape != reference.shape:
+            wrong = f"logits of shape {logits.shape}, expected {reference.shape}"
+            return replace(outcome, problems=(wrong,))
+        difference = measure_difference(reference, logits, lengths)
+        problems = find_problems(reference, logits, difference, self.tolerance)
+        return replace(outcome, difference=difference, problems=tuple(problems))
+
+
+def compare_batch(subject: Subject, batch: Batch, logits: Logits) -> Comparison:
+    """Compare one batch of the grid with PyTorch's logits (B,)."""
+    run = subject.session.run
+    return subject.compare("grid", batch[0].shape, batch[1], lambda: logits, lambda: run(*batch))
+
+
+def compare_texts(
+    subject: Subject, material: Material, console: Console
+) -> tuple[Comparison, list[Accuracy]]:
+    """Compare the real texts, their labels, and the accuracy where the truth is known."""
+    rows, encoded = material.rows, material.found
+    budget = DEFAULT_BATCH_TOKENS[subject.session.provider]
+    title = f"{subject.session.provider}, reviews"
+    found = np.full(len(encoded), np.nan, np.float32)
+
+    def run() -> Logits:
+        run, side_by_side = subject.session.run, subject.session.side_by_side
+        with side_by_side() as executor:
+            found[:] = run_texts(run, encoded, budget, console, title, executor.map)
+        return found[rows]
+
+    lengths = encoded.lengths[rows]
+    shape = (len(rows), int(lengths.max()))
+    comparison = subject.compare("texts", shape, lengths, lambda: material.logits[rows], run)
+    if comparison.difference is None:
+        return comparison, []
+    accuracies = measure_accuracy(subject, material, found)
+    problems = (
+        *comparison.problems,
+        *mean_problems(comparison.difference, subject.tolerance),
+        *flip_problems(comparison.difference, subject.tolerance),
+        *loss_problems(accuracies, subject.tolerance),
+    )
+    return replace(
+        comparison, difference=named(comparison.difference, material), problems=problems
+    ), accuracies
+
+
+def named(difference: Difference, material: Material) -> Difference:
+    """Give the worst row its review's number and text."""
+    row = int(material.rows[difference.worst.row])
+    text = material.reviews.texts[row].as_py()
+    return replace(difference, worst=replace(difference.worst, row=row, text=text))
+
+
+def measure_accuracy(subject: Subject, material: Material, found: Logits) -> list[Accuracy]:
+    """Count the labelled reviews that each side has right; none where nothing is labelled."""
+    labels, rows = material.reviews.labels, material.rows
+    if labels is None:
+        return []
+    truth = labels[rows] == 1
+    before, after = ((logits[rows] > 0) == truth for logits in (material.logits, found))
+    provider = subject.session.provider
+    return [Accuracy(provider, len(rows), int(before.sum()), int(after.sum()))]
+
+
+def mean_problems(difference: Difference, tolerance: Tolerance) -> list[str]:
+    """Say whether the logits of many reviews differ by more in the mean than allowed."""
+    mean = difference.logit_absolute.mean
+    if mean <= tolerance.mean:
+        return []
+    return [f"the logits differ by {mean:.3g} in the mean (allowed: {tolerance.mean:g})"]
+
+
+def flip_problems(difference: Difference, tolerance: Tolerance) -> list[str]:
+    """Say whether more labels changed than allowed."""
+    allowed = tolerance.flips_allowed(difference.rows)
+    if difference.flips <= allowed:
+        return []
+    return [
+        f"{difference.flips} of {difference.rows} labels changed (allowed: {allowed}, "
+        f"{tolerance.flips:.1%} and at least one)"
+    ]
+
+
+def loss_problems(accuracies: list[Accuracy], tolerance: Tolerance) -> list[str]:
+    """Say whether more accuracy was lost than allowed."""
+    return [
+        f"accuracy fell from {a.before:.4f} to {a.after:.4f} (allowed: "
+        f"{tolerance.losses_allowed(a.reviews)} of {a.reviews} reviews, "
+        f"{100 * tolerance.accuracy:g} points and at least one)"
+        for a in accuracies
+        if a.right_before - a.right_after > tolerance.losses_allowed(a.reviews)
+    ]
+
+
+def compare_mates(subject: Subject, batch: Batch) -> Comparison:
+    """Compare each row alone with the same row among the others, in two orders.
+
+    So the shortest row stands first and last beside longer ones, and the longest likewise.
+    """
+    run, (input_ids, lengths) = subject.session.run, batch
+
+    def alone() -> Logits:
+        rows = [
+            run(np.ascontiguousarray(ids[None, :n]), np.array([n], np.int32))
+            for ids, n in zip(input_ids, lengths, strict=True)
+        ]
+        return np.tile(np.concatenate(rows), 2)
+
+    def among() -> Logits:
+        backwards = run(input_ids[::-1].copy(), lengths[::-1].copy())
+        return np.concatenate((run(input_ids, lengths), backwards[::-1]))
+
+    return subject.compare("batch-mates", input_ids.shape, np.tile(lengths, 2), alone, among)
+
+
+def compare_repeated(subject: Subject, batch: Batch) -> Comparison:
+    """Compare a batch with itself, run again."""
+    shape, lengths = batch[0].shape, batch[1]
+
+    def run() -> Logits:
+        return subject.session.run(*batch)
+
+    return subject.compare("repeated", shape, lengths, run, run)

@@ -1,0 +1,96 @@
+"""The real texts that parity is checked on, with their labels where there are any."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infer.base.errors import InputError
+from trainer.checkpoint.folder import Checkpoint
+from trainer.data.datasets import LABEL_COLUMNS, Columns, hash_files, read_raw, read_texts
+from trainer.data.labels import Labels, name_labels, read_labels
+from trainer.data.tables import read_schema
+
+
+@dataclass(frozen=True)
+class Reviews:
+    """R texts to compare on.
+
+    Attributes:
+        texts: (R,) large_string.
+        labels: (R,) int8, 1 positive; None where nothing is labelled.
+        source: what they are, for people.
+        sha256: hash of the file they come from, '' for the checkpoint's own.
+    """
+
+    texts: pa.Array
+    labels: npt.NDArray[np.int8] | None
+    source: str
+    sha256: str = ""
+
+
+def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
+    """Read `--parity-data`, or the validation reviews that the checkpoint keeps for the purpose.
+
+    Args:
+        path: a file with a text column and perhaps a label column; None for the default.
+        checkpoint: the trained model.
+
+    Raises:
+        InputError: the file cannot be read, has no text, or other labels than the checkpoint.
+    """
+    if path is None:
+        table, source, sha256 = checkpoint.validation, "the checkpoint's validation reviews", ""
+    else:
+        table, source, sha256 = _read(path, checkpoint), path.name, hash_files([path])
+    reviews = _reviews(table, source, sha256)
+    if not pc.any(pc.greater(pc.utf8_length(reviews.texts), 0)).as_py():
+        raise InputError(
+            f"{path or source}: {len(reviews.texts)} rows without any text, expected reviews to "
+            "compare on. Use --parity-data with another file"
+        )
+    return reviews
+
+
+def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
+    """Return a table of `text` and, where the file has labels, `label` (int8)."""
+    columns = _columns(path, checkpoint)
+    if columns.label is None:
+        return pa.table({"text": read_texts(path, columns)})
+    raw = read_raw(path, columns)
+    if raw["label"].null_count == raw.num_rows:  # a column that is there for the others' sake
+        return pa.table({"text": raw["text"]})
+    labels = read_labels(raw["label"], _labels(raw["label"], checkpoint.labels, path), path)
+    return pa.table({"text": raw["text"], "label": labels})
+
+
+def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
+    """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
+    there = read_schema(path).names
+    asked = checkpoint.config.get("data", {})  # an older checkpoint says nothing of columns
+    text = asked.get("text_column")
+    label = [name for name in (asked.get("label_column"), *LABEL_COLUMNS) if name in there]
+    return Columns(text if text in there else None, label[0] if label else None)
+
+
+def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:
+    """Understand a label column as the checkpoint's own names, else as the trainer would.
+
+    A file to compare on may hold reviews of one class only.
+    """
+    values = set(pc.unique(column).to_pylist())
+    for pair in (names, (0, 1), (False, True)):
+        if values <= set(pair) and {type(value) for value in values} == {type(pair[0])}:
+            return Labels(pair, names)
+    return name_labels(column, path)
+
+
+def _reviews(table: pa.Table, source: str, sha256: str) -> Reviews:
+    labels = None
+    if "label" in table.column_names:
+        labels = table["label"].to_numpy().astype(np.int8)
+    texts = table["text"].cast(pa.large_string()).combine_chunks()
+    return Reviews(texts, labels, source, sha256)

@@ -1,0 +1,1 @@
+"""A scoring job: plan, score window by window, keep parts, write and commit the outputs."""

@@ -1,0 +1,104 @@
+"""What a scoring job did: counts, seconds, padding; printed as a table or as one JSON object."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from infer.text.encoding import STATUSES
+
+
+@dataclass
+class Seconds:
+    """Where the time went; reading and encoding run beside the model.
+
+    `run` is the time within `session.run`, divided by the batches that may run side by side.
+    """
+
+    total: float = 0.0
+    read: float = 0.0
+    encode: float = 0.0
+    run: float = 0.0
+    write: float = 0.0
+
+    @contextmanager
+    def measure(self, stage: str) -> Iterator[None]:
+        """Add the block's time to a stage."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            setattr(self, stage, getattr(self, stage) + time.perf_counter() - start)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one output: all of them, by status, by predicted label."""
+
+    rows: int
+    statuses: dict[str, int]
+    predictions: dict[str, int]
+
+
+@dataclass
+class Summary:
+    """A job's figures.
+
+    Attributes:
+        rows: rows in the outputs.
+        resumed_rows: those of them that an earlier run had scored.
+        statuses: rows by status.
+        predictions: rows by predicted label.
+        files: input, output and rows of each file.
+        seconds: see `Seconds`.
+        tokens: tokens run through the model.
+        padded_tokens: the same with padding.
+        batch_tokens: the token budget at the end; halved where the device ran out of memory.
+    """
+
+    batch_tokens: int
+    rows: int = 0
+    resumed_rows: int = 0
+    statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
+    predictions: dict[str, int] = field(default_factory=dict)
+    files: list[dict[str, Any]] = field(default_factory=list)
+    seconds: Seconds = field(default_factory=Seconds)
+    tokens: int = 0
+    padded_tokens: int = 0
+
+    @property
+    def reviews_per_second(self) -> float:
+        """Rows scored by this run, over its whole time."""
+        return (self.rows - self.resumed_rows) / max(self.seconds.total, 1e-9)
+
+    @property
+    def padding(self) -> float:
+        """Share of the tokens run that were padding, 0 to 1."""
+        return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
+
+    def count(self, source: str, output: Path, counts: Counts) -> None:
+        """Add an output that was written."""
+        self.files.append({"input": source, "output": str(output), "rows": counts.rows})
+        self.rows += counts.rows
+        for totals, more in (
+            (self.statuses, counts.statuses),
+            (self.predictions, counts.predictions),
+        ):
+            for name, rows in more.items():
+                totals[name] = totals.get(name, 0) + rows
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as a JSON-ready object."""
+        return {
+            "rows": self.rows,
+            "resumed_rows": self.resumed_rows,
+            "statuses": self.statuses,
+            "predictions": self.predictions,
+            "files": self.files,
+            "seconds": {stage: round(s, 3) for stage, s in asdict(self.seconds).items()},
+            "reviews_per_second": round(self.reviews_per_second, 1),
+            "padding": round(self.padding, 4),
+            "batch_tokens": self.batch_tokens,
+        }

@@ -1,0 +1,1 @@
+"""The model file's contract, the models that come along, and ONNX Runtime on a device."""

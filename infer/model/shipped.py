@@ -1,0 +1,32 @@
+"""The trained models that come with the package, by name.
+
+`infer/model/weights/README.md` is their card: data, recipe, measurements and limits.
+"""
+
+from pathlib import Path
+from typing import Final
+
+DEFAULT_MODEL: Final = Path("artifacts/model.onnx")
+FOLDER: Final = Path(__file__).parent / "weights"
+SHIPPED: Final = {name: FOLDER / f"{name}.onnx" for name in ("imdb", "imdb-small")}
+FALLBACK: Final = "imdb"
+
+
+def find_model(asked: str | None) -> tuple[Path, str | None]:
+    """Return the model file to score with.
+
+    Args:
+        asked: a shipped model's name, a path, or None for what `sent-export` has left, else the
+            shipped model. A file that is called like a shipped model is reached as `./imdb`.
+
+    Returns:
+        The path, which need not exist, and a remark where the choice was not the caller's.
+    """
+    if asked is not None:
+        return SHIPPED.get(asked, Path(asked)), None
+    if DEFAULT_MODEL.exists():
+        return DEFAULT_MODEL, None
+    return SHIPPED[FALLBACK], (
+        f"No {DEFAULT_MODEL} here, so the shipped model {FALLBACK} is used, which learned from "
+        "English film reviews. Name another one with --model."
+    )

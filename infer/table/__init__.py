@@ -1,0 +1,1 @@
+"""Tables of reviews: which files, which column is the text, Parquet as streams."""

@@ -1,0 +1,1 @@
+"""From a text to padded token ids: settings, tokenizer, vocabulary, encoding, batches."""

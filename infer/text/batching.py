@@ -1,0 +1,63 @@
+"""Rows of like length, padded together under a token budget. Legend: B rows, T tokens."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from infer.text.encoding import EncodedTexts, ranges
+from infer.text.vocabulary import PAD_ID
+
+
+def plan_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:
+    """Group rows so that rows × longest row stays within the budget.
+
+    Longest first: a batch too large for the device shows at once, not at the end. Rows without
+    tokens are in no batch; a row longer than the budget is a batch of its own.
+
+    Args:
+        lengths: (R,) tokens of each row.
+        budget: padded tokens in a batch, at least 1.
+
+    Returns:
+        Row numbers of each batch, int64.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    order = order[: np.count_nonzero(lengths)]
+    batches = []
+    start = 0
+    while start < len(order):
+        rows = max(1, budget // int(lengths[order[start]]))
+        batches.append(order[start : start + rows])
+        start += rows
+    return batches
+
+
+def pad(
+    encoded: EncodedTexts, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+    """Lay the rows of a batch side by side.
+
+    Args:
+        encoded: the texts.
+        rows: (B,) row numbers, each with at least one token.
+
+    Returns:
+        `input_ids` (B, T) int64, padded with `<pad>`, and `lengths` (B,) int32.
+    """
+    starts = encoded.offsets[rows]
+    lengths = encoded.offsets[rows + 1] - starts
+    input_ids = np.full((len(rows), int(lengths.max())), PAD_ID, np.int64)
+    input_ids[np.arange(input_ids.shape[1]) < lengths[:, None]] = encoded.ids[
+        ranges(starts, lengths)
+    ]
+    return input_ids, lengths.astype(np.int32)
+
+
+def padding_share(
+    lengths: npt.NDArray[np.int64], batches: Sequence[npt.NDArray[np.int64]]
+) -> float:
+    """Return the share of a plan's tokens that is padding, 0 to 1."""
+    padded = sum(len(rows) * int(lengths[rows].max()) for rows in batches)
+    real = sum(int(lengths[rows].sum()) for rows in batches)
+    return 1 - real / padded if padded else 0.0

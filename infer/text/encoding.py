@@ -1,0 +1,218 @@
+"""A column of texts → token ids, at Arrow's and numpy's speed.
+
+The texts are cut behind each space, Arrow finds the distinct chunks; the token ids of a chunk
+seen before come from a bounded cache; only new chunks go to spaCy. Legend: R rows, C chunks,
+N tokens.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from infer.text.plain_words import token_hashes
+from infer.text.settings import TextSettings
+from infer.text.tokenizer import Tokenizer
+from infer.text.vocabulary import UNK_ID, Vocabulary
+
+STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
+OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
+
+# 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
+CACHE_CHUNKS: Final = 500_000
+CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
+# spaCy holds the interpreter's lock for a whole call, and the model's threads wait: some 80 ms.
+TOKENIZED_AT_ONCE: Final = 5_000
+
+
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Token ids of R texts, flat: row `i` owns `ids[offsets[i]:offsets[i + 1]]`.
+
+    Attributes:
+        ids: (N,) int32 vocabulary ids.
+        offsets: (R + 1,) int64.
+        statuses: (R,) uint8, positions in `STATUSES`; only `ok` and `truncated` rows have tokens.
+    """
+
+    ids: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+    statuses: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.statuses)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Tokens in each row, (R,) int64."""
+        return np.diff(self.offsets)
+
+
+class EncodingStopped(Exception):  # noqa: N818 - no error: it was asked for
+    """`Encoder.stop` was called while texts were being encoded."""
+
+
+class Encoder:
+    """Turns texts into vocabulary ids; holds the cache of chunks."""
+
+    _known: pa.Array  # the chunks
+    _ids: pa.Array  # of each known chunk, a list of int32
+
+    def __init__(
+        self, settings: TextSettings, vocabulary: Vocabulary, cache_chunks: int = CACHE_CHUNKS
+    ) -> None:
+        """Prepare the tokenizer and the vocabulary's lookup table.
+
+        Args:
+            settings: how text becomes tokens.
+            vocabulary: which token has which id.
+            cache_chunks: distinct chunks remembered before the cache starts anew; it also does
+                where they are long, at `CACHE_BYTES`.
+        """
+        self.settings = settings
+        self._tokenizer = Tokenizer(settings)
+        hashes = token_hashes(vocabulary.tokens[UNK_ID + 1 :])
+        order = np.argsort(hashes)
+        self._vocabulary_hashes = hashes[order]
+        self._vocabulary_ids = (order + UNK_ID + 1).astype(np.int32)
+        self._cache_chunks = cache_chunks
+        self._is_stopped = False
+        self._forget()
+
+    def stop(self) -> None:
+        """Make `encode` give up in whatever thread it runs: new text can take it a minute."""
+        self._is_stopped = True
+
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        """Encode texts of any string or binary type.
+
+        Args:
+            texts: (R,) string, large_string, string_view, dictionary of these, or binary as UTF-8.
+
+        Returns:
+            The ids and a status for each row; texts longer than `max_tokens` keep head and tail.
+
+        Raises:
+            EncodingStopped: `stop` was called.
+        """
+        texts, invalid = decode_utf8(texts)
+        chunks = self._tokenizer.split(texts)
+        tokens = self._ids_of_chunks(chunks.values)
+        ids, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy()[chunks.offsets]
+        statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
+        statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL
+        statuses[invalid] = INVALID
+        return self._truncate(EncodedTexts(ids, offsets, statuses))
+
+    def _ids_of_chunks(self, chunks: pa.Array) -> pa.LargeListArray:
+        """Return each chunk's token ids, (C,) lists of int32, tokenizing the chunks not seen yet.
+
+        Arrow encodes the known chunks and the new ones against one dictionary. The known come
+        first, so a chunk's place in that dictionary is its place in the cache, without a look-up
+        in Python and without its lock.
+        """
+        unified = _encode_behind(self._known, chunks)
+        if len(self._known) and (
+            len(unified.dictionary) > self._cache_chunks
+            or unified.dictionary.nbytes + self._ids.nbytes > CACHE_BYTES
+        ):
+            self._forget()
+            unified = _encode_behind(self._known, chunks)
+        self._remember(unified.dictionary)
+        return self._ids.take(unified.indices)
+
+    def _remember(self, chunks: pa.Array) -> None:
+        """Take a dictionary that begins with the known chunks for the new cache."""
+        new = chunks.slice(len(self._known))
+        blocks = [self._ids]
+        for start in range(0, len(new), TOKENIZED_AT_ONCE):
+            if self._is_stopped:
+                raise EncodingStopped
+            tokens = self._tokenizer.tokenize_chunks(new.slice(start, TOKENIZED_AT_ONCE))
+            ends = np.cumsum(tokens.lengths)
+            ids = self._ids_of_hashes(tokens.hashes)
+            blocks.append(pa.LargeListArray.from_arrays(np.concatenate(([0], ends)), ids))
+        if len(new):
+            self._known, self._ids = chunks, pa.concat_arrays(blocks)
+
+    def _forget(self) -> None:
+        self._known = pa.array([], pa.large_string())
+        self._ids = pa.array([], pa.large_list(pa.int32()))
+
+    def _ids_of_hashes(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
+        """Vocabulary ids of token hashes, `<unk>` where a token is not in the vocabulary."""
+        if not len(self._vocabulary_hashes):
+            return np.full(len(hashes), UNK_ID, np.int32)
+        places = np.searchsorted(self._vocabulary_hashes, hashes)
+        places[places == len(self._vocabulary_hashes)] = 0
+        known = self._vocabulary_hashes[places] == hashes
+        return np.where(known, self._vocabulary_ids[places], UNK_ID).astype(np.int32)
+
+    def _truncate(self, encoded: EncodedTexts) -> EncodedTexts:
+        """Keep the head and the tail of rows longer than `max_tokens`."""
+        lengths = encoded.lengths
+        longest, head = self.settings.max_tokens, self.settings.head_tokens
+        over = lengths > longest
+        if not over.any():
+            return encoded
+        dropped = ranges(encoded.offsets[:-1][over] + head, lengths[over] - longest)
+        offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, longest))))
+        statuses = np.where(over, TRUNCATED, encoded.statuses).astype(np.uint8)
+        return EncodedTexts(np.delete(encoded.ids, dropped), offsets, statuses)
+
+
+def concatenate(parts: Sequence[EncodedTexts]) -> EncodedTexts:
+    """Join encoded texts, the rows of the first part first."""
+    lengths = np.concatenate([np.zeros(0, np.int64), *(part.lengths for part in parts)])
+    return EncodedTexts(
+        ids=np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
+        offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
+        statuses=np.concatenate([np.zeros(0, np.uint8), *(part.statuses for part in parts)]),
+    )
+
+
+def _encode_behind(known: pa.Array, values: pa.Array) -> pa.DictionaryArray:
+    """Dictionary-encode `values` with a dictionary that begins with `known` (no value twice)."""
+    if not len(known) or not len(values):
+        return values.dictionary_encode()
+    return pa.chunked_array([known, values]).dictionary_encode().chunk(1)
+
+
+def ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Concatenate `arange(start, start + length)` over all pairs, without a loop."""
+    ends = np.cumsum(lengths)
+    total = int(ends[-1]) if len(ends) else 0
+    shifts: npt.NDArray[np.int64] = np.repeat(starts - (ends - lengths), lengths)
+    return np.arange(total) + shifts
+
+
+def decode_utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """Return texts as large_string, and which rows are not UTF-8 (those become null).
+
+    Parquet readers do not check the encoding of string columns, so it is checked here; only a
+    batch that fails is looked at row by row.
+
+    Args:
+        texts: (R,) string, large_string, string_view, dictionary of these, or binary.
+    """
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    raw = texts.cast(pa.large_binary())
+    try:
+        return raw.cast(pa.large_string()), np.zeros(len(raw), bool)
+    except pa.ArrowInvalid:
+        values = raw.to_pylist()
+        invalid = np.fromiter((not _is_utf8(value) for value in values), bool, len(values))
+        valid = [None if bad else value for value, bad in zip(values, invalid, strict=True)]
+        return pa.array(valid, pa.large_binary()).cast(pa.large_string()), invalid
+
+
+def _is_utf8(value: bytes | None) -> bool:
+    try:
+        return value is None or bool(value.decode()) or True
+    except UnicodeDecodeError:
+        return False

@@ -1,0 +1,68 @@
+"""The vocabulary: which token has which id."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from infer.base.errors import ModelFileError
+
+PAD, UNK = "<pad>", "<unk>"
+PAD_ID, UNK_ID = 0, 1
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Tokens in the order of their ids: `<pad>` is 0, `<unk>` is 1.
+
+    Raises:
+        ModelFileError: the two special tokens are not first, a token is doubled, or a token
+            holds white space (so that no text could ever produce it).
+    """
+
+    tokens: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Check what every reader of a vocabulary relies on."""
+        if self.tokens[:2] != (PAD, UNK):
+            raise ModelFileError(f"vocabulary starts with {self.tokens[:2]}, expected {(PAD, UNK)}")
+        if len(set(self.tokens)) != len(self.tokens):
+            raise ModelFileError("vocabulary holds a token twice")
+        bad = [token for token in self.tokens if token.split() != [token]]
+        if bad:
+            raise ModelFileError(f"vocabulary holds the token {bad[0]!r} with white space in it")
+
+    def __len__(self) -> int:
+        """Return the number of ids, the two special ones included."""
+        return len(self.tokens)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], size: int, min_count: int = 1) -> "Vocabulary":
+        """Keep the `size` most frequent tokens, ties in alphabetical order.
+
+        Args:
+            counts: token → occurrences in the training texts.
+            size: number of tokens kept besides `<pad>` and `<unk>`.
+            min_count: occurrences below which a token is left out.
+        """
+        kept = [token for token, n in counts.items() if n >= min_count and token not in (PAD, UNK)]
+        kept.sort(key=lambda token: (-counts[token], token))
+        return cls((PAD, UNK, *kept[:size]))
+
+    def to_text(self) -> str:
+        """Return one token a line, the form that is stored."""
+        return "\n".join(self.tokens) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str) -> "Vocabulary":
+        """Read `to_text` back."""
+        return cls(tuple(text.removesuffix("\n").split("\n")))
+
+    def sha256(self) -> str:
+        """Return the hash of the stored form, as hexadecimal digits."""
+        return hashlib.sha256(self.to_text().encode()).hexdigest()
+
+
+def token_ids(vocabulary: Vocabulary, tokens: Sequence[str]) -> list[int]:
+    """Look tokens up one by one; the slow, plain definition that `Encoder` is tested against."""
+    index = {token: i for i, token in enumerate(vocabulary.tokens) if i > UNK_ID}
+    return [index.get(token, UNK_ID) for token in tokens]

@@ -1,0 +1,93 @@
+"""The exported graph: small, named, dynamic, of the opset asked for, and free of this machine."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from exporter.graph.build import build_graph, check_contract
+from infer.base.errors import ParityError
+from infer.model.file import graph_summary
+from infer.model.session import Session
+
+SEED_OPERATORS = {
+    "Gather": 1, "Gemm": 1, "LSTM": 2, "Reshape": 2, "Squeeze": 1, "Transpose": 3,
+}  # fmt: skip
+MAX_MEAN_OPERATORS = {
+    "Add": 1, "Cast": 2, "Concat": 1, "Div": 1, "Gather": 1, "Gemm": 1, "LSTM": 1, "Less": 1,
+    "Range": 1, "ReduceMax": 1, "ReduceSum": 1, "Reshape": 2, "Shape": 1, "Squeeze": 2,
+    "Transpose": 2, "Unsqueeze": 1, "Where": 2,
+}  # fmt: skip
+
+
+def test_the_seed_model_is_ten_nodes(graph):
+    assert graph_summary(graph) == SEED_OPERATORS
+
+
+def test_max_and_mean_pooling_is_twenty_two_nodes(pooled_checkpoint):
+    assert graph_summary(build_graph(pooled_checkpoint.model, 17)) == MAX_MEAN_OPERATORS
+
+
+@pytest.mark.parametrize(
+    ("opset", "layers", "pooling"),
+    [(17, 1, "last"), *((opset, 2, "max_mean") for opset in (17, 18, 19, 20, 21, 23))],
+)
+def test_every_opset_computes_what_pytorch_computes(opset, layers, pooling, new_model):
+    model = new_model(layers, pooling, hidden=5)
+    exported = build_graph(model, opset)
+    onnx.checker.check_model(exported, full_check=True)
+    assert [(entry.domain, entry.version) for entry in exported.opset_import] == [("", opset)]
+    session = Session(exported.SerializeToString(), threads=1)
+    random = np.random.default_rng(opset)
+    for rows, tokens in ((1, 1), (1, 9), (4, 1), (3, 5), (9, 31)):
+        ids = random.integers(0, 62, (rows, tokens))
+        lengths = random.integers(1, tokens + 1, rows, np.int32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
+        np.testing.assert_allclose(session.run(ids, lengths), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_axes_are_dynamic_and_named(graph):
+    axes = {
+        value.name: [axis.dim_param for axis in value.type.tensor_type.shape.dim]
+        for value in (*graph.graph.input, *graph.graph.output)
+    }
+    assert axes == {
+        "input_ids": ["batch", "sequence"], "lengths": ["batch"], "logits": ["batch"],
+    }  # fmt: skip
+
+
+def test_nodes_are_named_after_the_parts_of_the_model(graph):
+    assert [node.name for node in graph.graph.node] == [
+        "embedding/Transpose", "embedding/Gather", "layer.0/LSTM", "join.0/Transpose",
+        "join.0/Reshape", "layer.1/LSTM", "pooling/Transpose", "pooling/Reshape",
+        "classifier/Gemm", "logits",
+    ]  # fmt: skip
+
+
+def test_nothing_of_this_machine_is_inside(graph):
+    data = graph.SerializeToString()
+    places = (Path.home(), Path.cwd(), Path(tempfile.gettempdir()), Path(torch.__file__).parent)
+    for place in places:
+        if len(str(place)) > 1:
+            assert str(place).encode() not in data
+    assert b".py" not in data
+    parts = (graph, graph.graph, *graph.graph.node, *graph.graph.initializer)
+    assert not any(part.doc_string or part.metadata_props for part in parts)
+    assert not graph.graph.value_info
+
+
+def test_an_opset_that_is_not_the_one_asked_for_is_refused(graph):
+    with pytest.raises(ParityError, match="opset 17, expected 18"):
+        check_contract(graph, 18)
+
+
+def test_an_axis_that_is_not_dynamic_is_refused(graph):
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(graph)
+    fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
+    with pytest.raises(ParityError, match=r"axes are .*\(3, 'sequence'\)"):
+        check_contract(fixed, 17)

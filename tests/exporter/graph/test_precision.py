@@ -1,0 +1,100 @@
+"""Half and int8 weights: what they cost in accuracy, what they save in bytes."""
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from onnx import numpy_helper
+
+from exporter.graph.build import build_graph
+from exporter.graph.precision import apply_precision, quantize_columns
+from infer.base.errors import ParityError
+from infer.model.file import graph_summary
+from infer.model.session import Session
+
+
+@pytest.fixture(scope="module")
+def wide(new_model):
+    """A graph whose weights outweigh everything else."""
+    return build_graph(new_model(hidden=64), 17)
+
+
+def logits(model):
+    random = np.random.default_rng(5)
+    lengths = np.array([40, *random.integers(1, 40, 31)], np.int32)
+    return Session(model.SerializeToString(), threads=1).run(
+        random.integers(0, 62, (32, 40)), lengths
+    )
+
+
+@pytest.mark.parametrize(("precision", "size", "apart"), [("fp16", 0.53, 0.03), ("int8", 0.3, 0.5)])
+def test_weights_shrink_and_logits_stay(wide, precision, size, apart):
+    smaller = apply_precision(wide, precision)
+    onnx.checker.check_model(smaller) if precision == "fp16" else None
+    assert smaller.ByteSize() < size * wide.ByteSize()
+    difference = np.abs(logits(smaller) - logits(wide)).max()
+    assert 0 < difference < apart
+
+
+def test_fp32_is_left_as_it_is(graph):
+    assert apply_precision(graph, "fp32").SerializeToString() == graph.SerializeToString()
+
+
+def test_operators_of_each_precision(graph):
+    assert graph_summary(apply_precision(graph, "fp16")) == {
+        "Cast": 5, "Gather": 1, "Gemm": 1, "LSTM": 2, "Reshape": 2, "Squeeze": 1, "Transpose": 3,
+    }  # fmt: skip
+    assert graph_summary(apply_precision(graph, "int8")) == {
+        "Cast": 1, "DynamicQuantizeLSTM": 2, "Gather": 1, "Gemm": 1, "Mul": 1, "Reshape": 2,
+        "Squeeze": 1, "Transpose": 3,
+    }  # fmt: skip
+
+
+@settings(deadline=None)
+@example(np.zeros((2, 1), np.float32), 127)
+@example(np.full((1, 1), 1e-45, np.float32), 63)
+@given(
+    arrays(
+        np.float32,
+        st.tuples(st.integers(1, 5), st.integers(1, 5)),
+        elements=st.floats(-1000, 1000, width=32),
+    ),
+    st.sampled_from([63, 127]),
+)
+def test_rounding_is_at_most_half_a_step(values, largest):
+    quantized, scales = quantize_columns(values, 0, largest)
+    assert quantized.dtype == np.int8 and np.abs(quantized).max() <= largest
+    assert scales.shape == (1, values.shape[1])
+    assert (np.abs(quantized * scales - values) <= 0.501 * scales + 1e-6).all()
+
+
+def test_no_pair_of_products_leaves_16_bits(wide):
+    """Processors without VNNI add pairs of products of activation (0 to 255) and weight there."""
+    tensors = {t.name: t for t in apply_precision(wide, "int8").graph.initializer}
+    for name in ("layer.0.W", "layer.0.R", "layer.1.W", "layer.1.R"):
+        weights = numpy_helper.to_array(tensors[name]).astype(np.int64)  # (2, E or H, 4H)
+        assert weights.dtype.kind == "i" and 2 * 255 * np.abs(weights).max() < 2**15
+
+
+def with_weight(graph, name, value):
+    """Return the graph with one element of a weight set."""
+    changed = onnx.ModelProto()
+    changed.CopyFrom(graph)
+    tensor = next(t for t in changed.graph.initializer if t.name == name)
+    values = numpy_helper.to_array(tensor).copy()
+    values.flat[3] = value
+    tensor.CopyFrom(numpy_helper.from_array(values, name))
+    return changed
+
+
+def test_a_weight_beyond_half_is_refused(graph):
+    with pytest.raises(ParityError, match=r"layer\.0\.W reaches 7e\+04, above fp16's largest"):
+        apply_precision(with_weight(graph, "layer.0.W", 7e4), "fp16")
+
+
+@pytest.mark.parametrize("precision", ["fp16", "int8"])
+def test_a_weight_that_is_no_number_is_refused(graph, precision):
+    with pytest.raises(ParityError, match=r"layer\.1\.R holds NaN"):
+        apply_precision(with_weight(graph, "layer.1.R", np.nan), precision)

@@ -1,0 +1,61 @@
+"""Cores: the affinity, and the limits of the groups of processes that this one is in."""
+
+import os
+
+import pytest
+
+from infer.base.cores import cores
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    """A machine of 64 cores, and a process in a group within a group."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(64), raising=False)
+    inner = tmp_path / "fs" / "outer" / "inner"
+    inner.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("9:name=systemd:/\n0::/outer/inner\n")
+    return tmp_path
+
+
+def found(groups):
+    return cores(groups / "fs", groups / "cgroup")
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("200000 100000", 2),
+        ("250000 100000", 3),
+        ("50000 100000", 1),
+        ("9900000 100000", 64),
+        ("max 100000", 64),
+        ("", 64),
+        ("100000 0", 64),
+    ],
+)
+@pytest.mark.parametrize("group", ["", "outer", "outer/inner"])
+def test_the_limit_of_any_group_around_the_process_holds(groups, group, limit, expected):
+    (groups / "fs" / group / "cpu.max").write_text(f"{limit}\n")
+    assert found(groups) == expected
+
+
+def test_the_smallest_limit_decides(groups):
+    (groups / "fs" / "outer" / "cpu.max").write_text("300000 100000\n")
+    (groups / "fs" / "outer" / "inner" / "cpu.max").write_text("600000 100000\n")
+    assert found(groups) == 3
+
+
+def test_other_groups_do_not_count(groups):
+    (groups / "cpu.max").write_text("100000 100000\n")  # above the file system's root
+    (groups / "fs" / "elsewhere").mkdir()
+    (groups / "fs" / "elsewhere" / "cpu.max").write_text("100000 100000\n")
+    assert found(groups) == 64
+
+
+def test_without_such_groups_the_affinity_counts(groups):
+    (groups / "cgroup").unlink()
+    assert found(groups) == 64
+
+
+def test_this_machine():
+    assert 1 <= cores() <= os.cpu_count()

@@ -1,0 +1,80 @@
+"""The temperature makes scores mean what they say, and changes no label."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.export import make_card
+from trainer.checkpoint.folder import Checkpoint
+from trainer.network.calibration import calibration_error, fit_temperature, sigmoid
+
+
+@pytest.fixture
+def honest() -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels drawn with just the probabilities that they stand for."""
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 2, 50_000).astype(np.float32)
+    return logits, (random.random(len(logits)) < sigmoid(logits)).astype(np.int8)
+
+
+@pytest.mark.parametrize("temperature", [0.3, 1.0, 2.5])
+def test_a_known_temperature_is_found(
+    honest: tuple[np.ndarray, np.ndarray], temperature: float
+) -> None:
+    logits, labels = honest
+    distorted = (logits * temperature).astype(np.float32)
+    found = fit_temperature(distorted, labels)
+    assert found == pytest.approx(temperature, rel=0.03)
+    assert calibration_error(sigmoid(distorted / found), labels) < 0.01
+
+
+def test_it_has_the_lowest_loss_there_is(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, labels = honest
+
+    def loss(temperature: float) -> float:
+        p = sigmoid(logits / temperature)
+        return -np.log(np.where(labels == 1, p, 1 - p)).mean()
+
+    found = fit_temperature(logits, labels)
+    assert loss(found) < min(loss(found * 1.05), loss(found / 1.05))
+
+
+def test_texts_without_a_token_are_left_out(honest: tuple[np.ndarray, np.ndarray]) -> None:
+    logits, labels = honest
+    with_gaps, more = np.append(logits, np.float32(np.nan)), np.append(labels, np.int8(1))
+    assert fit_temperature(with_gaps, more) == fit_temperature(logits, labels)
+    assert calibration_error(sigmoid(with_gaps), more) == calibration_error(sigmoid(logits), labels)
+    nothing = np.full(3, np.nan, np.float32), np.zeros(3, np.int8)
+    assert fit_temperature(*nothing) == 1.0
+    assert np.isnan(calibration_error(*nothing))
+
+
+def test_a_few_faultless_reviews_do_not_make_it_certain() -> None:
+    logits = np.array([3.0] * 12 + [-3.0] * 12, np.float32)
+    score = sigmoid(logits[:1] / fit_temperature(logits, (logits > 0).astype(np.int8)))[0]
+    assert score == pytest.approx(13 / 14, abs=1e-6)
+
+
+def test_worse_than_guessing_ends_at_the_bound() -> None:
+    logits = np.array([2.0, -2.0], np.float32)
+    assert fit_temperature(logits, np.array([0, 1], np.int8)) == pytest.approx(20.0)
+
+
+def test_calibration_error_by_hand() -> None:
+    scores = np.array([0.9, 0.9, 0.9, 0.9, 0.2, 0.2])
+    labels = np.array([1, 1, 1, 0, 0, 0], np.int8)
+    expected = (4 * abs(0.9 - 0.75) + 2 * abs(0.2 - 0.0)) / 6
+    assert calibration_error(scores, labels) == pytest.approx(expected)
+    assert calibration_error(np.array([1.0, 0.0]), np.array([1, 0], np.int8)) == 0.0
+
+
+def test_training_notes_it_and_the_model_card_carries_it(
+    trained: tuple[Path, Checkpoint],
+) -> None:
+    folder, checkpoint = trained
+    errors = checkpoint.metrics["test"]["calibration_error"]
+    assert errors.keys() == {"before", "after"} and all(0 <= e <= 1 for e in errors.values())
+    assert make_card(checkpoint, "fp32").temperature == checkpoint.temperature > 0
+    best = (folder / "history.csv").read_text().splitlines()[checkpoint.metrics["epoch"]]
+    assert str(checkpoint.temperature) in best.split(",")

@@ -1,0 +1,46 @@
+"""Recipes refuse what cannot be trained, and survive JSON."""
+
+from dataclasses import replace
+
+import pytest
+
+from infer.base.errors import UsageError
+from trainer.settings.recipe import RECIPES, Recipe
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_json_round_trip(name: str) -> None:
+    recipe = RECIPES[name]
+    assert Recipe.from_json(recipe.to_json()) == recipe
+
+
+def test_the_seed_recipe_is_the_articles() -> None:
+    seed = RECIPES["seed"]
+    sizes = (seed.vocabulary, seed.embedding, seed.hidden, seed.layers, seed.batch_size)
+    assert sizes == (10_000, 100, 256, 2, 30)
+    assert (seed.dropout, seed.learning_rate, seed.epochs, seed.lower) == (0.5, 1e-3, 10, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"hidden": 0}, "hidden is 0, expected at least 1"),
+        ({"dropout": 1.5}, "dropout is 1.5, expected from 0.0 to 0.95"),
+        ({"dropout": float("nan")}, "dropout is nan"),
+        ({"pooling": "mean"}, "pooling is 'mean', expected one of last, max_mean"),
+        ({"epochs": 2.5}, "epochs is 2.5, expected a value of type int"),
+        ({"layers": True}, "layers is True, expected a value of type int"),
+        ({"max_tokens": 10, "head_tokens": 11}, "expected at most max_tokens"),
+    ],
+)
+def test_a_wrong_value_is_named(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError) as error:
+        replace(Recipe(), **changes)
+    assert words in str(error.value)
+
+
+def test_unknown_and_missing_fields_are_named() -> None:
+    values = Recipe().to_json()
+    del values["clip"]
+    with pytest.raises(UsageError, match=r"\['clip', 'momentum'\]"):
+        Recipe.from_json({**values, "momentum": 0.9})

@@ -1,0 +1,307 @@
+"""The linear teacher learns; its labels join the training; a network can teach beside it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from scipy.sparse import csr_matrix
+
+from infer.base.console import Console, Stopped
+from infer.base.errors import InputError, ModelFileError, UsageError
+from infer.text.encoding import Encoder
+from trainer.checkpoint.files import load_tensors, save_tensors
+from trainer.checkpoint.folder import CONFIG, TRAINING, Checkpoint, load_checkpoint
+from trainer.data.datasets import load_dataset, read_unlabelled, split_rows
+from trainer.data.prepared import (
+    labels_of,
+    prepare,
+    run_config,
+    text_settings,
+    texts_of,
+    training_settings,
+)
+from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.evaluate import predict
+from trainer.run.resume import resumed
+from trainer.run.train import train
+from trainer.settings.recipe import RECIPES
+from trainer.settings.request import Request
+from trainer.teaching.linear import LinearTeacher, fit_teacher, log_ratios
+from trainer.teaching.self_training import PIECE_WORDS, TARGETS, add_unlabelled, with_pieces
+
+Interrupt = Callable[[Request, str], Stopped]
+
+
+@pytest.fixture
+def teaching(request_: Request) -> Request:
+    """A request that trains itself."""
+    return replace(request_, recipe=replace(request_.recipe, self_training=True))
+
+
+@pytest.fixture
+def split(data: Path) -> tuple[pa.Table, pa.Table]:
+    """What such a request trains on, and what it validates with."""
+    return split_rows(load_dataset(str(data), 123).train, 0.1, 123)
+
+
+@pytest.fixture
+def teacher(split: tuple[pa.Table, pa.Table], quiet: Console) -> LinearTeacher:
+    return fit_teacher(texts_of(split[0]), labels_of(split[0]), 123, quiet)
+
+
+def targets(folder: Path) -> np.ndarray:
+    return load_tensors(folder / TRAINING / TARGETS)["targets"].numpy()
+
+
+class Listening(Console):
+    """A console that remembers what it says."""
+
+    def __init__(self) -> None:
+        super().__init__(quiet=False)
+        self.said: list[str] = []
+
+    def say(self, message: str = "") -> None:
+        self.said.append(message)
+
+
+def test_the_teacher_learns_word_pairs(teacher: LinearTeacher, data: Path) -> None:
+    """Only a pair such as "not great" tells the label."""
+    test = load_dataset(str(data), 123).test
+    right = (teacher.logits(texts_of(test)) > 0) == (labels_of(test) == 1)
+    assert right.mean() == 1.0
+
+
+def test_a_logit_depends_on_its_text_alone(teacher: LinearTeacher) -> None:
+    texts = ["The plot was not awful.", "", "the PLOT<br />was not   awful.", "Ünseen wörds"]
+    together = teacher.logits(pa.array(texts * 400))
+    alone = [teacher.logits(pa.array([text]))[0] for text in texts]
+    assert together.tolist() == alone * 400
+    assert alone[0] == alone[2] > 0 and alone[1] == np.float32(teacher.bias)
+    assert len(teacher.logits(pa.array([], pa.large_string()))) == 0
+
+
+def test_ratios_by_hand() -> None:
+    found = csr_matrix([[1, 0], [1, 1], [0, 1]])
+    ratios = log_ratios(found, np.array([1, 1, 0], np.int8))
+    assert ratios == pytest.approx(np.log([(3 / 3) / (1 / 2), (2 / 3) / (2 / 2)]))
+
+
+@pytest.mark.parametrize(
+    ("texts", "labels"), [(["a b", "a c"], [1, 1]), (["one two", "three"], [0, 1])]
+)
+def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
+    with pytest.raises(InputError, match=r"cannot be fitted on 2 reviews .* --no-self-training"):
+        fit_teacher(pa.array(texts), np.array(labels, np.int8), 1, Console(quiet=True))
+
+
+def test_labels_are_kept_and_unlabelled_texts_join_softly(
+    teaching: Request,
+    interrupt: Interrupt,
+    split: tuple[pa.Table, pa.Table],
+    teacher: LinearTeacher,
+    data: Path,
+) -> None:
+    interrupt(teaching, "epoch 1/")
+    found = targets(teaching.output)
+    assert found[:216].tolist() == labels_of(split[0]).tolist()
+    held_out = split[1]
+    temperature = fit_temperature(teacher.logits(texts_of(held_out)), labels_of(held_out))
+    logits = teacher.logits(read_unlabelled(data / "unsup.parquet"))
+    assert found[216:] == pytest.approx(sigmoid(logits / temperature), abs=1e-6)
+    config = load_checkpoint(teaching.output).config
+    assert config["teachers"] == [
+        {"name": "linear", "temperature": temperature, "validation_accuracy": 1.0}
+    ]
+
+
+def test_what_is_trained_on_is_cut_shorter(teaching: Request, quiet: Console) -> None:
+    recipe = replace(teaching.recipe, max_tokens=10, head_tokens=6, training_tokens=5)
+    request = replace(teaching, recipe=recipe)
+    prepared = prepare(request, None, quiet)
+    labelled = prepared.fitting_texts
+    config = run_config(request, prepared, torch.device("cpu"))
+    everything = add_unlabelled(request, prepared, None, config, quiet).fitting_texts
+    assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
+    assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
+    uncut = replace(recipe, max_tokens=4, head_tokens=2)
+    assert training_settings(uncut) == text_settings(uncut)
+    assert training_settings(recipe).head_tokens == 3
+
+
+def test_texts_are_cut_at_white_space_into_pieces_of_as_many_words() -> None:
+    words = [f"w{i}" for i in range(3 * PIECE_WORDS + 1)]
+    long = "  ".join(words[:60]) + "<br /><br />" + "\n".join(words[60:])
+    short = " ".join(words[: 3 * PIECE_WORDS - 1])
+    texts = pa.array([long, short, ""], pa.large_string())
+    found = with_pieces(texts, 3)
+    assert found[:3].equals(texts) and found.type == texts.type
+    pieces = [piece.split(" ") for piece in found[3:].to_pylist()]
+    assert [len(piece) for piece in pieces] == [PIECE_WORDS, PIECE_WORDS, PIECE_WORDS + 1]
+    assert [word for piece in pieces for word in piece] == words
+    assert with_pieces(texts, 1).equals(texts)
+
+
+def test_a_piece_has_the_label_of_what_stands_in_it(
+    teaching: Request,
+    teacher: LinearTeacher,
+    interrupt: Interrupt,
+    tmp_path: Path,
+    data: Path,
+) -> None:
+    further = read_unlabelled(data / "unsup.parquet")
+    logits = teacher.logits(further)
+    good, bad = (
+        " ".join(further.filter(pa.array(kind)).to_pylist()) for kind in (logits > 1, logits < -1)
+    )
+    halves = [" ".join((text.split() * PIECE_WORDS)[:PIECE_WORDS]) for text in (good, bad)]
+    texts = pa.array([" ".join(halves), *halves], pa.large_string())
+    pq.write_table(pa.table({"text": texts[:1]}), tmp_path / "further.parquet")
+    recipe = replace(teaching.recipe, pieces=2)
+    request = replace(teaching, recipe=recipe, unlabelled=tmp_path / "further.parquet")
+    interrupt(request, "epoch 1/")
+    (linear,) = load_checkpoint(request.output).config["teachers"]
+    expected = sigmoid(teacher.logits(texts) / linear["temperature"])
+    assert expected[1] > 0.8 and expected[2] < 0.2
+    assert targets(request.output)[216:] == pytest.approx(expected, abs=1e-6)
+    resumed_run = train(resumed(request), Console(quiet=True))
+    assert resumed_run.config["recipe"]["pieces"] == 2
+
+
+def test_self_training_helps_where_labels_are_few(
+    teaching: Request, quiet: Console, tmp_path: Path, data: Path
+) -> None:
+    few = tmp_path / "few"
+    shutil.copytree(data, few)
+    pq.write_table(pq.read_table(data / "train.parquet").slice(0, 60), few / "train.parquet")
+    recipe = replace(teaching.recipe, epochs=12, patience=12, hidden=16)
+    further = data / "train.parquet"
+    request = replace(teaching, recipe=recipe, data=str(few), unlabelled=further)
+    with_them = train(request, quiet).metrics["test"]
+    alone = replace(request, recipe=replace(recipe, self_training=False), unlabelled=None)
+    assert with_them["accuracy"] > train(alone, quiet).metrics["test"]["accuracy"] + 0.1
+
+
+def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
+    trained: tuple[Path, Checkpoint], teaching: Request, data: Path, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(data, bare)
+    (bare / "unsup.parquet").unlink()
+    console = Listening()
+    request = replace(teaching, data=str(bare))
+    checkpoint = train(request, console)
+    assert any(line.startswith("self-training: no unlabelled texts") for line in console.said)
+    expected = trained[1].model.state_dict()
+    assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
+    with pytest.raises(InputError, match="there are no unlabelled texts to teach with"):
+        train(replace(request, teacher=trained[0]), console)
+    with pytest.raises(InputError, match=r"no such file\. Expected a file of Parquet"):
+        train(replace(request, unlabelled=tmp_path / "absent.parquet"), console)
+
+
+def test_a_network_teaches_beside_the_linear_model(
+    teaching: Request,
+    trained: tuple[Path, Checkpoint],
+    teacher: LinearTeacher,
+    interrupt: Interrupt,
+    quiet: Console,
+    data: Path,
+) -> None:
+    folder, network = trained
+    request = replace(teaching, teacher=folder)
+    interrupt(request, "epoch 1/")
+    linear, student = load_checkpoint(request.output).config["teachers"]
+    assert (linear["name"], student["name"]) == ("linear", str(folder))
+    assert student["temperature"] == pytest.approx(network.temperature, rel=1e-5)
+    assert student["validation_accuracy"] == network.metrics["validation"]["accuracy"]
+    texts = read_unlabelled(data / "unsup.parquet")
+    encoded = Encoder(network.text, network.vocabulary).encode(texts)
+    theirs = sigmoid(predict(network.model, encoded, quiet) / student["temperature"])
+    ours = sigmoid(teacher.logits(texts) / linear["temperature"])
+    assert targets(request.output)[216:] == pytest.approx((ours + theirs) / 2, abs=1e-6)
+    assert resumed(replace(request, teacher=None)).teacher == folder
+
+
+def test_a_teachers_folder_may_have_any_name(
+    teaching: Request,
+    trained: tuple[Path, Checkpoint],
+    quiet: Console,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shutil.copytree(trained[0], tmp_path / "linear")
+    monkeypatch.chdir(tmp_path)
+    teachers = train(replace(teaching, teacher=Path("linear")), quiet).config["teachers"]
+    assert [teacher["name"] for teacher in teachers] == ["linear", "linear"]
+    assert teachers[0]["temperature"] != teachers[1]["temperature"]
+
+
+def test_a_damaged_teacher_is_named(
+    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained[0], tmp_path / "teacher"))
+    config = json.loads((folder / CONFIG).read_text())
+    for damage in ({"data": {}}, {"data": None}, {"recipe": []}):
+        (folder / CONFIG).write_text(json.dumps(config | damage))
+        with pytest.raises(ModelFileError, match=r"teacher: damaged config.json"):
+            train(replace(teaching, teacher=folder), quiet)
+
+
+def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
+    unread = data / "unsup.parquet"
+    with pytest.raises(UsageError, match=r"--unlabelled .* Use --self-training or --recipe small"):
+        Request(recipe=RECIPES["seed"], unlabelled=unread)
+    for reads in ({"self_training": True}, {"vectors": "corpus"}):
+        Request(recipe=replace(RECIPES["seed"], **reads), unlabelled=unread)
+
+
+def test_the_teacher_may_stand_where_the_output_goes(
+    teaching: Request, trained: tuple[Path, Checkpoint], interrupt: Interrupt, quiet: Console
+) -> None:
+    shutil.copytree(trained[0], teaching.output)
+    request = replace(teaching, teacher=teaching.output)
+    interrupt(request, "epoch 1/")
+    assert train(resumed(request), quiet).metrics["test"]["reviews"] == 60
+
+
+def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
+    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, data: Path
+) -> None:
+    request = replace(teaching, teacher=trained[0])
+    wider = replace(request, recipe=replace(request.recipe, validation=0.2))
+    other = replace(request, data=str(data / "train.parquet"), unlabelled=data / "unsup.parquet")
+    for wrong, words in (
+        (replace(request, seed=7), "its seed is 123, this run's is 7"),
+        (wider, r"its validation is 0\.1, this run's is 0\.2"),
+        (other, "its data is"),
+        (replace(request, label_column="label"), "its label column is None, this run's is label"),
+    ):
+        with pytest.raises(InputError, match=f"{words}.* validation reviews. Use the same"):
+            train(wrong, quiet)
+    with pytest.raises(UsageError, match=r"--teacher .*Use --self-training or --recipe small"):
+        replace(request, recipe=RECIPES["seed"])
+
+
+def test_a_resumed_run_keeps_to_its_texts_and_labels(
+    teaching: Request, interrupt: Interrupt, quiet: Console, data: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts.parquet"
+    shutil.copy(data / "unsup.parquet", texts)
+    request = replace(teaching, unlabelled=texts)
+    interrupt(request, "epoch 1/")
+    path = request.output / TRAINING / TARGETS
+    content = path.read_bytes()
+    save_tensors(path, {"targets": torch.zeros(7)})
+    with pytest.raises(ModelFileError, match=r"\(7,\) torch.float32, expected \(296,\) float32"):
+        train(resumed(request), quiet)
+    path.write_bytes(content)
+    shutil.copy(data / "test.parquet", texts)
+    with pytest.raises(InputError, match="--resume: the unlabelled texts' SHA-256"):
+        train(resumed(request), quiet)

@@ -1,0 +1,1 @@
+"""The folder that training leaves, written whole and read with its faults named."""

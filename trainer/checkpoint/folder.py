@@ -1,0 +1,307 @@
+"""What training leaves: a folder of weights, vocabulary, configuration, metrics and validation.
+
+::
+
+    checkpoint/
+    ├── weights.safetensors   the best epoch's weights, float32
+    ├── vocabulary.txt        one token a line, in the order of the ids
+    ├── config.json           recipe, sizes, text settings, labels, temperature, seed, versions
+    ├── metrics.json          validation and test figures
+    ├── history.csv           a line an epoch
+    ├── report.html           the figures to look at, once training is finished
+    ├── validation.parquet    up to 2,000 validation reviews, for the exporter's parity check
+    └── training/             only while unfinished: what --resume goes on from
+"""
+
+import csv
+import io
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from infer.base.commit import check_folder, sync, writable
+from infer.base.errors import ModelFileError, OutputError, TrainingError
+from infer.text.settings import TextSettings
+from infer.text.vocabulary import Vocabulary
+from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
+from trainer.network.model import POOLINGS, ModelConfig, SentimentLSTM
+
+FORMAT: Final = "sent-checkpoint"
+FORMAT_VERSION: Final = 1
+WEIGHTS: Final = "weights.safetensors"
+VOCABULARY: Final = "vocabulary.txt"
+CONFIG: Final = "config.json"
+METRICS: Final = "metrics.json"
+HISTORY: Final = "history.csv"
+REPORT: Final = "report.html"
+VALIDATION: Final = "validation.parquet"
+TRAINING: Final = "training"
+
+VALIDATION_SCHEMA: Final = pa.schema([("text", pa.string()), ("label", pa.int8())])
+MAX_VALIDATION_ROWS: Final = 2_000
+# Of a folder's name, so that there is room for `.NAME.new` in any file system in use.
+MAX_NAME_BYTES: Final = 250
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A trained model with everything that goes with it.
+
+    Attributes:
+        model: in evaluation mode, on the CPU, float32.
+        vocabulary: token ↔ id.
+        text: how text becomes tokens.
+        labels: names of the classes, (negative, positive).
+        metrics: `validation`, `test` (null while training is unfinished) and `data`.
+        config: every other setting, as `config.json` holds it.
+        validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
+        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+    """
+
+    model: SentimentLSTM
+    vocabulary: Vocabulary
+    text: TextSettings
+    labels: tuple[str, str]
+    metrics: dict[str, Any]
+    config: dict[str, Any]
+    validation: pa.Table
+    temperature: float = 1.0
+
+
+def check_output(folder: Path) -> None:
+    """Make sure that a checkpoint may be written to `folder`.
+
+    A checkpoint or an empty folder may be replaced; nothing else is.
+
+    Raises:
+        OutputError: something else is there, nothing can be made beside it, or it is a mount
+            point, which cannot be renamed.
+    """
+    with writable(folder):
+        _check_place(folder)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    check_folder(folder)
+
+
+def _check_place(folder: Path) -> None:
+    if folder.name in ("", ".."):
+        raise OutputError(f"{folder}: expected the folder's name. Use --output with another path")
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OutputError(f"{folder}: not a folder. Use --output with another path")
+    if folder.is_dir() and any(folder.iterdir()) and not is_checkpoint(folder):
+        raise OutputError(
+            f"{folder}: a folder that is no checkpoint and not empty; it is left as it is. "
+            "Use --output with another path"
+        )
+    if os.path.ismount(folder):
+        raise OutputError(
+            f"{folder}: a mount point cannot be replaced. Use --output with a folder within it"
+        )
+    if (length := len(os.fsencode(folder.name))) > MAX_NAME_BYTES:
+        raise OutputError(
+            f"{folder}: the name has {length} bytes, expected at most {MAX_NAME_BYTES}. "
+            "Use --output with another path"
+        )
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Tell whether this toolkit made the folder."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def save_checkpoint(
+    folder: Path,
+    checkpoint: Checkpoint,
+    history: Sequence[Mapping[str, Any]],
+    save_training: Callable[[Path], None] | None = None,
+    report: str | None = None,
+) -> None:
+    """Write a checkpoint folder beside its place, then put it there by renaming.
+
+    Args:
+        folder: where it goes; an older checkpoint there is replaced.
+        checkpoint: what to write.
+        history: a mapping of the same keys for each epoch.
+        save_training: writes what --resume needs into the folder it is given.
+        report: a finished run's figures as an HTML page.
+
+    Raises:
+        OutputError: `check_output` refuses the place.
+        TrainingError: the disk is full or failing; an older checkpoint is intact.
+    """
+    check_output(folder)
+    new = folder.with_name(f".{folder.name}.new")
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        _write(new, checkpoint, history)
+        if report is not None:
+            (new / REPORT).write_text(report, encoding="utf-8", newline="\n")
+        if save_training is not None:
+            (new / TRAINING).mkdir()
+            save_training(new / TRAINING)
+        for path in [*new.rglob("*"), new]:
+            sync(path)
+        _replace(folder, new)
+        sync(folder.parent)
+    except OSError as error:
+        raise TrainingError(f"{folder}: cannot be written ({error})") from error
+    finally:
+        recover(folder)
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, Any]]) -> None:
+    save_tensors(folder / WEIGHTS, checkpoint.model.state_dict())
+    (folder / VOCABULARY).write_text(
+        checkpoint.vocabulary.to_text(), encoding="utf-8", newline="\n"
+    )
+    config = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        **checkpoint.config,
+        "model": asdict(checkpoint.model.config),
+        "text": checkpoint.text.to_json(),
+        "labels": list(checkpoint.labels),
+        "temperature": checkpoint.temperature,
+    }
+    write_json(folder / CONFIG, config)
+    write_json(folder / METRICS, checkpoint.metrics)
+    (folder / HISTORY).write_text(_csv(history), encoding="utf-8", newline="\n")
+    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS).cast(VALIDATION_SCHEMA)
+    pq.write_table(rows, folder / VALIDATION, compression="zstd")
+
+
+def _replace(folder: Path, new: Path) -> None:
+    """Rename `new` to `folder`; a kill in between leaves the old one as `.NAME.old`."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    new.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Put back a checkpoint whose replacement was killed between its two renames."""
+    old = folder.with_name(f".{folder.name}.old")
+    if not folder.exists() and is_checkpoint(old):
+        old.rename(folder)
+
+
+def _csv(history: Sequence[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    if history:
+        writer = csv.DictWriter(out, history[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    return out.getvalue()
+
+
+def load_checkpoint(folder: Path) -> Checkpoint:
+    """Read a checkpoint and hold its parts against each other.
+
+    Args:
+        folder: what `sent-train` wrote.
+
+    Raises:
+        ModelFileError: a file is missing or damaged, or parts do not agree; the message says which.
+    """
+    try:
+        recover(folder)
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not is_there:
+        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
+    config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{folder / CONFIG}: format {config.get('format')!r}, version "
+            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
+        )
+    vocabulary = _read_vocabulary(folder / VOCABULARY)
+    sizes = _model_config(config.get("model"), folder)
+    if sizes.vocabulary_size != len(vocabulary):
+        raise ModelFileError(
+            f"{folder}: the embedding has {sizes.vocabulary_size} rows, the vocabulary "
+            f"{len(vocabulary)} tokens; expected as many"
+        )
+    return Checkpoint(
+        model=_load_model(folder / WEIGHTS, sizes),
+        vocabulary=vocabulary,
+        text=TextSettings.from_json(config.get("text")),
+        labels=_labels(config.get("labels"), folder),
+        metrics=read_json(folder / METRICS),
+        config=config,
+        validation=_read_validation(folder / VALIDATION),
+        temperature=_temperature(config.get("temperature", 1.0), folder),
+    )
+
+
+def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:
+    model = SentimentLSTM(sizes)
+    load_weights(model, load_tensors(path), path)
+    return model.eval()
+
+
+def _read_vocabulary(path: Path) -> Vocabulary:
+    try:
+        # `newline=""`: a token is never changed by what a platform takes for a line's end.
+        with path.open(encoding="utf-8", newline="") as file:
+            return Vocabulary.from_text(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
+
+
+def _model_config(values: object, folder: Path) -> ModelConfig:
+    types = {spec.name: spec.type for spec in fields(ModelConfig)}
+    if not isinstance(values, dict) or values.keys() != types.keys():
+        raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
+    sizes = ("vocabulary_size", "embedding", "hidden", "layers")
+    if any(type(values[name]) is not int or values[name] < 1 for name in sizes):
+        raise ModelFileError(f"{folder / CONFIG}: model sizes {values!r}, expected positive ones")
+    if values["pooling"] not in POOLINGS:
+        raise ModelFileError(
+            f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"
+        )
+    return ModelConfig(**values)
+
+
+def _labels(values: object, folder: Path) -> tuple[str, str]:
+    if (
+        isinstance(values, list)
+        and len(values) == 2
+        and all(isinstance(name, str) and name for name in values)
+        and values[0] != values[1]
+    ):
+        return values[0], values[1]
+    raise ModelFileError(f"{folder / CONFIG}: labels {values!r}, expected two different names")
+
+
+def _temperature(value: object, folder: Path) -> float:
+    if isinstance(value, float) and 0 < value < math.inf:
+        return value
+    raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
+
+
+def _read_validation(path: Path) -> pa.Table:
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
+    if not table.schema.equals(VALIDATION_SCHEMA):
+        raise ModelFileError(f"{path}: columns {table.schema.names}, expected text and label")
+    return table

@@ -1,0 +1,1 @@
+"""From files to encoded reviews: tables, labels, splits, downloads, word vectors, batches."""

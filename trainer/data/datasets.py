@@ -1,0 +1,333 @@
+"""Labelled reviews: the embedded sample, IMDB, or anybody's files.
+
+Legend: R rows.
+"""
+
+import hashlib
+from collections.abc import Container, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from infer.base.errors import InputError
+from trainer.data.labels import Labels, name_labels, read_labels
+from trainer.data.tables import FORMATS, find_format, read_columns, read_schema
+
+TEXT_COLUMNS: Final = ("text", "review")
+LABEL_COLUMNS: Final = ("label", "sentiment", "target")
+ID_COLUMNS: Final = ("id", "review_id")
+SCHEMA: Final = pa.schema(
+    [("text", pa.large_string()), ("label", pa.int8()), ("id", pa.large_string())]
+)
+TEST_SHARE: Final = 0.2
+# Its generator tells the sample from anybody's own `data/`.
+SAMPLE_FILES: Final = ("train.parquet", "test.parquet", "generate.py", "grammar.py")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns hold texts and labels; None stands for the usual search by name."""
+
+    text: str | None = None
+    label: str | None = None
+
+
+USUAL: Final = Columns()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Reviews to train on, and reviews that are looked at once, after training.
+
+    Attributes:
+        name: what was asked for: `sample`, `imdb` or a path.
+        train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative), `id` large_string
+            (the file's `id` or `review_id`, else the row's number in the file, from 0).
+        test: the same columns.
+        unlabelled: the file with texts without a label, where there is one.
+        labels: names of the classes, (negative, positive).
+        sha256: hash over the bytes of the files.
+        notes: what a person should know about the data, a sentence each.
+    """
+
+    name: str
+    train: pa.Table
+    test: pa.Table
+    unlabelled: Path | None
+    labels: tuple[str, str]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = False) -> Dataset:
+    """Load the reviews that `--data` names.
+
+    Args:
+        name: `sample`, `imdb`, a file of Parquet, CSV or JSON Lines, or a folder of two such
+            files, train and test.
+        seed: decides which rows of a single file become the test part.
+        columns: where texts and labels stand.
+        quiet: show no progress of a download.
+
+    Raises:
+        InputError: files, columns or classes are missing or wrong, or a download failed.
+    """
+    try:
+        path = _locate(name, quiet)
+        if path.is_dir():
+            data = _load_folder(name, path, columns)
+        else:
+            data = _load_file(name, path, seed, columns)
+    except OSError as error:
+        raise InputError(f"--data {name}: cannot be read ({error})") from error
+    return replace(data, notes=(*data.notes, *_remarks(data)))
+
+
+def _locate(name: str, quiet: bool) -> Path:
+    """Return the file or folder that holds the data, downloading it where that is asked for."""
+    if name == "sample":
+        return find_sample()
+    if name == "imdb":
+        from trainer.data.download import fetch_imdb
+
+        return fetch_imdb(quiet)
+    path = Path(name)
+    if not path.exists():
+        raise InputError(
+            f"--data {name}: no such file or folder. Expected sample, imdb, a file (Parquet, CSV "
+            "or JSON Lines), or a folder with train.parquet and test.parquet"
+        )
+    return path
+
+
+def find_sample() -> Path:
+    """Return the repository's data folder, looked for beside the package, then from here.
+
+    Raises:
+        InputError: neither place has it (an installed wheel does not carry it).
+    """
+    places = (Path(__file__).resolve().parents[2] / "data", Path.cwd() / "data")
+    for place in places:
+        if all((place / name).is_file() for name in SAMPLE_FILES):
+            return place
+    raise InputError(
+        f"--data sample: the embedded sample is not here (looked for {', '.join(SAMPLE_FILES)} "
+        f"in {' and '.join(map(str, dict.fromkeys(places)))}). It comes with a clone "
+        "of the repository, not with the wheel. Use --data imdb or --data PATH"
+    )
+
+
+def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
+    train, test = _part(folder, "train"), _part(folder, "test")
+    if train is None or test is None:
+        raise InputError(
+            f"{folder}: no {'test' if train else 'train'}.parquet. A data folder holds "
+            "train.parquet and test.parquet (and perhaps unsup.parquet), or the same as .csv or "
+            ".jsonl"
+        )
+    raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
+    labels = name_labels(raw_train["label"], train)
+    training, testing = _table(raw_train, labels, train), _table(raw_test, labels, test)
+    left_out = *_left_out(raw_train, training, train), *_left_out(raw_test, testing, test)
+    return Dataset(
+        name=name,
+        train=training,
+        test=testing,
+        unlabelled=_part(folder, "unsup"),
+        labels=labels.names,
+        sha256=hash_files([train, test]),
+        notes=(*labels.notes, *left_out),
+    )
+
+
+def _part(folder: Path, part: str) -> Path | None:
+    """Return the folder's file of a part, in whichever format it is."""
+    found = [path for suffix in FORMATS if (path := folder / f"{part}{suffix}").is_file()]
+    if len(found) > 1:
+        names = " and ".join(path.name for path in found)
+        raise InputError(f"{folder}: holds {names}, expected one of them. Move the others away")
+    return found[0] if found else None
+
+
+def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
+    """Load a single file and split its test part off."""
+    raw = read_raw(path, columns)
+    labels = name_labels(raw["label"], path)
+    table = _table(raw, labels, path)
+    train, test = split_rows(table, TEST_SHARE, seed)
+    note = (
+        f"{path} is one file: {test.num_rows:,} of its {table.num_rows:,} rows, drawn with seed "
+        f"{seed}, are kept apart as the test part."
+    )
+    return Dataset(
+        name=name,
+        train=train,
+        test=test,
+        unlabelled=None,
+        labels=labels.names,
+        sha256=hash_files([path]),
+        notes=(*labels.notes, *_left_out(raw, table, path), note),
+    )
+
+
+def split_rows(table: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa.Table]:
+    """Draw `share` of the rows with `seed`: (the others, the drawn ones), both in file order.
+
+    At least one row is drawn and at least one is left.
+
+    Raises:
+        InputError: the table has fewer than two rows.
+    """
+    if table.num_rows < 2:
+        raise InputError(f"{table.num_rows} rows cannot be split; expected at least 2 reviews")
+    count = min(max(1, round(share * table.num_rows)), table.num_rows - 1)
+    order = np.random.default_rng([seed, 0]).permutation(table.num_rows)
+    return table.take(np.sort(order[count:])), table.take(np.sort(order[:count]))
+
+
+def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
+    """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
+
+    Raises:
+        InputError: it cannot be read, or a column is missing.
+    """
+    schema = read_schema(path)
+    label = _label_column(schema, path, columns.label)
+    text = text_column(schema, path, columns.text, without=(label,))
+    names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
+    own = names[:1]
+    _check_once(schema, path, text, label)
+    table = read_columns(path, [text, label, *own], strings=[text, *own])
+    numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
+    ids = pc.coalesce(table[own[0]], numbers) if own else numbers
+    return pa.table({"text": table[text], "label": table[label], "id": ids})
+
+
+def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
+    """Read a file's text column: (R,) large_string.
+
+    Raises:
+        InputError: it cannot be read, or has no text column.
+    """
+    schema = read_schema(path)
+    name = text_column(schema, path, columns.text, without=LABEL_COLUMNS)
+    _check_once(schema, path, name)
+    return read_columns(path, [name], strings=[name])[name].combine_chunks()
+
+
+def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
+    """Read the texts of a file that has no labels, or whose labels are not looked at.
+
+    The column that was asked for holds for the labelled files; this one may call it otherwise.
+
+    Raises:
+        InputError: it cannot be read, or has no text column.
+    """
+    there = columns.text is not None and columns.text in read_schema(path).names
+    return read_texts(path, Columns(text=columns.text if there else None)).drop_null()
+
+
+def text_column(
+    schema: pa.Schema, path: Path, asked: str | None = None, without: Container[str] = ()
+) -> str:
+    """Return the text column: the one asked for, `text`, `review`, or the only string column.
+
+    Raises:
+        InputError: there is no such column, or several could be meant.
+    """
+    # What looks like numbers or dates in a CSV file may still be texts.
+    takes_any = not find_format(path).is_typed
+    strings: list[str] = [f.name for f in schema if _holds_text(f.type) and f.name not in without]
+    for name in (asked,) if asked is not None else TEXT_COLUMNS:
+        if name in strings or (takes_any and name in schema.names and name not in without):
+            return name
+    if asked is None and len(strings) == 1:
+        return strings[0]
+    shown = ", ".join(f"{field.name} ({field.type})" for field in schema)
+    if asked is not None:
+        raise InputError(f"{path}: no string column {asked!r} (--text-column). Columns: {shown}")
+    raise InputError(
+        f"{path}: no text column. Columns: {shown}. Expected a string column named "
+        f"{' or '.join(TEXT_COLUMNS)}, or a single string column. Name it with --text-column"
+    )
+
+
+def _label_column(schema: pa.Schema, path: Path, asked: str | None) -> str:
+    for name in (asked,) if asked is not None else LABEL_COLUMNS:
+        if name in schema.names:
+            return name
+    columns = ", ".join(schema.names)
+    if asked is not None:
+        raise InputError(f"{path}: no column {asked!r} (--label-column). Columns: {columns}")
+    raise InputError(
+        f"{path}: no label column. Columns: {columns}. Expected one named "
+        f"{', '.join(LABEL_COLUMNS)}. Name it with --label-column"
+    )
+
+
+def _check_once(schema: pa.Schema, path: Path, *names: str) -> None:
+    """Refuse a name that several columns have."""
+    for name in names:
+        if (count := len(schema.get_all_field_indices(name))) > 1:
+            raise InputError(
+                f"{path}: {count} columns are called {name!r}, expected one. Rename the others"
+            )
+
+
+def _holds_ids(schema: pa.Schema, name: str) -> bool:
+    if schema.get_field_index(name) < 0:  # it is not there, or more than once
+        return False
+    kind = schema.field(name).type
+    return _holds_text(kind) or pa.types.is_integer(kind)
+
+
+def _holds_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
+    """Turn the labels into int8, and leave out rows without text."""
+    columns = [raw["text"], read_labels(raw["label"], labels, path), raw["id"]]
+    table = pa.table(columns, schema=SCHEMA)
+    found = table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
+    if not found.num_rows:
+        raise InputError(f"{path}: none of its {table.num_rows:,} rows has a text")
+    return found
+
+
+def _left_out(raw: pa.Table, table: pa.Table, path: Path) -> Iterable[str]:
+    """Say how many of a file's rows have no text, where there are any."""
+    if empty := raw.num_rows - table.num_rows:
+        yield f"{path}: {empty:,} of its {raw.num_rows:,} rows have no text and are left out."
+
+
+def _remarks(data: Dataset) -> Iterable[str]:
+    """Say what makes a figure doubtful: test texts seen in training, texts with two labels."""
+    shared = int(pc.sum(pc.is_in(data.test["text"], pc.unique(data.train["text"]))).as_py() or 0)
+    if shared:
+        yield (
+            f"Warning: {shared:,} of the {data.test.num_rows:,} test texts stand in the training "
+            "part too, so the test accuracy is too high."
+        )
+    spans = data.train.group_by("text").aggregate([("label", "min"), ("label", "max")])
+    torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
+    if torn:
+        yield f"Warning: {torn:,} training texts carry both labels."
+
+
+def hash_files(paths: Iterable[Path]) -> str:
+    """Return the SHA-256 over the bytes of the files, one after the other."""
+    total = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,269 @@
+"""Data, vocabulary and encoded texts: everything that stays the same from epoch to epoch.
+
+Legend: R rows.
+"""
+
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+import infer
+from infer.base.console import Console
+from infer.base.errors import InputError
+from infer.text.encoding import EncodedTexts, Encoder
+from infer.text.settings import TextSettings
+from infer.text.tokenizer import Tokenizer, spacy_version
+from infer.text.vocabulary import Vocabulary
+from trainer.checkpoint.folder import Checkpoint
+from trainer.data.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
+from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
+from trainer.data.vectors import Vectors, fit_vectors, load_vectors
+from trainer.settings.recipe import Recipe
+from trainer.settings.request import Request
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training reads.
+
+    Attributes:
+        dataset: the reviews; its test part is read at the end.
+        fitting: the rows of its training part that are trained on: `text`, `label`, `id`.
+        validation: the other rows, which choose the epoch: `text`, `label`, `id`.
+        text: how text becomes tokens, outside training.
+        vocabulary: token ↔ id.
+        fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
+            unlabelled ones where there are any.
+        targets: what they are trained towards, the probability of the positive label: float32.
+        validation_texts: the encoded texts of `validation`.
+    """
+
+    dataset: Dataset
+    fitting: pa.Table
+    validation: pa.Table
+    text: TextSettings
+    vocabulary: Vocabulary
+    fitting_texts: EncodedTexts
+    targets: npt.NDArray[np.float32]
+    validation_texts: EncodedTexts
+
+
+def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+    """Load the reviews, split the validation part off, make the vocabulary, encode.
+
+    Args:
+        request: the run.
+        saved: the checkpoint of the run that is taken up again; its vocabulary is used.
+        console: where progress and remarks go.
+
+    Raises:
+        InputError: the data cannot be trained on, or is not that of the run to be taken up.
+    """
+    recipe = request.recipe
+    dataset = load_dataset(request.data, request.seed, columns_of(request), console.quiet)
+    for note in dataset.notes:
+        console.say(note)
+    fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
+    console.say(
+        f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
+        f"{dataset.test.num_rows:,} to test on at the end"
+    )
+    text = text_settings(recipe)
+    if saved is not None:
+        _check_same_data(saved, dataset, text)
+    vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
+    trained, encoder = Encoder(training_settings(recipe), vocabulary), Encoder(text, vocabulary)
+    prepared = Prepared(
+        dataset=dataset,
+        fitting=fitting,
+        validation=validation,
+        text=text,
+        vocabulary=vocabulary,
+        fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
+        targets=labels_of(fitting).astype(np.float32),
+        validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
+    )
+    _check_parts(prepared, console)
+    return prepared
+
+
+def _check_parts(prepared: Prepared, console: Console) -> None:
+    """Refuse parts without a single token; say how many texts stand in both.
+
+    Raises:
+        InputError: naming the part.
+    """
+    test = texts_of(prepared.dataset.test)
+    parts = {
+        "trained on": (len(prepared.fitting_texts), prepared.fitting_texts.lengths.any()),
+        "held out": (len(prepared.validation_texts), prepared.validation_texts.lengths.any()),
+        "to test on": (len(test), _has_token(Encoder(prepared.text, prepared.vocabulary), test)),
+    }
+    for name, (reviews, has_token) in parts.items():
+        if not has_token:
+            raise InputError(
+                f"{prepared.dataset.name}: the {reviews:,} reviews that are {name} have no token "
+                "(nothing but HTML breaks or white space), expected words"
+            )
+    seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
+    if shared := int(pc.sum(seen).as_py() or 0):
+        console.say(
+            f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
+            "validation accuracy is too high."
+        )
+
+
+def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
+    """Whether any text has a token; mostly the first ones tell."""
+    starts = range(0, len(texts), ENCODE_ROWS)
+    return any(encoder.encode(texts.slice(i, ENCODE_ROWS)).lengths.any() for i in starts)
+
+
+def columns_of(request: Request) -> Columns:
+    """Return where the texts and the labels stand."""
+    return Columns(request.text_column, request.label_column)
+
+
+def text_settings(recipe: Recipe) -> TextSettings:
+    """Return how the recipe turns text into tokens, with the installed spaCy."""
+    return TextSettings(
+        spacy_version=spacy_version(),
+        lower=recipe.lower,
+        html_breaks=recipe.html_breaks,
+        max_tokens=recipe.max_tokens,
+        head_tokens=recipe.head_tokens,
+    )
+
+
+def training_settings(recipe: Recipe) -> TextSettings:
+    """Return how the texts that are trained on become tokens: cut to `training_tokens`.
+
+    A step takes as long as its sequences are; a network that pools over all tokens has no trouble
+    with longer ones afterwards.
+    """
+    longest = min(recipe.training_tokens, recipe.max_tokens)
+    head = recipe.head_tokens * longest // recipe.max_tokens
+    return replace(text_settings(recipe), max_tokens=longest, head_tokens=head)
+
+
+def texts_of(table: pa.Table) -> pa.Array:
+    """Return the column `text` as one array: (R,) large_string."""
+    return table["text"].combine_chunks()
+
+
+def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
+    """Return the column `label`: (R,) int8, 1 positive and 0 negative."""
+    labels: npt.NDArray[np.int8] = table["label"].to_numpy()
+    return labels
+
+
+def ids_of(table: pa.Table) -> list[str]:
+    """Return what tells the reviews apart, the column `id`: R strings."""
+    ids: list[str] = table["id"].to_pylist()
+    return ids
+
+
+def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabulary:
+    """Take the most frequent tokens of the reviews that are trained on, and of no other."""
+    return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)
+
+
+def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
+    """Refuse to go on with other data or another tokenizer than the run began with."""
+    before = saved.config["data"]["sha256"]
+    if before != dataset.sha256:
+        raise InputError(
+            f"--resume: the data's SHA-256 is {dataset.sha256[:12]}…, the run began with "
+            f"{before[:12]}…. Start anew without --resume"
+        )
+    if saved.text != text:
+        raise InputError(
+            f"--resume: the run began with spaCy {saved.text.spacy_version}, installed is "
+            f"{text.spacy_version}. Install that version, or start anew without --resume"
+        )
+
+
+def read_unlabelled_texts(request: Request, dataset: Dataset) -> pa.Array | None:
+    """Return the texts that have no label, (U,) large_string, where there are any.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    path = unlabelled_path(request, dataset)
+    texts = read_unlabelled(path, columns_of(request)) if path else None
+    return texts if texts is not None and len(texts) else None
+
+
+def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:
+    """Return the file of unlabelled texts: the one asked for, else the data folder's."""
+    return request.unlabelled or dataset.unlabelled
+
+
+def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
+    """Return the vectors that the recipe starts the embedding from, if any.
+
+    Raises:
+        InputError: the vectors cannot be read.
+    """
+    recipe = request.recipe
+    if recipe.vectors == "none":
+        return None
+    if recipe.vectors == "corpus":
+        vectors = _corpus_vectors(request, prepared, console)
+    else:
+        vectors = load_vectors(
+            recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed, console.quiet
+        )
+    console.say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
+    return vectors
+
+
+def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors:
+    """Fit word2vec on the reviews that are trained on and on those without a label."""
+    texts = [texts_of(prepared.fitting)]
+    if (further := read_unlabelled_texts(request, prepared.dataset)) is not None:
+        texts.append(further)
+    return fit_vectors(
+        pa.concat_arrays(texts),
+        prepared.text,
+        prepared.vocabulary,
+        request.recipe.embedding,
+        request.seed,
+        torch.get_num_threads(),
+        console,
+    )
+
+
+def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
+    """Return what `config.json` records besides the model, the text settings and the labels."""
+    dataset = prepared.dataset
+    return {
+        "recipe": request.recipe.to_json(),
+        "seed": request.seed,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+        "data": {
+            "name": dataset.name,
+            "sha256": dataset.sha256,
+            "text_column": request.text_column,
+            "label_column": request.label_column,
+            "training_reviews": prepared.fitting.num_rows,
+            "unlabelled": str(request.unlabelled) if request.unlabelled else None,
+        },
+        "teacher": str(request.teacher) if request.teacher else None,
+        "versions": {
+            "sent-toolkit": infer.__version__,
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            "numpy": np.__version__,
+            "pyarrow": pa.__version__,
+            "spacy": spacy_version(),
+        },
+    }

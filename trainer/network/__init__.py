@@ -1,0 +1,1 @@
+"""The network: model, device, objective and gradients, prediction, temperature."""

@@ -1,0 +1,1 @@
+"""What came of a run, to look at: analysis, charts, one HTML page."""

@@ -1,0 +1,145 @@
+"""Where a model is right and how sure it is: figures that a mean over all reviews hides.
+
+Legend: R rows, S rows that have a logit, K mistakes.
+"""
+
+import math
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from trainer.network.calibration import BINS, bins_of, sigmoid
+
+LENGTH_BINS: Final = 10
+MOST_MISTAKES: Final = 20
+Z: Final = 1.959964  # the normal distribution's 97.5 % quantile: 95 % lie within plus or minus it
+
+Logits = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int8]
+Lengths = npt.NDArray[np.int64]
+
+
+def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float) -> dict[str, Any]:
+    """Compute the figures that are drawn, JSON-ready.
+
+    Args:
+        logits: (R,) float32; NaN rows (texts without a token) are left out.
+        labels: (R,) int8, 1 positive and 0 negative.
+        lengths: (R,) int64 tokens that the model read.
+        temperature: what logits are divided by.
+
+    Returns:
+        `calibration`: `before` and `after` the temperature, each as `reliability` has it; and
+        `by_length`, as the function of that name has it.
+    """
+    return {
+        "calibration": {
+            "before": reliability(sigmoid(logits), labels),
+            "after": reliability(sigmoid(logits / temperature), labels),
+        },
+        "by_length": by_length(logits, labels, lengths),
+    }
+
+
+def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
+    """Hold scores against the truth, in the bins of the calibration error.
+
+    Args:
+        scores: (R,) float64 probabilities of the positive label; NaN rows are left out.
+        labels: (R,) int8, 1 positive and 0 negative.
+
+    Returns:
+        For each of the 15 bins `from` and `to` (of the score), `count`, and `mean_score` and
+        `share_positive` (0 to 1; None where the bin is empty).
+    """
+    scored = ~np.isnan(scores)
+    p, truth = scores[scored], labels[scored] == 1  # (S,), (S,)
+    bins = bins_of(p)
+    counts = np.bincount(bins, minlength=BINS)
+    sums, positives = np.bincount(bins, p, BINS), np.bincount(bins, truth, BINS)
+    return [
+        {
+            "from": i / BINS,
+            "to": (i + 1) / BINS,
+            "count": int(count),
+            "mean_score": float(sums[i] / count) if count else None,
+            "share_positive": float(positives[i] / count) if count else None,
+        }
+        for i, count in enumerate(counts)
+    ]
+
+
+def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str, Any]]:
+    """Compute the accuracy of short and long reviews, in up to ten bins of about as many reviews.
+
+    Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
+
+    Args:
+        logits: (R,) float32; NaN rows are left out.
+        labels: (R,) int8, 1 positive and 0 negative.
+        lengths: (R,) int64 tokens.
+
+    Returns:
+        For each bin, from short to long: `from` and `to` (its shortest and longest review, in
+        tokens), `reviews`, `accuracy`, and `low` and `high`, the 95 % interval of the accuracy.
+    """
+    scored = ~np.isnan(logits)
+    if not scored.any():
+        return []
+    long = lengths[scored]
+    right = (logits[scored] > 0) == (labels[scored] == 1)
+    shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
+    # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
+    longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
+    bins = np.searchsorted(longest, long)
+    return [_length_bin(long[bins == i], right[bins == i]) for i in range(len(longest))]
+
+
+def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Describe the reviews of one bin, of which there is at least one."""
+    low, high = wilson(int(right.sum()), len(right))
+    return {
+        "from": int(lengths.min()),
+        "to": int(lengths.max()),
+        "reviews": len(right),
+        "accuracy": float(right.mean()),
+        "low": low,
+        "high": high,
+    }
+
+
+def wilson(right: int, reviews: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share (Wilson 1927), which holds for few reviews too.
+
+    Args:
+        right: how many are right, 0 to `reviews`.
+        reviews: how many there are, at least 1.
+
+    Returns:
+        The lowest and highest share, 0 <= low <= right / reviews <= high <= 1.
+    """
+    share, spread = right / reviews, Z**2 / reviews
+    middle = share + spread / 2
+    reach = Z * math.sqrt((share * (1 - share) + spread / 4) / reviews)
+    low, high = (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
+    # Rounding may put a bound a hair beyond what it bounds.
+    return max(0.0, min(low, share)), min(1.0, max(high, share))
+
+
+def most_confident_mistakes(
+    logits: Logits, labels: Labels, count: int = MOST_MISTAKES
+) -> npt.NDArray[np.int64]:
+    """Find the reviews on whose wrong label the model is most set.
+
+    Args:
+        logits: (R,) float32; NaN rows are no mistakes.
+        labels: (R,) int8, 1 positive and 0 negative.
+        count: how many at most.
+
+    Returns:
+        (K,) int64 row numbers, the surest first; of two as sure, the earlier row.
+    """
+    wrong = np.flatnonzero(~np.isnan(logits) & ((logits > 0) != (labels == 1)))
+    order = np.argsort(-np.abs(logits[wrong]), kind="stable")
+    return wrong[order[:count]]

@@ -1,0 +1,136 @@
+"""A finished run's figures as one HTML page that needs nothing else: no script, no network.
+
+The page is a pure function of what it is given. Every string from the data goes through the
+template, which escapes it; only the drawings, which hold no such string, go in as they are.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.resources import files
+from typing import Any, Final
+
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from trainer.checkpoint.folder import Checkpoint
+from trainer.report.charts import accuracy_chart, length_chart, loss_chart, reliability_chart, span
+from trainer.settings.recipe import RECIPES
+
+TEMPLATE: Final = "page.html.j2"
+EXCERPT: Final = 200
+
+
+def render_report(
+    checkpoint: Checkpoint, history: Sequence[Mapping[str, Any]], texts: Sequence[str]
+) -> str:
+    """Write the page of a finished run.
+
+    Args:
+        checkpoint: with test figures.
+        history: what training noted of each epoch.
+        texts: of the most confident mistakes, in the order of `metrics["test"]["mistakes"]`.
+
+    Returns:
+        HTML, the same for the same input.
+    """
+    test = checkpoint.metrics["test"]
+    return _template().render(
+        config=checkpoint.config,
+        metrics=checkpoint.metrics,
+        test=test,
+        labels=checkpoint.labels,
+        temperature=checkpoint.temperature,
+        recipe=recipe_words(checkpoint.config["recipe"]),
+        confusion=confusion_rows(test["confusion"], checkpoint.labels),
+        mistakes=mistake_rows(test["mistakes"], texts, checkpoint.labels),
+        charts=_charts(checkpoint.metrics, history),
+    )
+
+
+def _template() -> Template:
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "decimal": decimal, "count": count, "span": span}
+    source = files("trainer.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _charts(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
+    """Draw what there is to draw; without a scored review there are only the curves."""
+    test, best = metrics["test"], metrics["epoch"]
+    charts = {"loss": loss_chart(history, best), "accuracy": accuracy_chart(history, best)}
+    if test["by_length"]:
+        charts["reliability"] = reliability_chart(
+            test["calibration"]["before"], test["calibration"]["after"]
+        )
+        charts["length"] = length_chart(test["by_length"], test["accuracy"])
+    return {name: Markup(svg) for name, svg in charts.items()}
+
+
+def recipe_words(settings: Mapping[str, Any]) -> str:
+    """Return the recipe that the settings are nearest to, and where they differ from it."""
+    differences = {
+        name: {key: value for key, value in settings.items() if asdict(recipe).get(key) != value}
+        for name, recipe in RECIPES.items()
+    }
+    name = min(differences, key=lambda name: len(differences[name]))
+    changes = ", ".join(f"{key} {value}" for key, value in differences[name].items())
+    return f"{name}, with {changes}" if changes else name
+
+
+def confusion_rows(
+    confusion: Mapping[str, int], labels: tuple[str, str]
+) -> list[tuple[str, list[tuple[int, float]]]]:
+    """Return, for each true label, its name and of each prediction the count and the row's share.
+
+    Args:
+        confusion: as `evaluate.measure` counts it.
+        labels: names of the classes, (negative, positive).
+    """
+    counts = (
+        (confusion["true_negative"], confusion["false_positive"]),
+        (confusion["false_negative"], confusion["true_positive"]),
+    )
+    return [
+        (label, [(n, n / sum(row) if sum(row) else math.nan) for n in row])
+        for label, row in zip(labels, counts, strict=True)
+    ]
+
+
+def mistake_rows(
+    mistakes: Sequence[Mapping[str, Any]], texts: Sequence[str], labels: tuple[str, str]
+) -> list[dict[str, Any]]:
+    """Put to each mistake the label that was `predicted`, the other one, and the text's `excerpt`.
+
+    Args:
+        mistakes: `id`, `truth` (a label's name), `score` and `tokens` of each.
+        texts: theirs, in the same order.
+        labels: names of the classes, (negative, positive).
+    """
+    other = dict(zip(labels, reversed(labels), strict=True))
+    return [
+        {**mistake, "predicted": other[mistake["truth"]], "excerpt": excerpt(text)}
+        for mistake, text in zip(mistakes, texts, strict=True)
+    ]
+
+
+def excerpt(text: str) -> str:
+    """Return the first 200 characters of a text."""
+    return text if len(text) <= EXCERPT else f"{text[:EXCERPT].rstrip()}…"
+
+
+def percent(share: float | None, digits: int = 2) -> str:
+    """Return a share from 0 to 1 in per cent, or a dash where there is none."""
+    return "–" if share is None or math.isnan(share) else f"{share:.{digits}%}"
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """Return a number with so many decimal places, or a dash where there is none."""
+    return "–" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+
+
+def count(number: int) -> str:
+    """Return a whole number with commas."""
+    return f"{number:,}"

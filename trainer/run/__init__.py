@@ -1,0 +1,1 @@
+"""A run from data to checkpoint: the main path, its epochs, its state, going on."""

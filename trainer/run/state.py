@@ -1,0 +1,167 @@
+"""What training carries from step to step, and how a run is taken up again.
+
+No state of a random number generator is stored: each epoch seeds them from (seed, epoch).
+"""
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from infer.base.errors import ModelFileError
+from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
+from trainer.network.model import SentimentLSTM
+from trainer.settings.recipe import Recipe
+
+STATE_TENSORS: Final = "state.safetensors"
+STATE_JSON: Final = "state.json"
+MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
+WARM_UP: Final = 0.3
+FIRST_RATE: Final = 0.04
+
+
+@dataclass
+class State:
+    """The moving parts of a run.
+
+    Attributes:
+        model: the network that takes the steps.
+        average: its averaged weights, which are validated and kept; the network itself where the
+            recipe averages nothing.
+        optimizer: Adam over the network's parameters.
+        steps: optimizer steps taken.
+        epoch: epochs finished.
+        best: the kept weights of the best epoch so far.
+        history: a mapping for each finished epoch.
+    """
+
+    model: SentimentLSTM
+    average: SentimentLSTM
+    optimizer: torch.optim.Adam
+    steps: int = 0
+    epoch: int = 0
+    best: dict[str, Tensor] = field(default_factory=dict)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def best_row(self) -> dict[str, Any]:
+        """The history's epoch with the lowest validation loss; the earlier one of two."""
+        return min(self.history, key=lambda row: float(row["validation_loss"]))
+
+    def out_of_patience(self, patience: int) -> bool:
+        """Tell whether the last `patience` epochs brought no lower validation loss."""
+        return bool(self.history) and self.epoch - int(self.best_row["epoch"]) >= patience
+
+
+def start(model: SentimentLSTM, recipe: Recipe) -> State:
+    """Begin a run with the model as it is."""
+    optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
+    average = copy.deepcopy(model) if recipe.weight_average else model
+    return State(model=model, average=average, optimizer=optimizer)
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """Return the learning rate at a point of the run, a pure function of it.
+
+    One cycle (Smith 2018): up from a 25th along a half cosine, then down to nothing.
+
+    Args:
+        recipe: its `schedule` and the highest rate.
+        progress: share of all epochs that is done, 0 to 1.
+    """
+    if recipe.schedule == "constant":
+        return recipe.learning_rate
+    if progress < WARM_UP:
+        rise = 0.5 - 0.5 * math.cos(math.pi * progress / WARM_UP)
+        return recipe.learning_rate * (FIRST_RATE + (1 - FIRST_RATE) * rise)
+    fall = 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
+    return recipe.learning_rate * fall
+
+
+@torch.no_grad()
+def update_average(state: State, decay: float) -> None:
+    """Move the averaged weights towards the network's; young averages move faster."""
+    if state.average is state.model:
+        return
+    slow = min(decay, (1 + state.steps) / (10 + state.steps))
+    for kept, new in zip(state.average.parameters(), state.model.parameters(), strict=True):
+        kept.lerp_(new, 1 - slow)
+
+
+def keep_if_best(state: State, row: dict[str, Any]) -> bool:
+    """Add a finished epoch to the history; keep a copy of its weights if it is the best one.
+
+    A signal in between leaves the state as it was, or as it is to be: the history comes last.
+
+    Returns:
+        Whether it is the best so far.
+    """
+    loss = float(row["validation_loss"])
+    is_best = not state.history or loss < float(state.best_row["validation_loss"])
+    if is_best:
+        weights = state.average.state_dict()
+        state.best = {name: t.detach().cpu().clone() for name, t in weights.items()}
+    state.history.append(row)
+    state.epoch = int(row["epoch"])
+    return is_best
+
+
+def save_state(folder: Path, state: State) -> None:
+    """Write everything that the next epoch depends on into an existing folder."""
+    tensors = {f"model.{name}": t for name, t in state.model.state_dict().items()}
+    if state.average is not state.model:
+        tensors |= {f"average.{name}": t for name, t in state.average.state_dict().items()}
+    for name, parameter in state.model.named_parameters():
+        moments = state.optimizer.state[parameter]
+        tensors |= {f"adam.{moment}.{name}": moments[moment] for moment in MOMENTS}
+    save_tensors(folder / STATE_TENSORS, tensors)
+    values = {"epoch": state.epoch, "steps": state.steps, "history": state.history}
+    write_json(folder / STATE_JSON, values)
+
+
+def load_state(folder: Path, state: State, best: Mapping[str, Tensor]) -> None:
+    """Fill a fresh state with what `save_state` wrote.
+
+    Args:
+        folder: the checkpoint's `training` folder.
+        state: a state of the same recipe, just started.
+        best: the best epoch's weights, from the checkpoint itself.
+
+    Raises:
+        ModelFileError: a file is missing, damaged or of another model.
+    """
+    path = folder / STATE_TENSORS
+    tensors = load_tensors(path)
+    load_weights(state.model, _under("model.", tensors), path)
+    if state.average is not state.model:
+        load_weights(state.average, _under("average.", tensors), path)
+    _load_moments(state, _under("adam.", tensors), path)
+    values = read_json(folder / STATE_JSON)
+    try:
+        state.epoch, state.steps = int(values["epoch"]), int(values["steps"])
+        state.history = list(values["history"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{folder / STATE_JSON}: damaged ({error!r})") from error
+    state.best = {name: tensor.clone() for name, tensor in best.items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+
+
+def _load_moments(state: State, moments: Mapping[str, Tensor], path: Path) -> None:
+    names = [name for name, _ in state.model.named_parameters()]
+    expected = {f"{moment}.{name}" for moment in MOMENTS for name in names}
+    if expected != moments.keys():
+        raise ModelFileError(f"{path}: Adam's moments are missing {expected - moments.keys()}")
+    per_parameter = {
+        i: {moment: moments[f"{moment}.{name}"] for moment in MOMENTS}
+        for i, name in enumerate(names)
+    }
+    groups = state.optimizer.state_dict()["param_groups"]
+    state.optimizer.load_state_dict({"state": per_parameter, "param_groups": groups})

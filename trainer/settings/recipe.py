@@ -1,0 +1,209 @@
+"""Recipes: named, frozen configurations whose fields are the command's options.
+
+Only the standard library is imported here, since `sent-train --help` reads this module.
+"""
+
+from collections.abc import Mapping
+from dataclasses import Field, asdict, dataclass, field, fields
+from types import MappingProxyType
+from typing import Any, Final
+
+from infer.base.errors import UsageError
+
+
+def option(default: object, help_text: str, **rules: object) -> Any:
+    """Declare a field with its option's help text and rules (`minimum`, `maximum`, `choices`)."""
+    return field(default=default, metadata={"help": help_text, **rules})
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what training computes; saved resolved in `config.json`.
+
+    The defaults are the `seed` recipe: the article's model, with lengths honoured.
+
+    Raises:
+        UsageError: a value has another type than its field, or is out of bounds.
+    """
+
+    vectors: str = option(
+        "none",
+        "Word vectors to start from: none, glove.6B.100d (downloaded), corpus (word2vec fitted "
+        "on the training and unlabelled texts), or the path of a GloVe or word2vec text file.",
+    )
+    self_training: bool = option(
+        False,
+        "Train on the unlabelled texts too, with the probabilities of a linear model (and of a "
+        "--teacher) as their labels.",
+    )
+    pieces: int = option(
+        1,
+        "Self-training takes each unlabelled text once more, cut into so many pieces, labelled "
+        "one by one (1: whole texts alone).",
+        minimum=1,
+    )
+    vocabulary: int = option(10_000, "Most frequent training tokens kept.", minimum=1)
+    lower: bool = option(False, "Look tokens up in lower case.")
+    html_breaks: bool = option(True, "Read <br> tags as spaces.")
+    max_tokens: int = option(
+        1000, "Longest sequence; a longer text keeps its head and its tail.", minimum=1
+    )
+    head_tokens: int = option(250, "Tokens of a longer text that come from its head.", minimum=0)
+    training_tokens: int = option(
+        1000,
+        "Longest sequence in training: fewer than max_tokens save time. A longer text is cut in "
+        "the same shares.",
+        minimum=1,
+    )
+    embedding: int = option(100, "Size of a token's vector.", minimum=1)
+    hidden: int = option(256, "Size of each direction's LSTM state.", minimum=1)
+    layers: int = option(2, "Bidirectional LSTM layers.", minimum=1)
+    pooling: str = option(
+        "last",
+        "What the linear layer reads: each direction's last state, or maximum and mean.",
+        choices=("last", "max_mean"),
+    )
+    dropout: float = option(
+        0.5, "Probability of dropping an activation.", minimum=0.0, maximum=0.95
+    )
+    embedding_dropout: float = option(
+        0.0,
+        "Probability of dropping a token's vector wherever it stands in a batch.",
+        minimum=0.0,
+        maximum=0.95,
+    )
+    adversarial: float = option(
+        0.0,
+        "Weight of the loss at the worst small change of the token vectors (0: off; else a "
+        "second pass).",
+        minimum=0.0,
+    )
+    virtual_adversarial: float = option(
+        0.0,
+        "Weight of how far the prediction moves at the worst small change (0: off; else two "
+        "more passes, and half of a third).",
+        minimum=0.0,
+    )
+    perturbation: float = option(
+        0.3,
+        "Size of that change of a review's vectors, in norms of one token's vector.",
+        minimum=1e-6,
+    )
+    entropy: float = option(
+        0.0, "Weight of the prediction's entropy: high for sure predictions.", minimum=0.0
+    )
+    learning_rate: float = option(1e-3, "Adam's learning rate, the highest one.", minimum=1e-9)
+    schedule: str = option(
+        "constant",
+        "How the learning rate moves: constant, or one_cycle (up, then down to nothing).",
+        choices=("constant", "one_cycle"),
+    )
+    weight_average: float = option(
+        0.0,
+        "Decay of the averaged weights that are validated and kept (0: the last weights).",
+        minimum=0.0,
+        maximum=0.99999,
+    )
+    batch_size: int = option(30, "Most reviews in a training batch.", minimum=1)
+    batch_tokens: int = option(30_000, "Most padded tokens in a training batch.", minimum=1)
+    epochs: int = option(10, "Passes over the training reviews, at most.", minimum=1)
+    patience: int = option(
+        3, "Epochs without a lower validation loss after which training stops.", minimum=1
+    )
+    clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
+    validation: float = option(
+        0.1,
+        "Share of the training reviews held out to choose the epoch.",
+        minimum=0.001,
+        maximum=0.5,
+    )
+    precision: str = option(
+        "fp32",
+        "Arithmetic of matrix products: fp32, tf32 (CUDA only) or bf16 (CUDA, and CPUs with "
+        "AVX-512).",
+        choices=("fp32", "tf32", "bf16"),
+    )
+
+    def __post_init__(self) -> None:
+        """Check each field by its own rules, then those that hang together."""
+        for spec in fields(self):
+            _check(spec, getattr(self, spec.name))
+        if self.head_tokens > self.max_tokens:
+            raise UsageError(
+                f"head_tokens is {self.head_tokens}, expected at most max_tokens "
+                f"({self.max_tokens})"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return every field, resolved."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
+        """Read `to_json` back.
+
+        Raises:
+            UsageError: a field is missing, unknown or wrong.
+        """
+        names = {spec.name for spec in fields(cls)}
+        if names != set(values):
+            raise UsageError(
+                f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
+                f"expected {sorted(names)}"
+            )
+        return cls(**values)
+
+
+def _check(spec: Field[Any], value: object) -> None:
+    """Hold a value against the type and the rules of its field."""
+    rules = spec.metadata
+    right_type = type(value) is spec.type or (spec.type is float and type(value) is int)
+    if not right_type:
+        expected = getattr(spec.type, "__name__", spec.type)
+        raise UsageError(f"{spec.name} is {value!r}, expected a value of type {expected}")
+    if "choices" in rules and value not in rules["choices"]:
+        raise UsageError(f"{spec.name} is {value!r}, expected one of {', '.join(rules['choices'])}")
+    low, high = rules.get("minimum"), rules.get("maximum")
+    if isinstance(value, int | float) and not (
+        (low is None or value >= low) and (high is None or value <= high)
+    ):
+        bounds = f"at least {low}" if high is None else f"from {low} to {high}"
+        raise UsageError(f"{spec.name} is {value}, expected {bounds}")
+
+
+# What both recipes for real data share; the sizes of the model tell them apart.
+_REAL_DATA: Final[Mapping[str, Any]] = {
+    "vectors": "corpus",
+    "self_training": True,
+    "pieces": 2,
+    "vocabulary": 30_000,
+    "lower": True,
+    "html_breaks": True,
+    "max_tokens": 400,
+    "head_tokens": 100,
+    "pooling": "max_mean",
+    "embedding_dropout": 0.1,
+    "learning_rate": 2e-3,
+    "schedule": "one_cycle",
+    "weight_average": 0.998,
+    "batch_size": 64,
+    "batch_tokens": 16_384,
+    "epochs": 4,
+    "patience": 3,
+}
+
+RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
+    {
+        "seed": Recipe(),
+        "small": Recipe(**_REAL_DATA, layers=1, hidden=64),
+        "strong": Recipe(**_REAL_DATA, layers=2, hidden=256),
+    }
+)
+
+
+def default_recipe(data: str) -> str:
+    """Return the name of the recipe for what `--data` names: the sample is a toy, all else is not.
+
+    On the sample the article's model shows all there is to see, within minutes.
+    """
+    return "seed" if data == "sample" else "strong"

@@ -1,0 +1,59 @@
+"""What `sent-train` is asked to do. Nothing heavy is imported, so wrong options show at once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from infer.base.errors import UsageError
+from trainer.settings.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run of training.
+
+    Attributes:
+        recipe: what is computed.
+        data: `sample`, `imdb` or a path.
+        output: the checkpoint folder.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        seed: of everything drawn at random.
+        text_column: the column of `data` that holds the texts; None for the usual search.
+        label_column: the column of `data` that holds the labels; None for the usual search.
+        unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
+        teacher: checkpoint folder of a network that labels them beside the linear model.
+        resume: go on with the unfinished run in `output`.
+        threads: CPU threads; None: all cores that the process may use.
+    """
+
+    recipe: Recipe
+    data: str = "sample"
+    output: Path = Path("artifacts/checkpoint")
+    device: str = "auto"
+    seed: int = 123
+    text_column: str | None = None
+    label_column: str | None = None
+    unlabelled: Path | None = None
+    teacher: Path | None = None
+    resume: bool = False
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
+        if not 0 <= self.seed < 2**32:
+            raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
+        if self.text_column is not None and self.text_column == self.label_column:
+            raise UsageError(
+                f"--text-column and --label-column are both {self.text_column!r}, expected two "
+                "columns"
+            )
+        if self.teacher is not None and not self.recipe.self_training:
+            raise UsageError(
+                f"--teacher {self.teacher}: it is for self-training, which this recipe does not "
+                "do. Use --self-training or --recipe small"
+            )
+        reads_unlabelled = self.recipe.self_training or self.recipe.vectors == "corpus"
+        if self.unlabelled is not None and not reads_unlabelled:
+            raise UsageError(
+                f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
+                "of which this recipe has neither. Use --self-training or --recipe small"
+            )

@@ -1,0 +1,1 @@
+"""Self-training: probabilities of teachers as labels of texts that have none."""

@@ -1,0 +1,246 @@
+"""Self-training: unlabelled texts join the training reviews, with a teacher's probabilities.
+
+Every teacher learns from the reviews that are trained on, never from those that choose the epoch.
+Legend: R labelled rows, U unlabelled rows.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import torch
+
+from infer.base.console import Console
+from infer.base.errors import InputError, ModelFileError
+from infer.text.encoding import Encoder, concatenate
+from trainer.checkpoint.files import load_tensors, save_tensors
+from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.data.datasets import hash_files
+from trainer.data.epoch_batches import encode_all
+from trainer.data.prepared import (
+    Prepared,
+    labels_of,
+    read_unlabelled_texts,
+    texts_of,
+    training_settings,
+    unlabelled_path,
+)
+from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.evaluate import measure, predict
+from trainer.settings.request import Request
+from trainer.teaching.linear import fit_teacher, plain
+
+TARGETS: Final = "targets.safetensors"
+# A shorter piece tells too little of what its writer thinks.
+PIECE_WORDS: Final = 40
+# Texts and the title of a progress bar → (U,) float32 logits.
+Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
+
+
+def add_unlabelled(
+    request: Request,
+    prepared: Prepared,
+    saved: Checkpoint | None,
+    config: dict[str, Any],
+    console: Console,
+) -> Prepared:
+    """Put the unlabelled texts, softly labelled, behind the labelled ones.
+
+    Args:
+        request: the run.
+        prepared: what is trained on so far.
+        saved: the checkpoint of the run that is taken up again; its soft labels are used.
+        config: the texts' hash and the teachers are noted in it.
+        console: where progress and remarks go.
+
+    Raises:
+        InputError: the texts or the teacher cannot be used, or are not those of the run to be
+            taken up.
+        ModelFileError: a checkpoint is damaged.
+    """
+    texts = read_unlabelled_texts(request, prepared.dataset)
+    path = unlabelled_path(request, prepared.dataset)
+    config["data"]["unlabelled_sha256"] = hash_files([path]) if path else None
+    if saved is not None:
+        _check_same_texts(saved, config)
+    if texts is None:
+        return _labelled_alone(request, prepared, console)
+    texts = with_pieces(texts, request.recipe.pieces)
+    if saved is None:
+        labels, config["teachers"] = soft_labels(request, prepared, texts, config, console)
+        targets = np.concatenate((prepared.targets, labels))
+    else:
+        config["teachers"] = saved.config["teachers"]
+        targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
+    encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
+    encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
+    everything = concatenate([prepared.fitting_texts, encoded])
+    return replace(prepared, fitting_texts=everything, targets=targets)
+
+
+def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
+    """Put the pieces of texts behind them: more texts to learn a teacher's judgement from.
+
+    A teacher labels a piece by what stands in it, so the student sees in which part of a text the
+    teacher saw what (as in Tang et al. 2019, who distil into an LSTM on texts cut and masked).
+
+    Args:
+        texts: (U,) strings.
+        pieces: into how many each is cut, at white space, all of as many words; 1: none. Texts of
+            fewer than `PIECE_WORDS` words a piece stay whole.
+
+    Returns:
+        (U + pieces,) strings: the texts as they are, then the pieces in the texts' order.
+    """
+    cut = []
+    for text in plain(texts) if pieces > 1 else ():
+        words = text.split()
+        if len(words) >= pieces * PIECE_WORDS:
+            ends = [len(words) * piece // pieces for piece in range(pieces + 1)]
+            cut += [" ".join(words[start:end]) for start, end in pairwise(ends)]
+    return pa.concat_arrays([texts, pa.array(cut, texts.type)])
+
+
+def _labelled_alone(request: Request, prepared: Prepared, console: Console) -> Prepared:
+    """Go on without unlabelled texts, unless a teacher is waiting for them."""
+    if request.teacher is not None:
+        raise InputError(
+            f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
+            "Name some with --unlabelled, or leave --teacher out"
+        )
+    console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
+    return prepared
+
+
+def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
+    """Write what is trained towards, (R + U,) float32, into a checkpoint's training folder."""
+    save_tensors(folder / TARGETS, {"targets": torch.from_numpy(targets)})
+
+
+def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
+    """Read what `save_targets` wrote for so many rows.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or of other texts.
+    """
+    found = load_tensors(folder / TARGETS).get("targets", torch.empty(0))
+    if found.shape != (rows,) or found.dtype != torch.float32:
+        raise ModelFileError(
+            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected ({rows},) float32"
+        )
+    targets: npt.NDArray[np.float32] = found.numpy()
+    return targets
+
+
+def _check_same_texts(saved: Checkpoint, config: dict[str, Any]) -> None:
+    now, before = (c["data"]["unlabelled_sha256"] for c in (config, saved.config))
+    if now != before:
+        raise InputError(
+            f"--resume: the unlabelled texts' SHA-256 is {str(now)[:12]}…, the run began with "
+            f"{str(before)[:12]}…. Start anew without --resume"
+        )
+
+
+def soft_labels(
+    request: Request,
+    prepared: Prepared,
+    texts: pa.Array,
+    config: dict[str, Any],
+    console: Console,
+) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
+    """Label texts with the mean of all teachers' probabilities.
+
+    Returns:
+        (U,) float32 from 0 to 1; and each teacher's `name`, `temperature` and
+        `validation_accuracy`.
+    """
+    labellers: list[tuple[str, Labeller]] = []
+    # The network first: whether it may teach shows at once; the linear model takes its time.
+    if (folder := request.teacher) is not None:
+        labellers.append((str(folder), checkpoint_labeller(folder, config, console)))
+    labellers.insert(0, ("linear", linear_labeller(request, prepared, console)))
+    probabilities, teachers = [], []
+    for name, labeller in labellers:
+        teachers.append(examine(name, labeller, prepared, console))
+        logits = labeller(texts, f"labels of {name}")
+        probabilities.append(sigmoid(logits / teachers[-1]["temperature"]))
+    # A network has no logit for a text without a token; the linear model has one for any.
+    return np.nanmean(probabilities, axis=0).astype(np.float32), teachers
+
+
+def linear_labeller(request: Request, prepared: Prepared, console: Console) -> Labeller:
+    """Fit the linear teacher."""
+    fitting = prepared.fitting
+    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, console)
+
+    def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
+        with console.progress() as progress:
+            task = progress.add_task(title, total=len(texts))
+            return teacher.logits(texts, lambda rows: progress.advance(task, rows))
+
+    return label
+
+
+def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) -> Labeller:
+    """Take a trained network as a teacher.
+
+    Raises:
+        ModelFileError: the checkpoint is damaged.
+        InputError: it may have learned from this run's validation reviews.
+    """
+    teacher = load_checkpoint(folder)
+    _check_same_task(folder, teacher.config, config)
+    model = teacher.model.to(config["device"])
+    encoder = Encoder(teacher.text, teacher.vocabulary)
+
+    def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
+        return predict(model, encode_all(encoder, texts, console, title), console, title)
+
+    return label
+
+
+def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse a teacher of other labels, or one that has learned from our validation reviews."""
+    try:
+        task = _task(theirs)
+    except (KeyError, TypeError) as error:
+        raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
+    for name, value in _task(ours).items():
+        if value != task[name]:
+            raise InputError(
+                f"--teacher {folder}: its {name} is {task[name]}, this run's is {value}, so "
+                "it may have learned other labels, or from this run's validation reviews. Use the "
+                "same"
+            )
+
+
+def _task(config: dict[str, Any]) -> dict[str, Any]:
+    """Return what a checkpoint has learned from, and what chose its validation reviews."""
+    data = config["data"]
+    return {
+        "data": data["sha256"],
+        "text column": data["text_column"],
+        "label column": data["label_column"],
+        "seed": config["seed"],
+        "validation": config["recipe"]["validation"],
+    }
+
+
+def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> dict[str, Any]:
+    """Calibrate a teacher on the validation reviews, and say how good it is.
+
+    Returns:
+        `name`, `temperature`, `validation_accuracy`.
+    """
+    labels = labels_of(prepared.validation)
+    logits = labeller(texts_of(prepared.validation), f"validating {name}")
+    accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
+    console.say(
+        f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}"
+    )
+    return {"name": name, "temperature": temperature, "validation_accuracy": accuracy}
