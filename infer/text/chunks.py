@@ -130,7 +130,9 @@ class Chunker:
         starts, sizes = _WHITE_SPACE.find(data)
         is_cut[starts + sizes] = True
         is_cut[rows] = True
-        return _shortened(np.flatnonzero(is_cut), data)
+        cuts = np.flatnonzero(is_cut)
+        is_short = np.diff(rows).max(initial=0) <= MAX_CHUNK
+        return cuts if is_short else _shortened(cuts, data)
 
     def _reached_over(self, spaces: _Places, rows: _Places, data: _Bytes) -> _Places:
         """Return the spaces (W,) that a special case may reach over, by one more byte each way."""

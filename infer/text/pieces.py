@@ -23,6 +23,10 @@ def cut_piece(piece: str, rules: Rules) -> list[str]:
     """
     if piece in rules.cases:
         return list(rules.cases[piece])
+    if piece.isalpha():  # no rule is of letters alone
+        return [piece]
+    if not rules.not_mere_marks.search(piece):
+        return list(piece)
     front, low, high, back = _peel(piece, rules)
     back.reverse()
     return front + _cut_core(piece[low:high], rules) + back

@@ -46,6 +46,7 @@ class Rules:
         infix: finds what parts the rest of a piece.
         prefix_marks: characters that are each a prefix, whatever comes next.
         suffix_marks: characters that are each a suffix, whatever stands before.
+        not_mere_marks: finds what keeps a pile of marks from being a token each.
         prefix_run: matches characters that are each a prefix, these or others.
         suffix_run: the same for suffixes, in a reversed piece.
         url_host: matches a URL from its host on.
@@ -60,6 +61,7 @@ class Rules:
     infix: re.Pattern[str]
     prefix_marks: frozenset[str]
     suffix_marks: frozenset[str]
+    not_mere_marks: re.Pattern[str]
     prefix_run: re.Pattern[str]
     suffix_run: re.Pattern[str]
     url_host: re.Pattern[str]
@@ -86,6 +88,7 @@ def rules_of(language: str) -> Rules:
         infix=re.compile(f"(?={_one_of(_INFIX_STARTS)})(?:{_either(defaults.infixes)})"),
         prefix_marks=prefix_marks,
         suffix_marks=suffix_marks,
+        not_mere_marks=_not_mere_marks(prefix_marks & suffix_marks, cases),
         prefix_run=re.compile(rf"(?:{_one_of(prefix_marks)}|\+(?![0-9]))+"),
         suffix_run=re.compile(rf"(?:{_one_of(suffix_marks)}|\.(?!\.)(?={_BEFORE_STOP}))+"),
         url_host=_url_host(),
@@ -116,6 +119,16 @@ def _always_suffixes(suffix: re.Pattern[str]) -> frozenset[str]:
     before = {*marks, *_SUFFIX_ENDS, *"aA0°"}
     found = ((mark, [suffix.search(other + mark) for other in before]) for mark in sorted(marks))
     return frozenset(mark for mark, starts in found if all(m and m.start() == 1 for m in starts))
+
+
+def _not_mere_marks(marks: frozenset[str], cases: Iterable[str]) -> re.Pattern[str]:
+    """Return a pattern for other characters, and for the first two marks of special cases."""
+    of_marks = [case for case in cases if len(case) > 1 and marks.issuperset(case)]
+    behind: dict[str, set[str]] = {}
+    for case in of_marks:
+        behind.setdefault(case[0], set()).add(case[1])
+    pairs = [f"{re.escape(mark)}{_one_of(others)}" for mark, others in sorted(behind.items())]
+    return re.compile("|".join([f"[^{_one_of(marks)[1:]}", *pairs]))
 
 
 def _url_host() -> re.Pattern[str]:

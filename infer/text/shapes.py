@@ -144,10 +144,9 @@ class Shaper:
     ) -> npt.NDArray[np.bool_]:
         """Tell which runs (R,) the rules name; a single letter or digit counts as named."""
         runs = _between(np.stack([starts, starts + sizes], axis=1), data)
-        known: npt.NDArray[np.bool_] = pc.is_in(runs.dictionary, value_set=self._named).to_numpy(
-            zero_copy_only=False
-        )
-        return known.take(runs.indices.to_numpy()) | (sizes == 1)
+        known = pc.is_in(runs.dictionary, value_set=self._named).to_numpy(zero_copy_only=False)
+        is_named: npt.NDArray[np.bool_] = known[runs.indices.to_numpy()] | (sizes == 1)
+        return is_named
 
 
 def _urls(

@@ -51,6 +51,8 @@ class SpecialCases:
         Returns:
             The tokens; a case with a space in it stays apart, but keeps others from its tokens.
         """
+        if len(tokens) < 2:
+            return tokens
         trie = self._trie
         starts = [
             i

@@ -104,14 +104,16 @@ class Tokenizer:
 
     def _sizes(self, shape: str) -> list[int]:
         """Return the bytes of a shape's tokens, negative where white space stands between."""
-        tokens: list[str] = []
+        pieces = shape.split()
+        if pieces == [shape]:
+            tokens = self._cases.merge(cut_piece(shape, self._rules), ())
+            return list(map(len, tokens if shape.isascii() else map(str.encode, tokens)))
+        tokens = []
         spaces = []
-        for piece in shape.split():
+        for piece in pieces:
             spaces.append(len(tokens))
             tokens += cut_piece(piece, self._rules)
         tokens = self._cases.merge(tokens, spaces)
-        if len(spaces) == 1 and sum(map(len, tokens)) == len(shape):
-            return list(map(len, tokens if shape.isascii() else map(str.encode, tokens)))
         return list(_sizes_between_spaces(shape.encode(), tokens))
 
 

@@ -39,3 +39,11 @@ def test_a_new_url_pattern_of_spacys_is_noticed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(rules_module, "URL_PATTERN", "^https?://.*$")
     with pytest.raises(RuntimeError, match="URL pattern"):
         rules_module._url_host()
+
+
+@pytest.mark.slow
+def test_no_rule_is_of_letters_alone() -> None:
+    letters = [c for c in CHARACTERS if c.isalpha()]
+    for letter in letters:
+        for piece in (letter, f"a{letter}", f"{letter}A"):
+            assert piece in SPACY.rules or [token.text for token in SPACY(piece)] == [piece]
