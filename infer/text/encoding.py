@@ -26,7 +26,9 @@ OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
 # 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
 CACHE_CHUNKS: Final = 500_000
 CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
-# How many are looked up without asking whether to stop.
+# How many chunks are compared, and how many distinct ones looked up, before `stop` is honoured:
+# well under a second. A window of reviews is one or two times the first.
+COMPARED_AT_ONCE: Final = 2_000_000
 TOKENIZED_AT_ONCE: Final = 50_000
 
 
@@ -109,13 +111,16 @@ class Encoder:
         Arrow finds the distinct chunks without the interpreter's lock; these are looked up, or
         tokenized, a block at a time.
         """
-        distinct = chunks.dictionary_encode()
-        ids = [pa.array([], pa.large_list(pa.int32()))]
-        for block in blocks(distinct.dictionary, TOKENIZED_AT_ONCE):
-            if self._is_stopped:
-                raise EncodingStopped
-            ids.append(self._known(distinct.dictionary[block]))
-        return pa.concat_arrays(ids).take(distinct.indices)
+        found = [pa.array([], pa.large_list(pa.int32()))]
+        for start in range(0, len(chunks), COMPARED_AT_ONCE):
+            distinct = chunks.slice(start, COMPARED_AT_ONCE).dictionary_encode()
+            ids = []
+            for block in blocks(distinct.dictionary, TOKENIZED_AT_ONCE):
+                if self._is_stopped:
+                    raise EncodingStopped
+                ids.append(self._known(distinct.dictionary[block]))
+            found.append(pa.concat_arrays(ids).take(distinct.indices))
+        return found[1] if len(found) == 2 else pa.concat_arrays(found)
 
     def _tokenize(self, chunks: pa.Array) -> pa.LargeListArray:
         """Return the token ids of distinct chunks, `<unk>` where one is not in the vocabulary."""

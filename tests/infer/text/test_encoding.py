@@ -157,6 +157,13 @@ def test_what_nobody_sees_does_not_change_a_score() -> None:
     assert alone.statuses.tolist() == [EMPTY, EMPTY]
 
 
+def test_a_text_compared_in_many_parts_has_the_same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = pa.array(["good film, not bad.", None, "", "bad film", "good " * 9])
+    expected = rows_of(Encoder(SETTINGS, VOCABULARY), texts)
+    monkeypatch.setattr("infer.text.encoding.COMPARED_AT_ONCE", 2)
+    assert rows_of(Encoder(SETTINGS, VOCABULARY), texts) == expected
+
+
 def test_encoding_can_be_stopped() -> None:
     encoder = Encoder(TextSettings(), VOCABULARY)
     encoder.stop()
