@@ -442,7 +442,7 @@ def out_of_memory(context: Context) -> dict[str, Any]:
                "--batch-tokens", str(context.pick(1 << 20, 2 << 20))]  # fmt: skip
     done = run_process(command)
     facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    halvings, note = len(facts["said"]), f"down to {facts['batch_tokens']:,}"
+    halvings, note = facts["halvings"], f"down to {facts['batch_tokens']:,}"
     goals = (
         Goal("times the budget was halved", 1, halvings, unit="", note=note),
         Goal("largest difference of a score from an unhurried run", 0.01, facts["difference"],

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from infer.job.scoring import Listener, Scorer
-from infer.job.summary import Summary
 from infer.model.file import read_model_file
+from infer.model.scorer import Scorer
 from infer.model.session import DEFAULT_BATCH_TOKENS, Session
-from infer.text.encoding import Encoder
 
 
 def main() -> None:
-    """Score with memory to spare, then squeezed; print what was said and how far apart they are."""
+    """Score with memory to spare, then squeezed; print the halvings and how far apart they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("model", type=Path)
@@ -28,18 +27,19 @@ def main() -> None:
     given = parser.parse_args()
     file = read_model_file(given.model)
     texts = pq.read_table(given.source)["text"].combine_chunks()
-    encoded = Encoder(file.card.text, file.card.vocabulary).encode(texts)
     session = Session(file.data, given.device, precision=file.card.precision)
-    said: list[str] = []
-    calm = Summary(DEFAULT_BATCH_TOKENS[session.provider] // 8)
-    summary = Summary(given.batch_tokens)
-    with session.side_by_side() as executor:
-        expected = Scorer(session, executor, file, calm, Listener()).score_window(encoded).score
-        scorer = Scorer(session, executor, file, summary, Listener(said.append))
-        with little_memory(given.device, given.leave_mib << 20):
-            scores = scorer.score_window(encoded).score
+    calm = Scorer(file, session, DEFAULT_BATCH_TOKENS[session.provider] // 8)
+    squeezed = Scorer(file, session, given.batch_tokens)
+    encoded = calm.encode(texts)
+    expected = calm.score(encoded).score
+    with little_memory(given.device, given.leave_mib << 20):
+        scores = squeezed.score(encoded).score
     apart = float(np.nanmax(np.abs(scores - expected)))
-    facts = {"said": said, "batch_tokens": summary.batch_tokens, "difference": apart}
+    facts = {
+        "halvings": round(math.log2(given.batch_tokens / squeezed.batch_tokens)),
+        "batch_tokens": squeezed.batch_tokens,
+        "difference": apart,
+    }
     print(json.dumps({**facts, "provider": session.provider, "rows": len(scores)}))
 
 

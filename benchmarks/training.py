@@ -23,11 +23,11 @@ from trainer.settings.recipe import RECIPES, Recipe
 TITLE = "Training step"
 EXPLANATION = (
     "Forward, backward and Adam's step of the article's model, by `trainer.run.epochs.take_step`: "
-    "the trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from "
-    "the same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
-    "of the batch's length. Both with denormals flushed, as the trainer sets it. Then the recipes "
-    "for real data, a batch whole (all cores within an operator) against in shares (a core each), "
-    "as the trainer computes it."
+    "the trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started "
+    "from the same weights, whose logits are compared first. Row lengths are drawn from half to "
+    "the whole of the batch's length. Both with denormals flushed, as the trainer sets it. Then "
+    "the recipes for real data, a batch whole (all cores within an operator) against in shares (a "
+    "core each), as the trainer computes it."
 )
 
 

@@ -11,6 +11,7 @@ import torch
 
 from infer.base.console import Console, Stopped, require_packages
 from infer.base.errors import SentError, TrainingError
+from infer.model.probability import sigmoid
 from infer.text.encoding import EncodedTexts, Encoder
 from trainer.checkpoint.files import read_json
 from trainer.checkpoint.folder import (
@@ -34,7 +35,7 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature, sigmoid
+from trainer.network.calibration import calibration_error, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,

@@ -17,6 +17,7 @@ import torch
 
 from infer.base.console import Console
 from infer.base.errors import InputError, ModelFileError
+from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
@@ -30,7 +31,7 @@ from trainer.data.prepared import (
     training_settings,
     unlabelled_path,
 )
-from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import fit_teacher, plain

@@ -15,6 +15,7 @@ from scipy.sparse import csr_matrix
 
 from infer.base.console import Console, Stopped
 from infer.base.errors import InputError, ModelFileError, UsageError
+from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import CONFIG, TRAINING, Checkpoint, load_checkpoint
@@ -27,7 +28,7 @@ from trainer.data.prepared import (
     texts_of,
     training_settings,
 )
-from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import predict
 from trainer.run.resume import resumed
 from trainer.run.train import train
