@@ -45,8 +45,6 @@ AVERAGED = {
     "embedding_dropout": 0.1,
     "pooling": "max_mean",
     "adversarial": 0.5,
-    "virtual_adversarial": 0.5,
-    "entropy": 0.1,
 }
 
 

@@ -39,6 +39,13 @@ def test_a_wrong_value_is_named(changes: dict[str, object], words: str) -> None:
     assert words in str(error.value)
 
 
+def test_a_recipe_of_an_older_version_is_read_where_it_computes_the_same() -> None:
+    older = {**Recipe().to_json(), "virtual_adversarial": 0.0, "entropy": 0}
+    assert Recipe.from_json(older) == Recipe()
+    with pytest.raises(UsageError, match=r"entropy is 0\.5, which no version after"):
+        Recipe.from_json({**older, "entropy": 0.5})
+
+
 def test_unknown_and_missing_fields_are_named() -> None:
     values = Recipe().to_json()
     del values["clip"]
