@@ -10,11 +10,12 @@ import click
 
 import infer
 from infer.base.console import Console, run_command
-from trainer.settings.recipe import RECIPES, Recipe, default_recipe
+from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe, default_recipe
 from trainer.settings.request import Request
 
 DEFAULT_OUTPUT = Path("artifacts/checkpoint")
 MOST_THREADS = 1_024
+NAMES = click.Choice(list(RECIPES))
 
 TOY = (
     "Training on the embedded sample: a toy of a few thousand made-up reviews. "
@@ -32,6 +33,11 @@ Examples:
 
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def recipe_name(value: str) -> str:
+    """Take a recipe's name, or one that it had before, which is shown nowhere."""
+    return value if value in OLD_NAMES else str(NAMES.convert(value, None, None))
 
 
 def recipe_options(command: Function) -> Function:
@@ -87,9 +93,10 @@ def _shown(value: object) -> str:
 )
 @click.option(
     "--recipe",
-    type=click.Choice(list(RECIPES)),
+    type=recipe_name,
+    metavar=f"[{'|'.join(RECIPES)}]",
     default=None,
-    help="Named settings, each of which has an option below.  [default: seed for the sample, "
+    help="Named settings, each of which has an option below.  [default: article for the sample, "
     "strong for other data]",
 )
 @click.option(
@@ -150,6 +157,9 @@ def _train(
     as_json: bool,
     console: Console,
 ) -> None:
+    if (old := options["recipe"]) in OLD_NAMES:
+        options["recipe"] = OLD_NAMES[old]
+        console.say(f"--recipe {old} is the old name of --recipe {OLD_NAMES[old]}")
     request = Request(
         recipe=_recipe(output, resume, options),
         data=options["data"],

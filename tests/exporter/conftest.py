@@ -78,7 +78,7 @@ def make_checkpoint(model):
 
 @pytest.fixture(scope="session")
 def checkpoint():
-    """The seed's model, small: two layers, last states."""
+    """The article's model, small: two layers, last states."""
     return make_checkpoint(make_model())
 
 

@@ -76,7 +76,7 @@ class Checkpoint:
     temperature: float = 1.0
 
 
-def check_output(folder: Path) -> None:
+def check_place(folder: Path) -> None:
     """Make sure that a checkpoint may be written to `folder`.
 
     A checkpoint or an empty folder may be replaced; nothing else is.
@@ -86,12 +86,12 @@ def check_output(folder: Path) -> None:
             point, which cannot be renamed.
     """
     with writable(folder):
-        _check_place(folder)
+        _refuse_wrong_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
     check_folder(folder)
 
 
-def _check_place(folder: Path) -> None:
+def _refuse_wrong_place(folder: Path) -> None:
     if folder.name in ("", ".."):
         raise OutputError(f"{folder}: expected the folder's name. Use --output with another path")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -138,10 +138,10 @@ def save_checkpoint(
         report: a finished run's figures as an HTML page.
 
     Raises:
-        OutputError: `check_output` refuses the place.
+        OutputError: `check_place` refuses the place.
         TrainingError: the disk is full or failing; an older checkpoint is intact.
     """
-    check_output(folder)
+    check_place(folder)
     new = folder.with_name(f".{folder.name}.new")
     try:
         shutil.rmtree(new, ignore_errors=True)

@@ -55,7 +55,7 @@ class Prepared:
     validation_texts: EncodedTexts
 
 
-def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:

@@ -19,7 +19,7 @@ from trainer.checkpoint.folder import (
     METRICS,
     TRAINING,
     Checkpoint,
-    check_output,
+    check_place,
     load_checkpoint,
     save_checkpoint,
 )
@@ -30,7 +30,7 @@ from trainer.data.prepared import (
     ids_of,
     initial_vectors,
     labels_of,
-    prepare,
+    prepare_data,
     run_config,
     texts_of,
 )
@@ -76,7 +76,7 @@ def train(request: Request, console: Console) -> Checkpoint:
             far is kept.
         Stopped: a signal arrived; the best epoch so far is kept.
     """
-    check_output(request.output)
+    check_place(request.output)
     require_packages(REPORTING)
     device = choose_device(request.device)
     set_threads(request.threads)
@@ -86,7 +86,7 @@ def train(request: Request, console: Console) -> Checkpoint:
         check_vectors(request.recipe.vectors, request.recipe.embedding, console.quiet)
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
-    prepared = prepare(request, saved, console)
+    prepared = prepare_data(request, saved, console)
     config = run_config(request, prepared, device)
     if request.recipe.self_training:
         prepared = add_unlabelled(request, prepared, saved, config, console)

@@ -24,7 +24,7 @@ def option(default: object, help_text: str, **rules: object) -> Any:
 class Recipe:
     """Everything that decides what training computes; saved resolved in `config.json`.
 
-    The defaults are the `seed` recipe: the article's model, with lengths honoured.
+    The defaults are the recipe `article`: the tutorial's model, with lengths honoured.
 
     Raises:
         UsageError: a value has another type than its field, or is out of bounds.
@@ -201,11 +201,14 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
-        "seed": Recipe(),
+        "article": Recipe(),
         "small": Recipe(**_REAL_DATA, layers=1, hidden=64),
         "strong": Recipe(**_REAL_DATA, layers=2, hidden=256),
     }
 )
+
+# What a recipe was called before → what it is called.
+OLD_NAMES: Final = MappingProxyType({"seed": "article"})
 
 
 def default_recipe(data: str) -> str:
@@ -213,4 +216,4 @@ def default_recipe(data: str) -> str:
 
     On the sample the article's model shows all there is to see, within minutes.
     """
-    return "seed" if data == "sample" else "strong"
+    return "article" if data == "sample" else "strong"

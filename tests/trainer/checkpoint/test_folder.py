@@ -21,7 +21,7 @@ from trainer.checkpoint.folder import (
     VOCABULARY,
     WEIGHTS,
     Checkpoint,
-    check_output,
+    check_place,
     load_checkpoint,
     save_checkpoint,
 )
@@ -90,15 +90,15 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
         with pytest.raises(OutputError, match="Use --output with another path"):
             save_checkpoint(tmp_path / name, trained[1], [])
     with pytest.raises(OutputError, match="cannot be written"):
-        check_output(tmp_path / "file" / "c")
+        check_place(tmp_path / "file" / "c")
     for name in (".", "..", "/proc/c"):
         with pytest.raises(OutputError, match=r"expected the folder's name|is not writable"):
-            check_output(Path(name))
+            check_place(Path(name))
     for length, words in ((251, "has 251 bytes, expected at most 250"), (256, "cannot be written")):
         with pytest.raises(OutputError, match=words):
-            check_output(tmp_path / ("c" * length))
+            check_place(tmp_path / ("c" * length))
     (tmp_path / "empty").mkdir()
-    check_output(tmp_path / "empty")
+    check_place(tmp_path / "empty")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file", "full", "link"]
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
 
@@ -107,8 +107,8 @@ def test_a_mount_point_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     """Mounting takes rights that a test does not have, so what the system says is put in."""
     monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path)
     with pytest.raises(OutputError, match=r"a mount point cannot be replaced.* a folder within it"):
-        check_output(tmp_path)
-    check_output(tmp_path / "within")
+        check_place(tmp_path)
+    check_place(tmp_path / "within")
 
 
 def edit_config(folder: Path, **changes: object) -> None:

@@ -258,9 +258,9 @@ def test_a_damaged_teacher_is_named(
 def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
     unread = data / "unsup.parquet"
     with pytest.raises(UsageError, match=r"--unlabelled .* Use --self-training or --recipe small"):
-        Request(recipe=RECIPES["seed"], unlabelled=unread)
+        Request(recipe=RECIPES["article"], unlabelled=unread)
     for reads in ({"self_training": True}, {"vectors": "corpus"}):
-        Request(recipe=replace(RECIPES["seed"], **reads), unlabelled=unread)
+        Request(recipe=replace(RECIPES["article"], **reads), unlabelled=unread)
 
 
 def test_the_teacher_may_stand_where_the_output_goes(
@@ -287,7 +287,7 @@ def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
         with pytest.raises(InputError, match=f"{words}.* validation reviews. Use the same"):
             train(wrong, quiet)
     with pytest.raises(UsageError, match=r"--teacher .*Use --self-training or --recipe small"):
-        replace(request, recipe=RECIPES["seed"])
+        replace(request, recipe=RECIPES["article"])
 
 
 def test_a_resumed_run_keeps_to_its_texts_and_labels(
