@@ -107,7 +107,7 @@ def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None
 def test_a_recipes_old_name_is_taken_and_told(data: Path, tmp_path: Path) -> None:
     done = invoke("--data", data, "--output", tmp_path / "c", *TINY, "--recipe", "seed")
     assert done.exit_code == 0, done.stderr
-    assert done.stderr.startswith("--recipe seed is the old name of --recipe article\n")
+    assert done.stderr.startswith("recipe seed is the old name of recipe article\n")
     assert recipe_of(tmp_path / "c") == replace(RECIPES["article"], **SIZES)
 
 

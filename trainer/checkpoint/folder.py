@@ -32,6 +32,7 @@ from infer.base.errors import ModelFileError, OutputError, TrainingError
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
+from trainer.checkpoint.record import TrainingRecord
 from trainer.network.model import POOLINGS, ModelConfig, SentimentLSTM
 
 FORMAT: Final = "sent-checkpoint"
@@ -61,7 +62,7 @@ class Checkpoint:
         text: how text becomes tokens.
         labels: names of the classes, (negative, positive).
         metrics: `validation`, `test` (null while training is unfinished) and `data`.
-        config: every other setting, as `config.json` holds it.
+        record: of the run that made it.
         validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
         temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
     """
@@ -71,7 +72,7 @@ class Checkpoint:
     text: TextSettings
     labels: tuple[str, str]
     metrics: dict[str, Any]
-    config: dict[str, Any]
+    record: TrainingRecord
     validation: pa.Table
     temperature: float = 1.0
 
@@ -171,7 +172,7 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        **checkpoint.config,
+        **checkpoint.record.to_json(),
         "model": asdict(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
@@ -219,19 +220,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ModelFileError: a file is missing or damaged, or parts do not agree; the message says which.
     """
-    try:
-        recover(folder)
-        is_there = folder.is_dir()
-    except OSError as error:
-        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not is_there:
-        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
-    config = read_json(folder / CONFIG)
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{folder / CONFIG}: format {config.get('format')!r}, version "
-            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
-        )
+    config = _read_config(folder)
     vocabulary = _read_vocabulary(folder / VOCABULARY)
     sizes = _model_config(config.get("model"), folder)
     if sizes.vocabulary_size != len(vocabulary):
@@ -245,10 +234,36 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         text=TextSettings.from_json(config.get("text")),
         labels=_labels(config.get("labels"), folder),
         metrics=read_json(folder / METRICS),
-        config=config,
+        record=TrainingRecord.from_json(config, folder),
         validation=_read_validation(folder / VALIDATION),
         temperature=_temperature(config.get("temperature", 1.0), folder),
     )
+
+
+def load_record(folder: Path) -> TrainingRecord:
+    """Read what is written down of the run in a checkpoint folder, and nothing else.
+
+    Raises:
+        ModelFileError: there is no checkpoint, or its config.json is damaged.
+    """
+    return TrainingRecord.from_json(_read_config(folder), folder)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        recover(folder)
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not is_there:
+        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
+    config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{folder / CONFIG}: format {config.get('format')!r}, version "
+            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
+        )
+    return config
 
 
 def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:

@@ -211,6 +211,19 @@ RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
 OLD_NAMES: Final = MappingProxyType({"seed": "article"})
 
 
+def named_recipe(name: str) -> Recipe:
+    """Return a recipe by its name, or by one that it had before.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        return RECIPES[OLD_NAMES.get(name, name)]
+    except KeyError:
+        known = ", ".join(RECIPES)
+        raise UsageError(f"recipe is {name!r}, expected one of {known}") from None
+
+
 def default_recipe(data: str) -> str:
     """Return the name of the recipe for what `--data` names: the sample is a toy, all else is not.
 

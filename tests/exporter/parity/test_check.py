@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from exporter.export import as_model_file, make_card
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.comparisons import flip_problems, loss_problems, mean_problems
@@ -17,6 +16,7 @@ from exporter.parity.reference import GRID_ROWS, make_grid, make_material, probe
 from exporter.parity.report import Accuracy, json_ready
 from exporter.parity.reviews import read_reviews
 from exporter.parity.tolerance import TOLERANCES, tolerance_for
+from exporter.pipeline import as_model_file, make_card
 from infer.model.file import stamp
 from infer.model.session import CPU, CUDA
 

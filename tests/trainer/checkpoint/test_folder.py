@@ -23,6 +23,7 @@ from trainer.checkpoint.folder import (
     Checkpoint,
     check_place,
     load_checkpoint,
+    load_record,
     save_checkpoint,
 )
 
@@ -41,6 +42,7 @@ def test_round_trip(trained: tuple[Path, Checkpoint]) -> None:
         assert torch.equal(weight, after.model.state_dict()[name])
     assert (after.vocabulary, after.text) == (before.vocabulary, before.text)
     assert (after.labels, after.metrics) == (before.labels, before.metrics)
+    assert after.record == before.record == load_record(path)
     assert after.validation.column_names == ["text", "label"]
     assert after.validation.num_rows == 24
     assert after.temperature == before.temperature != 1.0
@@ -51,6 +53,16 @@ def test_an_older_checkpoint_has_no_temperature(folder: Path) -> None:
     del config["temperature"]
     (folder / CONFIG).write_text(json.dumps(config))
     assert load_checkpoint(folder).temperature == 1.0
+
+
+def test_an_older_checkpoint_says_nothing_of_columns_and_teachers(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    for name in ("text_column", "label_column"):
+        del config["data"][name]
+    del config["teacher"]
+    (folder / CONFIG).write_text(json.dumps(config))
+    record = load_record(folder)
+    assert (record.data.text_column, record.data.label_column, record.teacher) == (None,) * 3
 
 
 def test_files_and_what_they_record(trained: tuple[Path, Checkpoint]) -> None:
@@ -146,6 +158,9 @@ def test_damage_is_named(folder: Path) -> None:
     for temperature in (0.0, -1.0, float("nan"), float("inf"), "1"):
         edit_config(folder, temperature=temperature)
         refused(f"temperature {temperature!r}, expected a number above 0")
+    for seed in (None, "123"):
+        edit_config(folder, seed=seed)
+        refused("damaged config.json")
     edit_config(folder, text={})
     refused("text settings")
     assert load_checkpoint(folder)

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import numpy_helper
 
-from exporter import export
-from exporter.export import ExportRequest, ParityFailedError, check_model_file, export_model
+from exporter import pipeline
 from exporter.parity.reviews import read_reviews
+from exporter.pipeline import check_model_file, export_model
+from exporter.request import ExportRequest, ParityFailedError
 from infer.base.errors import DeviceError, InputError, OutputError
 from infer.model.file import read_model_file, stamp
 from infer.model.session import cuda_problem
@@ -104,7 +105,7 @@ def plant(monkeypatch, graph):
                 fault(copy)
             return copy
 
-        monkeypatch.setattr(export, "build_graph", build)
+        monkeypatch.setattr(pipeline, "build_graph", build)
 
     return planted
 
@@ -169,9 +170,9 @@ def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, c
 
 def test_a_stale_vocabulary_leaves_nothing(plant, request_, console, monkeypatch, with_other_words):
     plant()
-    make_card = export.make_card
+    make_card = pipeline.make_card
     monkeypatch.setattr(
-        export, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
+        pipeline, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
     )
     with pytest.raises(ParityFailedError, match="vocabulary is not the checkpoint's"):
         export_model(request_, console)
@@ -213,7 +214,7 @@ def test_an_accident_leaves_nothing_either(done, request_, console, monkeypatch)
     def fail(model, opset):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(export, "build_graph", fail)
+    monkeypatch.setattr(pipeline, "build_graph", fail)
     with pytest.raises(ZeroDivisionError) as accident:
         export_model(request_, console)
     assert "was removed" in accident.value.__notes__[0]
@@ -267,8 +268,8 @@ def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path, co
     ],
 )
 def test_parity_data_is_read_as_the_training_data_were(columns, labelled, checkpoint, tmp_path):
-    asked = {"text_column": "body", "label_column": "solved"}
-    trained = replace(checkpoint, config={**checkpoint.config, "data": asked})
+    asked = replace(checkpoint.record.data, text_column="body", label_column="solved")
+    trained = replace(checkpoint, record=replace(checkpoint.record, data=asked))
     pq.write_table(pa.table(columns), tmp_path / "d.parquet")
     reviews = read_reviews(tmp_path / "d.parquet", trained)
     assert reviews.texts.to_pylist() == ["a"]
@@ -323,7 +324,7 @@ def test_a_destination_without_room_is_refused_before_work(folder, console):
 
 def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_, console):
     with pytest.raises(DeviceError, match="int8 models have no CUDA kernels"):
-        export.check_device("cuda", "int8")
+        pipeline.check_device("cuda", "int8")
     if cuda_problem() is not None:
         with pytest.raises(DeviceError, match="--device cuda: "):
             export_model(ExportRequest(folder, request_.output, device="cuda:0"), console)
