@@ -17,7 +17,8 @@ from infer.base.console import Console
 from infer.base.errors import UsageError
 from infer.text.encoding import Encoder
 from infer.text.tokenizer import spacy_version
-from trainer.checkpoint.folder import CONFIG, Checkpoint
+from trainer.checkpoint.config import CONFIG
+from trainer.checkpoint.folder import Checkpoint
 from trainer.network.evaluate import predict
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from infer.base.errors import ModelFileError, OutputError
+from trainer.checkpoint.config import CONFIG
 from trainer.checkpoint.folder import (
-    CONFIG,
     HISTORY,
     METRICS,
     REPORT,

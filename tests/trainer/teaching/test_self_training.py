@@ -17,8 +17,9 @@ from infer.base.console import Console, Stopped
 from infer.base.errors import InputError, ModelFileError, UsageError
 from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder
+from trainer.checkpoint.config import CONFIG
 from trainer.checkpoint.files import load_tensors, save_tensors
-from trainer.checkpoint.folder import CONFIG, TRAINING, Checkpoint, load_record
+from trainer.checkpoint.folder import TRAINING, Checkpoint, load_record
 from trainer.checkpoint.record import TeacherRecord
 from trainer.data.datasets import load_dataset, read_unlabelled, split_rows
 from trainer.data.prepared import (
