@@ -39,6 +39,7 @@ class Prepared:
         validation: the other rows, which choose the epoch: `text`, `label`, `id`.
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
+        encoder: of both, what validation and test texts go through.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
@@ -50,6 +51,7 @@ class Prepared:
     validation: pa.Table
     text: TextSettings
     vocabulary: Vocabulary
+    encoder: Encoder
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
@@ -86,6 +88,7 @@ def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -
         validation=validation,
         text=text,
         vocabulary=vocabulary,
+        encoder=encoder,
         fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
@@ -104,7 +107,7 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
     parts = {
         "trained on": (len(prepared.fitting_texts), prepared.fitting_texts.lengths.any()),
         "held out": (len(prepared.validation_texts), prepared.validation_texts.lengths.any()),
-        "to test on": (len(test), _has_token(Encoder(prepared.text, prepared.vocabulary), test)),
+        "to test on": (len(test), _has_token(prepared.encoder, test)),
     }
     for name, (reviews, has_token) in parts.items():
         if not has_token:

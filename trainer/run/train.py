@@ -13,7 +13,7 @@ import torch
 from infer.base.console import Console, require_packages
 from infer.base.errors import SentError, TrainingError
 from infer.model.probability import sigmoid
-from infer.text.encoding import EncodedTexts, Encoder
+from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.files import read_json
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
@@ -220,9 +220,8 @@ def final_test(
         temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
     """
     state.average.load_state_dict(state.best)
-    encoder = Encoder(prepared.text, prepared.vocabulary)
     test = prepared.dataset.test
-    encoded = encode_all(encoder, texts_of(test), console, "encoding test")
+    encoded = encode_all(prepared.encoder, texts_of(test), console, "encoding test")
     logits, labels = predict(state.average, encoded, console, "testing"), labels_of(test)
     epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
     before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))

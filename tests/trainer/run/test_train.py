@@ -69,23 +69,38 @@ def test_one_thread_and_one_seed_give_the_same_bits(
     assert weights(request_.output) != weights(trained[0])
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [{}, AVERAGED, {"self_training": True}],
+@pytest.fixture(
+    scope="module",
+    params=[{}, AVERAGED, {"self_training": True}],
     ids=["plain", "averaged", "self-training"],
 )
+def whole(
+    request: pytest.FixtureRequest,
+    trained: tuple[Path, Checkpoint],
+    data: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Request, Checkpoint]:
+    """A run without an interruption."""
+    recipe = replace(Recipe.from_json(trained[1].record.recipe), **request.param)
+    output = tmp_path_factory.mktemp("whole") / "c"
+    asked = Request(recipe, data=str(data), output=output, device="cpu", threads=1)
+    return asked, carry_out(asked, Console(quiet=True))
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resuming_gives_the_same_bits(
-    interrupt: Interrupt, request_: Request, quiet: Console, changes: dict[str, object], epoch: int
+    interrupt: Interrupt,
+    whole: tuple[Request, Checkpoint],
+    quiet: Console,
+    tmp_path: Path,
+    epoch: int,
 ) -> None:
-    request = replace(request_, recipe=replace(request_.recipe, **changes))
-    whole = replace(request, output=request.output.with_name("whole"))
-    expected = carry_out(whole, quiet)
+    request, expected = replace(whole[0], output=tmp_path / "c"), whole[1]
     stopped = interrupt(request, f"epoch {epoch}/")
     assert "keeps the best so far, epoch" in stopped.__notes__[0]
     assert (request.output / TRAINING).is_dir()
     metrics = carry_out(resumed(request.output), quiet).metrics
-    assert weights(request.output) == weights(whole.output)
+    assert weights(request.output) == weights(whole[0].output)
     assert metrics == expected.metrics
     assert load_checkpoint(request.output).temperature == expected.temperature != 1.0
     assert not (request.output / TRAINING).exists()
@@ -95,7 +110,7 @@ def test_shares_of_a_batch_give_the_same_bits_when_resumed(
     interrupt: Interrupt, request_: Request, quiet: Console
 ) -> None:
     """Two threads with a share of each batch: what they draw hangs on seed, epoch and share."""
-    recipe = replace(request_.recipe, **AVERAGED, batch_size=2 * ROWS_OF_A_SHARE)
+    recipe = replace(request_.recipe, **AVERAGED, batch_size=2 * ROWS_OF_A_SHARE, epochs=2)
     request = replace(request_, recipe=recipe, threads=2)
     whole = replace(request, output=request.output.with_name("whole"))
     carry_out(whole, quiet)
