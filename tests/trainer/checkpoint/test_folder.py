@@ -99,7 +99,7 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "full")
     for name in ("file", "full", "link"):
-        with pytest.raises(OutputError, match="Use --output with another path"):
+        with pytest.raises(OutputError, match="--output"):
             save_checkpoint(tmp_path / name, trained[1], [])
     with pytest.raises(OutputError, match="cannot be written"):
         check_place(tmp_path / "file" / "c")
@@ -118,7 +118,7 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
 def test_a_mount_point_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mounting takes rights that a test does not have, so what the system says is put in."""
     monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path)
-    with pytest.raises(OutputError, match=r"a mount point cannot be replaced.* a folder within it"):
+    with pytest.raises(OutputError, match="mount point"):
         check_place(tmp_path)
     check_place(tmp_path / "within")
 

@@ -158,7 +158,7 @@ def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
     data: Path,
     tmp_path: Path,
 ) -> None:
-    with pytest.raises(UsageError, match="is finished; there is nothing to go on with"):
+    with pytest.raises(UsageError, match="is finished"):
         resumed(trained[0])
     interrupt(request_, "epoch 1/")
     folder = request_.output
@@ -184,7 +184,7 @@ def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request, quiet: C
     recipe = replace(
         request_.recipe, learning_rate=1e38, clip=0.0, batch_size=999, pooling="max_mean"
     )
-    with pytest.raises(TrainingError, match=r"validation logits are not numbers after epoch 1"):
+    with pytest.raises(TrainingError, match="after epoch 1"):
         carry_out(replace(request_, recipe=recipe), quiet)
     assert not request_.output.exists()
 
@@ -209,11 +209,11 @@ def test_texts_without_a_token_are_refused(
 ) -> None:
     table = pa.table({"text": ["<br />"] * 20, "label": [0, 1] * 10})
     pq.write_table(table, tmp_path / "d.parquet")
-    with pytest.raises(InputError, match=r"reviews that are trained on have no token"):
+    with pytest.raises(InputError, match="trained on"):
         carry_out(replace(request_, data=str(tmp_path / "d.parquet")), quiet)
     folder = Path(shutil.copytree(request_.data, tmp_path / "data"))
     pq.write_table(table, folder / "test.parquet")
-    with pytest.raises(InputError, match=r"the 20 reviews that are to test on have no token"):
+    with pytest.raises(InputError, match=r"20 reviews .* to test on"):
         carry_out(replace(request_, data=str(folder)), quiet)
 
 
@@ -314,21 +314,21 @@ def test_bf16_is_refused_where_it_cannot_be(
     if has_bf16:
         pytest.skip("this processor computes LSTMs in bf16")
     recipe = replace(request_.recipe, precision="bf16", epochs=1)
-    with pytest.raises(DeviceError, match=r"precision bf16: cpu cannot .* Use --precision fp32"):
+    with pytest.raises(DeviceError, match=r"bf16: cpu .* --precision fp32"):
         carry_out(replace(request_, recipe=recipe), quiet)
     assert not request_.output.exists()
 
 
 def test_tf32_is_refused_on_the_cpu(request_: Request, quiet: Console) -> None:
-    with pytest.raises(DeviceError, match=r"precision tf32: cpu has none.* Use --precision fp32"):
+    with pytest.raises(DeviceError, match=r"tf32: cpu .* --precision fp32"):
         carry_out(replace(request_, recipe=replace(request_.recipe, precision="tf32")), quiet)
 
 
 def test_a_device_is_honoured_or_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(UsageError, match="device is 'gpu', expected auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match="'gpu'"):
         choose_device("gpu")
-    with pytest.raises(DeviceError, match=r"device cuda:99: .* Use --device auto"):
+    with pytest.raises(DeviceError, match=r"cuda:99: .* --device auto"):
         choose_device("cuda:99")
 
 

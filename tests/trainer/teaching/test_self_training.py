@@ -100,7 +100,7 @@ def test_ratios_by_hand() -> None:
     ("texts", "labels"), [(["a b", "a c"], [1, 1]), (["one two", "three"], [0, 1])]
 )
 def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
-    with pytest.raises(InputError, match=r"cannot be fitted on 2 reviews .* --no-self-training"):
+    with pytest.raises(InputError, match=r"2 reviews .* --no-self-training"):
         fit_teacher(pa.array(texts), np.array(labels, np.int8), 1, Console(quiet=True))
 
 
@@ -202,9 +202,9 @@ def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
     assert any(line.startswith("self-training: no unlabelled texts") for line in console.said)
     expected = trained[1].model.state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
-    with pytest.raises(InputError, match="there are no unlabelled texts to teach with"):
+    with pytest.raises(InputError, match=r"--teacher .* --unlabelled"):
         carry_out(replace(request, teacher=trained[0]), console)
-    with pytest.raises(InputError, match=r"no such file\. Expected a file of Parquet"):
+    with pytest.raises(InputError, match="no such file"):
         carry_out(replace(request, unlabelled=tmp_path / "absent.parquet"), console)
 
 
@@ -258,7 +258,7 @@ def test_a_damaged_teacher_is_named(
 
 def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
     unread = data / "unsup.parquet"
-    with pytest.raises(UsageError, match=r"--unlabelled .* Use --self-training or --recipe small"):
+    with pytest.raises(UsageError, match=r"--unlabelled .* --self-training"):
         Request(recipe=RECIPES["article"], unlabelled=unread)
     for reads in ({"self_training": True}, {"vectors": "corpus"}):
         Request(recipe=replace(RECIPES["article"], **reads), unlabelled=unread)
@@ -285,9 +285,9 @@ def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
         (other, "its data is"),
         (replace(request, label_column="label"), "its label column is None, this run's is label"),
     ):
-        with pytest.raises(InputError, match=f"{words}.* validation reviews. Use the same"):
+        with pytest.raises(InputError, match=words):
             carry_out(wrong, quiet)
-    with pytest.raises(UsageError, match=r"--teacher .*Use --self-training or --recipe small"):
+    with pytest.raises(UsageError, match=r"--teacher .* --self-training"):
         replace(request, recipe=RECIPES["article"])
 
 
