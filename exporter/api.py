@@ -32,8 +32,7 @@ def export(
 
     Example:
         >>> exported = exporter.export("artifacts/checkpoint", "small.onnx", precision="fp16")
-        >>> exported.report.worst().logit_absolute.maximum
-        0.0021
+        >>> print(exported.model_file.path, exported.report.worst().logit_absolute.maximum)
 
     Args:
         checkpoint: folder that training left.

@@ -60,8 +60,7 @@ def train(
 
     Example:
         >>> result = trainer.train("reviews/", output="artifacts/mine", recipe="small", epochs=2)
-        >>> result.metrics["test"]["accuracy"]
-        0.9144
+        >>> print(f"{result.metrics['test']['accuracy']:.2%} in {result.folder}")
 
     Args:
         data: `sample`, `imdb`, or the path of a file (Parquet, CSV or JSON Lines) or of a folder
@@ -117,8 +116,7 @@ def resume(
     """Go on with a run of training that was interrupted.
 
     Example:
-        >>> trainer.resume("artifacts/mine").metrics["epoch"]
-        2
+        >>> result = trainer.resume("artifacts/mine", say=print)
 
     Args:
         output: its checkpoint folder.
@@ -145,8 +143,8 @@ def load(folder: str | Path) -> "Checkpoint":
     """Read a checkpoint folder: the PyTorch model, its vocabulary, its figures.
 
     Example:
-        >>> trainer.load("artifacts/mine").model
-        SentimentLSTM(...)
+        >>> checkpoint = trainer.load("artifacts/mine")
+        >>> checkpoint.model.eval()
 
     Raises:
         infer.base.errors.ModelFileError: it is missing or damaged.
