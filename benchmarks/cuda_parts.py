@@ -48,7 +48,7 @@ from benchmarks.providers import (
     heavy_elsewhere,
     make_session,
 )
-from benchmarks.training import BATCH, precision_of, random_batch, seed_model, stepper
+from benchmarks.training import BATCH, article_model, precision_of, random_batch, stepper
 from exporter.graph.build import build_graph
 from exporter.parity.difference import Difference, measure_difference
 from exporter.parity.tolerance import tolerance_for
@@ -105,9 +105,9 @@ def found(*given: Goal | Table, **raw: Any) -> dict[str, Any]:
     }
 
 
-def subject_of(context: Context, size: str = "seed") -> Subject:
+def subject_of(context: Context, size: str = "article") -> Subject:
     """Return the checkpoint's model, or one with random weights."""
-    if context.checkpoint is None or size != "seed":
+    if context.checkpoint is None or size != "article":
         return untrained(context, size)
     from trainer.checkpoint.folder import load_checkpoint
 
@@ -164,7 +164,7 @@ def nvidia_smi(query: str, device: str = "cuda") -> str | None:
 
 def training(context: Context) -> dict[str, Any]:
     """Steps a second in fp32, TF32 and bf16, ours against packing."""
-    recipe = RECIPES["seed"] if context.mode != "tiny" else replace(RECIPES["seed"], hidden=8)
+    recipe = RECIPES["article"] if context.mode != "tiny" else replace(RECIPES["article"], hidden=8)
     batch = random_batch(
         context.pick(4, 64), context.pick(12, 256), recipe.vocabulary, torch.device(context.device)
     )
@@ -182,7 +182,7 @@ def training(context: Context) -> dict[str, Any]:
 
 def step_seconds(context: Context, recipe: Recipe, batch: BATCH) -> dict[str, list[float]]:
     """Return seconds of training steps, ours and packed, in turn."""
-    model = seed_model(recipe)
+    model = article_model(recipe)
     networks = {"ours": model, "packed": pack_model(model)}
     tasks = {n: stepper(m.to(context.device), recipe, batch) for n, m in networks.items()}
     interleave(tasks, context.pick(1, 3))
@@ -232,12 +232,12 @@ def parity_row(precision: str, tf32: bool, provider: str, apart: Difference) -> 
 def opsets(context: Context) -> dict[str, Any]:
     """Export at each opset and look where each node runs; one that fails is a row like others."""
     subject = subject_of(context)
-    cases = [("seed", opset) for opset in (17, 21, 22, 23)] + [("small", 17)]
+    cases = [("article", opset) for opset in (17, 21, 22, 23)] + [("small", 17)]
     rows, raw, misplaced = [], {}, []
     for size, opset in cases:
         name = f"{size}, opset {opset}"
         try:
-            model = subject.model if size == "seed" else subject_of(context, size).model
+            model = subject.model if size == "article" else subject_of(context, size).model
             data = build_graph(model, opset).SerializeToString()
             raw[name] = placed(data, context)
             rows.append(opset_row(name, raw[name]))

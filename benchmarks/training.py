@@ -54,14 +54,14 @@ BATCH = tuple[Tensor, Tensor, Tensor]
 def measure(settings: Settings) -> Result:
     """Time a step of each, in turn."""
     sizes = settings.sizes("training", SIZES)
-    recipe = replace(RECIPES["seed"], hidden=sizes.hidden)
+    recipe = replace(RECIPES["article"], hidden=sizes.hidden)
     with precision_of(recipe.precision):
         return compare(sizes, recipe)
 
 
 def compare(sizes: Sizes, recipe: Recipe) -> Result:
     """Time both networks' steps."""
-    own = seed_model(recipe)
+    own = article_model(recipe)
     batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
     models = {"ours": own, "packed": pack_model(own)}
     apart = difference(models, batch)
@@ -83,7 +83,7 @@ def shares(sizes: Sizes, raw: dict[str, Any]) -> Table:
     rows = []
     for name in IN_SHARES[: sizes.recipes]:
         recipe = RECIPES[name]
-        model = seed_model(recipe)
+        model = article_model(recipe)
         batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
         with gradients_of(model, sizes.batch, SEED, epoch=1) as in_shares:
             steps = {
@@ -114,7 +114,7 @@ def precision_of(precision: str) -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def seed_model(recipe: Recipe) -> SentimentLSTM:
+def article_model(recipe: Recipe) -> SentimentLSTM:
     """Return the recipe's network with random weights."""
     torch.manual_seed(SEED)
     return SentimentLSTM(

@@ -70,7 +70,7 @@ class Material:
         }
 
 
-def prepare(
+def make_material(
     model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
 ) -> Material:
     """Encode the texts and run PyTorch on everything."""

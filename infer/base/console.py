@@ -178,6 +178,20 @@ class Console:
             yield progress
 
 
+class ForwardingConsole(Console):
+    """Hands what is said to a function: for calls from Python, which stderr does not concern."""
+
+    def __init__(self, forward: Callable[[str], object] | None, progress: bool = False) -> None:
+        """Call `forward`, if it is one, with each line; show bars on stderr where `progress`."""
+        super().__init__(quiet=not progress)
+        self.forward = forward
+
+    def say(self, message: str = "") -> None:
+        """Hand one line on."""
+        if self.forward is not None:
+            self.forward(message)
+
+
 @contextmanager
 def stop_signals() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into `Stopped`, so that clean-up code runs and the reason is known.
