@@ -16,11 +16,17 @@
 A message names the object, the value seen, the value expected and the remedy, in one line.
 """
 
+from infer.base.shown import without_secrets
+
 
 class SentError(Exception):
     """The root of the toolkit's own errors; `exit_code` is what a command ends with."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message without the secrets of the URIs in it."""
+        return without_secrets(super().__str__())
 
 
 class UsageError(SentError):
