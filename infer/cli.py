@@ -1,13 +1,12 @@
 """The command `sent-score`."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from infer import __version__
-from infer.base.console import Console, run_command
+from infer.base.console import Console, default_signals, run_command
 from infer.base.device import Device
 from infer.base.errors import SentError
 from infer.base.lean_import import lean_spacy
@@ -33,7 +32,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
     help="File for the scores of one file; folder for those of several.",
 )
@@ -53,7 +52,7 @@ Examples:
     "--columns",
     default=None,
     metavar="A,B,…",
-    help="Columns to carry over.  [default: all but the text]",
+    help="Columns to carry over; a name with a comma in double quotes.  [default: all but the text]",
 )
 @click.option(
     "--prefix",
@@ -105,7 +104,7 @@ def main(**options: Any) -> None:
 
 def score(
     inputs: tuple[str, ...],
-    output: Path,
+    output: str,
     model: str | None,
     as_json: bool,
     quiet: bool,
@@ -118,9 +117,11 @@ def score(
 
     Device.parse(rest["device"])
     path, remark = find_model(model)
-    plan = make_plan(inputs, output, score_options(rest), path)
-    if remark:
-        console.say(remark)
+    with default_signals():
+        plan = make_plan(inputs, output, score_options(rest), path)
+    for line in (*plan.remarks, remark):
+        if line:
+            console.say(line)
     from infer.model.file import read_model_file
 
     model_file = read_model_file(path)
@@ -149,11 +150,12 @@ def print_json(values: dict[str, Any]) -> None:
 def score_options(given: dict[str, Any]) -> "ScoreOptions":
     """Return what the options ask of a scoring job."""
     from infer.job.plan import ScoreOptions
+    from infer.table.columns import split_names
 
     columns = given["columns"]
     return ScoreOptions(
         text_column=given["text_column"],
-        columns=None if columns is None else tuple(filter(None, columns.split(","))),
+        columns=None if columns is None else split_names(columns),
         prefix=given["prefix"],
         batch_tokens=given["batch_tokens"],
         part_rows=given["part_rows"],

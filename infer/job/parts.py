@@ -35,7 +35,7 @@ import pyarrow.parquet as pq
 
 from infer.base.commit import TEMPORARY_SUFFIX, atomic_file
 from infer.base.errors import InputError, JobError, OutputError
-from infer.table.inputs import PARTS_SUFFIX
+from infer.table.folders import PARTS_SUFFIX
 
 _JOB, _LOCK = "job.json", "lock"
 _PART: Final = re.compile(r"(\d{5,})-(\d{12,})-(\d{12,})\.parquet")
@@ -270,7 +270,7 @@ def _lock(handle: int, folder: Path) -> None:
 def _open_lock(folder: Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
+        folder.mkdir(0o700)  # the input may be nobody else's business
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise OutputError(
             f"{folder}: is no folder of this job's part files (a file or a symbolic link). "

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from infer.base.commit import check_folder, check_output, file_keys, writable
+from infer.base.errors import InputError, all_at_once
 from infer.job.parts import is_interrupted, parts_folder
 from infer.table.columns import Columns, choose_columns
-from infer.table.inputs import InputFile, find_inputs, output_paths
+from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.parquet import open_parquet
 
 DEFAULT_PART_ROWS: Final = 16_384
@@ -58,11 +59,13 @@ class Plan:
         tasks: one for each input.
         parts: the folder of the job's part files.
         options: what was asked for.
+        remarks: what a person should know about the inputs, a line each.
     """
 
     tasks: tuple[Task, ...]
     parts: Path
     options: ScoreOptions
+    remarks: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -71,7 +74,7 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[str], output: Path, options: ScoreOptions, model: Path | None = None
+    sources: Sequence[str], output: str | Path, options: ScoreOptions, model: Path | None = None
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -82,19 +85,14 @@ def make_plan(
         model: the model file, which no output may replace.
 
     Raises:
-        InputError: an input, column or type is wrong.
+        InputError: an input, column or type is wrong; all that are, at once.
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    output, named = Path(output), output
     with writable(output):
-        paths = output_paths(inputs, output)
-    tasks = []
-    for source, path in zip(inputs.files, paths, strict=True):
-        with open_parquet(source) as file:
-            columns = choose_columns(
-                file.schema, source.name, options.text_column, options.columns, options.prefix
-            )
-            tasks.append(Task(source, columns, path, file.rows))
+        paths = output_paths(inputs, named)
+    tasks = _look_at(inputs, paths, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -105,4 +103,21 @@ def make_plan(
         keys = file_keys(read)
         for task in tasks:
             check_output(task.output, may_exist, keys)
-    return Plan(tuple(tasks), parts, options)
+    return Plan(tasks, parts, options, inputs.remarks)
+
+
+def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> tuple[Task, ...]:
+    """Open each input and choose its columns."""
+    tasks: list[Task] = []
+    errors: list[InputError] = []
+    for source, path in zip(inputs.files, paths, strict=True):
+        try:
+            with open_parquet(source) as file:
+                columns = choose_columns(
+                    file.schema, source.name, options.text_column, options.columns, options.prefix
+                )
+                tasks.append(Task(source, columns, path, file.rows))
+        except InputError as error:
+            errors.append(error)
+    all_at_once(errors, len(inputs.files), "files")
+    return tuple(tasks)

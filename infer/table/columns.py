@@ -1,5 +1,6 @@
 """Which columns of a file are read and written: the text, the carried ones, the three new ones."""
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -70,6 +71,21 @@ def choose_columns(
             "columns (--prefix sent_), or leave it out (--columns)"
         )
     return Columns(text, tuple(carried))
+
+
+def split_names(listed: str) -> tuple[str, ...]:
+    """Split names at commas; a name in double quotes may hold some (RFC 4180).
+
+    Raises:
+        InputError: it is no such list.
+    """
+    try:
+        return tuple(filter(None, next(csv.reader([listed], strict=True), [])))
+    except csv.Error as error:
+        raise InputError(
+            f"--columns {listed}: no list of names ({error}). Put a name with a comma in double "
+            "quotes, and double the quotes in it"
+        ) from error
 
 
 def is_text(kind: pa.DataType) -> bool:
