@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from infer.base.errors import InputError, OutputError, all_at_once
 from infer.table.folders import Listing, Parts, list_folder
-from infer.table.places import Place, check_utf8, locate
+from infer.table.places import Place, check_utf8, locate, told
 
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
 _GLOB = frozenset("*?[")
@@ -53,8 +53,8 @@ class InputFile:
         try:
             info = self.filesystem.get_file_info(self.path)
             content = content_identity(self.filesystem, self.path)
-        except OSError as error:
-            raise InputError(f"{self.name}: cannot be read ({error})") from error
+        except Exception as error:  # fsspec hands on whatever a client raises
+            raise InputError(f"{self.name}: cannot be read ({told(error, self.path)})") from error
         return {"name": self.name, "mtime_ns": info.mtime_ns, **content}
 
 

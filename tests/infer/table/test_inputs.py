@@ -16,8 +16,20 @@ from infer.base.errors import InputError, OutputError
 from infer.table.inputs import find_inputs, output_paths
 
 WEB = """
+import os
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-server = ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler)
+class Ranges(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        path, asked = self.translate_path(self.path), self.headers.get("Range", "")
+        if not asked or not os.path.exists(path):
+            return super().do_GET()
+        start, end = map(int, asked.removeprefix("bytes=").split("-"))
+        content = open(path, "rb").read()[start : end + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", len(content))
+        self.end_headers()
+        self.wfile.write(content)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
 print(server.server_port, flush=True)
 server.serve_forever()
 """
@@ -285,8 +297,9 @@ def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
         output_paths(single, "s3://bucket/x")
 
 
-def test_a_web_address_keeps_its_secrets(tmp_path: Path) -> None:
-    write(tmp_path / "x.parquet")
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web server of this folder."""
     pytest.importorskip("aiohttp")
     with subprocess.Popen(
         [sys.executable, "-c", WEB],
@@ -295,15 +308,19 @@ def test_a_web_address_keeps_its_secrets(tmp_path: Path) -> None:
         stderr=subprocess.DEVNULL,
     ) as server:
         assert server.stdout is not None
-        host = f"127.0.0.1:{int(server.stdout.readline())}"
-        file = find_inputs([f"http://user:SECRET@{host}/x.parquet?X-Amz-Signature=SECRET"]).files[0]
-        assert file.name == f"http://{host}/x.parquet"
-        assert str(file.relative) == "x.parquet"
-        assert "SECRET" not in str(file.identity())
-        with pytest.raises(InputError) as caught:
-            find_inputs([f"http://user:SECRET@{host}/none.parquet?X-Amz-Signature=SECRET"])
-        assert str(caught.value) == f"http://{host}/none.parquet: no such file or folder"
+        yield f"127.0.0.1:{int(server.stdout.readline())}"
         server.kill()
+
+
+def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
+    write(tmp_path / "x.parquet")
+    file = find_inputs([f"http://user:SECRET@{web}/x.parquet?X-Amz-Signature=SECRET"]).files[0]
+    assert file.name == f"http://{web}/x.parquet"
+    assert str(file.relative) == "x.parquet"
+    assert "SECRET" not in str(file.identity())
+    with pytest.raises(InputError) as caught:
+        find_inputs([f"http://user:SECRET@{web}/none.parquet?X-Amz-Signature=SECRET"])
+    assert str(caught.value) == f"http://{web}/none.parquet: no such file or folder"
 
 
 @pytest.fixture(scope="module")
