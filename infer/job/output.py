@@ -73,7 +73,8 @@ def write_output(
         return counter.counts()
     check_output(output, options.overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with open_parquet(source) as file, atomic_file(output, options.overwrite) as temporary:
+    like = Path(source.path).stat() if source.is_local else None
+    with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
         schema = output_schema(file.schema, columns.carried, options.prefix, options.provenance)
         rows = _RowReader(scores.parts.read(scores.index))
         with pq.ParquetWriter(

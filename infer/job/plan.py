@@ -13,6 +13,7 @@ from infer.base.errors import InputError, all_at_once
 from infer.job.parts import is_interrupted, parts_folder
 from infer.table.columns import Columns, choose_columns
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
+from infer.table.leaves import lost_meanings
 from infer.table.parquet import open_parquet
 
 DEFAULT_PART_ROWS: Final = 16_384
@@ -92,7 +93,7 @@ def make_plan(
     output, named = Path(output), output
     with writable(output):
         paths = output_paths(inputs, named)
-    tasks = _look_at(inputs, paths, options)
+    tasks, remarks = _look_at(inputs, paths, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -103,13 +104,16 @@ def make_plan(
         keys = file_keys(read)
         for task in tasks:
             check_output(task.output, may_exist, keys)
-    return Plan(tasks, parts, options, inputs.remarks)
+    return Plan(tasks, parts, options, (*inputs.remarks, *remarks))
 
 
-def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> tuple[Task, ...]:
-    """Open each input and choose its columns."""
+def _look_at(
+    inputs: Inputs, paths: list[Path], options: ScoreOptions
+) -> tuple[tuple[Task, ...], list[str]]:
+    """Open each input, choose its columns, and say what of them will not be as it was."""
     tasks: list[Task] = []
     errors: list[InputError] = []
+    remarks: list[str] = []
     for source, path in zip(inputs.files, paths, strict=True):
         try:
             with open_parquet(source) as file:
@@ -117,7 +121,14 @@ def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> tuple[
                     file.schema, source.name, options.text_column, options.columns, options.prefix
                 )
                 tasks.append(Task(source, columns, path, file.rows))
+                lost = lost_meanings(file.leaves, file.schema, columns.carried)
         except InputError as error:
             errors.append(error)
+        else:
+            remarks += [
+                f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it "
+                "out (--columns) where that matters."
+                for change in lost
+            ]
     all_at_once(errors, len(inputs.files), "files")
-    return tuple(tasks)
+    return tuple(tasks), remarks
