@@ -72,7 +72,8 @@ Examples:
     "--batch-tokens",
     type=click.IntRange(min=1),
     default=None,
-    help="Padded tokens in a batch.  [default: 2048 on the CPU, 131072 on CUDA]",
+    help="Padded tokens in a batch.  [default: 2048 on the CPU; on CUDA what its memory holds, at "
+    "most 524288]",
 )
 @click.option(
     "--threads",
@@ -164,7 +165,8 @@ def score_options(given: dict[str, Any]) -> "ScoreOptions":
 
 def open_session(model: "ModelFile", given: dict[str, Any], console: Console) -> "Session":
     """Load the model onto the device, and say which."""
-    from infer.model.session import Session, wheel_conflict
+    from infer.model.cuda import wheel_conflict
+    from infer.model.session import Session
 
     if conflict := wheel_conflict():
         console.say(f"Warning: {conflict}")

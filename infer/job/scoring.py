@@ -24,7 +24,7 @@ from infer.job.parts import PartStore, Scores, job_errors, open_parts
 from infer.job.plan import Plan, Task
 from infer.job.summary import Summary
 from infer.model.file import ModelFile
-from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
+from infer.model.session import CPU, OutOfMemoryError, Session
 from infer.table.parquet import ParquetInput, open_parquet, text_windows
 from infer.text.batching import pad, plan_batches
 from infer.text.encoding import EncodedTexts, Encoder, concatenate
@@ -61,7 +61,7 @@ def score_files(
     listener = listener or Listener()
     if other := other_spacy(model.card.text):
         listener.say(other)
-    summary = Summary(plan.options.batch_tokens or DEFAULT_BATCH_TOKENS[session.provider])
+    summary = Summary(plan.options.batch_tokens or session.batch_tokens)
     job = _job(plan, model, session, summary.batch_tokens)
     provenance = {
         "sent.model_sha256": model.sha256,
