@@ -48,10 +48,10 @@ def free_memory(index: int) -> int | None:
     """Return the bytes that are free on a CUDA device, None where it cannot be asked."""
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     try:
-        runtime = _runtime()
-        if runtime.cudaSetDevice(index):
+        cudart = runtime()
+        if cudart.cudaSetDevice(index):
             return None
-        failed = runtime.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total))
+        failed = cudart.cudaMemGetInfo(ctypes.byref(free), ctypes.byref(total))
     except (OSError, AttributeError):
         return None
     return None if failed else free.value
@@ -127,14 +127,14 @@ def _driver_problem() -> str | None:
 def _device_problem(index: int) -> str | None:
     """Say whether the device is there."""
     count = ctypes.c_int()
-    runtime = _runtime()
-    error = runtime.cudaGetDeviceCount(ctypes.byref(count))
+    cudart = runtime()
+    error = cudart.cudaGetDeviceCount(ctypes.byref(count))
     if error == _NO_DEVICE or (not error and not count.value):
         return f"no CUDA device is visible here ({_visible()}). Use --device cpu"
     if error == _DRIVER_TOO_OLD:
         return f"the NVIDIA driver is too old for CUDA {_built_with()}. {_UPDATE}"
     if error:
-        return f"CUDA failed with error {error} ({_error_text(runtime, error)}). Use --device cpu"
+        return f"CUDA failed with error {error} ({_error_text(cudart, error)}). Use --device cpu"
     if index >= count.value:
         numbers = "only cuda:0" if count.value == 1 else f"cuda:0 to cuda:{count.value - 1}"
         return f"there is {numbers} here ({_visible()}). Name another device, or use --device cpu"
@@ -146,13 +146,13 @@ def _visible() -> str:
     return "CUDA_VISIBLE_DEVICES is " + ("not set" if hidden is None else repr(hidden))
 
 
-def _error_text(runtime: Any, error: int) -> str:
-    runtime.cudaGetErrorString.restype = ctypes.c_char_p
-    text: bytes | None = runtime.cudaGetErrorString(error)
+def _error_text(cudart: Any, error: int) -> str:
+    cudart.cudaGetErrorString.restype = ctypes.c_char_p
+    text: bytes | None = cudart.cudaGetErrorString(error)
     return (text or b"unknown").decode(errors="replace")
 
 
-def _runtime() -> Any:
+def runtime() -> Any:
     """Return CUDA's runtime, which the provider has loaded."""
     return ctypes.CDLL(f"libcudart.so.{_built_with()}")
 
