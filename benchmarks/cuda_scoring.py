@@ -36,7 +36,10 @@ Logits = npt.NDArray[np.float32]
 BUDGETS: Final = (131_072, 262_144, 524_288, 1_048_576, 65_536)
 AT_ONCE: Final = (1, 2, 3)
 SWEEP_SECONDS: Final = 45  # nothing of the sweep is begun later
-GPU_TESTS: Final = ("tests/infer/model", "tests/exporter/test_export.py", "tests/trainer/run")
+GPU_TESTS: Final = (
+    "tests/infer/model", "tests/trainer/network/test_device.py", "tests/trainer/run",
+    "tests/exporter/test_export.py",
+)  # fmt: skip
 
 
 def host(context: Context) -> Found:
@@ -272,7 +275,7 @@ def device_memory(device: str) -> Iterator[list[int]]:
 def tests(context: Context) -> Found:
     """Run the tests that are marked `gpu`."""
     command = [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider",
-               "--show-capture=no", "--tb=short",
+               "--show-capture=no", "--tb=short", "-W", "default",
                *GPU_TESTS[: context.pick(1, len(GPU_TESTS))]]  # fmt: skip
     done = run_process(command, check=False)
     lines = done.stdout.strip().splitlines() or [done.stderr[-300:]]

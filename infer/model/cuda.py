@@ -58,9 +58,9 @@ def free_memory(index: int) -> int | None:
 
 
 def wheel_conflict() -> str | None:
-    """Return a warning when both wheels of ONNX Runtime are installed, else None."""
-    names = ("onnxruntime", "onnxruntime-gpu")
-    if not all(_installed(name) for name in names):
+    """Return a warning when both wheels of ONNX Runtime lie in one folder, else None."""
+    folders = [_folder_of(name) for name in ("onnxruntime", "onnxruntime-gpu")]
+    if None in folders or folders[0] != folders[1]:
         return None
     return (
         "both onnxruntime and onnxruntime-gpu are installed; they overwrite each other's files "
@@ -170,9 +170,9 @@ def _cannot_load(library: str) -> str | None:
     return None
 
 
-def _installed(name: str) -> bool:
+def _folder_of(name: str) -> Path | None:
+    """Return the folder that a package was installed into."""
     try:
-        importlib.metadata.distribution(name)
+        return Path(str(importlib.metadata.distribution(name).locate_file("")))
     except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+        return None

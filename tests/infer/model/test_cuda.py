@@ -43,11 +43,17 @@ def test_a_build_without_cuda_says_so(monkeypatch):
     assert "was built without CUDA" in cuda_problem()
 
 
-def test_both_wheels_at_once_are_told(monkeypatch):
-    monkeypatch.setattr(infer.model.cuda, "_installed", lambda name: True)
+def test_both_wheels_at_once_are_told(tmp_path, monkeypatch):
+    for folder, name in (("a", "onnxruntime"), ("b", "onnxruntime_gpu"), ("c", "onnxruntime")):
+        (tmp_path / folder / f"{name}-1.0.dist-info").mkdir(parents=True)
+    (tmp_path / "c" / "onnxruntime_gpu-1.0.dist-info").mkdir()
+    for info in tmp_path.glob("*/*"):
+        name = info.name.removesuffix("-1.0.dist-info").replace("_", "-")
+        (info / "METADATA").write_text(f"Name: {name}\nVersion: 1.0\n", encoding="utf-8")
+    monkeypatch.setattr(infer.model.cuda.sys, "path", [str(tmp_path / "a"), str(tmp_path / "b")])
+    assert wheel_conflict() is None  # the first folder on the path is the one that is used
+    monkeypatch.setattr(infer.model.cuda.sys, "path", [str(tmp_path / "c")])
     assert "pip uninstall onnxruntime onnxruntime-gpu" in wheel_conflict()
-    monkeypatch.setattr(infer.model.cuda, "_installed", lambda name: name == "onnxruntime")
-    assert wheel_conflict() is None
 
 
 def test_cuda_is_taken_and_nothing_is_said_on_stderr(rehearse, model_path):
