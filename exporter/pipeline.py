@@ -19,8 +19,8 @@ from infer.base.commit import atomic_file, check_output, writable
 from infer.base.console import Console
 from infer.base.device import Device
 from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError
+from infer.model.cuda import cuda_problem
 from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
-from infer.model.session import cuda_problem
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.network.device import set_threads
 
@@ -122,12 +122,15 @@ def check_device(device: str, precision: str) -> None:
         DeviceError: with the reason.
         UsageError: it is no device's name.
     """
-    if Device.parse(device).kind != "cuda":
+    wanted = Device.parse(device)
+    if wanted.kind != "cuda":
         return
     if precision == "int8":
-        raise DeviceError("--device cuda: int8 models have no CUDA kernels. Use --precision fp16")
-    if (problem := cuda_problem()) is not None:
-        raise DeviceError(f"--device cuda: {problem}")
+        raise DeviceError(
+            f"--device {wanted}: int8 models have no CUDA kernels. Use --precision fp16"
+        )
+    if (problem := cuda_problem(wanted.index)) is not None:
+        raise DeviceError(f"--device {wanted}: {problem}")
 
 
 def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:

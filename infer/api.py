@@ -241,7 +241,8 @@ def _open(path: Path, device: str, threads: int, tf32: bool) -> tuple["ModelFile
 
     file = read_model_file(path)
     # Only now what takes a second to import: the model file is in order.
-    from infer.model.session import Session, wheel_conflict
+    from infer.model.cuda import wheel_conflict
+    from infer.model.session import Session
 
     if conflict := wheel_conflict():
         say(f"Warning: {conflict}")

@@ -66,7 +66,8 @@ Examples:
     "--batch-tokens",
     type=click.IntRange(min=1),
     default=None,
-    help="Padded tokens in a batch.  [default: 2048 on the CPU, 131072 on CUDA]",
+    help="Padded tokens in a batch.  [default: 2048 on the CPU; on CUDA what its memory holds, at "
+    "most 524288]",
 )
 @click.option(
     "--threads",

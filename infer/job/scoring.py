@@ -19,16 +19,15 @@ from infer.base.prefetch import prefetch
 from infer.job.job import open_job
 from infer.job.plan import Plan, Task
 from infer.job.summary import Seconds, Summary
+from infer.model.cuda import CUDA
 from infer.model.scorer import Scorer, Scores
-from infer.model.session import CPU, CUDA
+from infer.model.session import CPU
 from infer.table.parquet import ParquetInput, open_parquet, text_windows
 from infer.text.batching import Rows
 from infer.text.encoding import EncodedTexts
 from infer.text.tokenizer import other_spacy
 
-# Rows in a window. The more there are, the more alike are the lengths of a batch; a GPU's batches
-# are so large that 16,384 rows would leave 5 % of them padding.
-PART_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
+# Of a window's text: as much as its rows usually have.
 WINDOW_BYTES: Final = {CPU: 16 << 20, CUDA: 96 << 20}
 # While one window's last batches run, the next one's first ones do: the device does not wait.
 WINDOWS_AT_ONCE: Final = 2
@@ -135,9 +134,9 @@ def _encoded(
     file: ParquetInput, plan: Plan, task: Task, scorer: Scorer, skip: int, seconds: Seconds
 ) -> Iterator[EncodedTexts]:
     """Read and encode window by window, in the thread beside the model."""
-    provider = scorer.session.provider
-    rows = plan.options.part_rows or PART_ROWS[provider]
-    windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
+    session = scorer.session
+    rows = plan.options.part_rows or session.window_rows
+    windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[session.provider])
     while True:
         with seconds.measure("read"):
             texts = next(windows, None)

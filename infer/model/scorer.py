@@ -17,7 +17,7 @@ from infer.base.console import say
 from infer.base.errors import SentError
 from infer.model.file import ModelFile
 from infer.model.probability import probability
-from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, OutOfMemoryError, Session
+from infer.model.session import CPU, OutOfMemoryError, Session
 from infer.text.batching import Logits, Rows, plan_batches, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder, EncodingStopped, encode_all
 
@@ -63,7 +63,7 @@ class Scorer:
         """
         self.file = file
         self.session = session
-        self.batch_tokens = batch_tokens or DEFAULT_BATCH_TOKENS[session.provider]
+        self.batch_tokens = batch_tokens or session.batch_tokens
         self.seconds = 0.0
         self._encoder = Encoder(file.card.text, file.card.vocabulary)
         self._executor = ThreadPoolExecutor(session.at_once, "model")

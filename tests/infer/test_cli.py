@@ -171,7 +171,7 @@ def test_help_loads_nothing(tmp_path):
 
 
 def test_a_device_that_cannot_be_had(source, tmp_path, sent_score):
-    from infer.model.session import cuda_problem
+    from infer.model.cuda import cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA works here")

@@ -114,8 +114,7 @@ class Recipe:
     )
     precision: str = option(
         "fp32",
-        "Arithmetic of matrix products: fp32, tf32 (CUDA only) or bf16 (CUDA, and CPUs with "
-        "AVX-512).",
+        "Arithmetic of matrix products: fp32, tf32 (CUDA only) or bf16 (CPUs with AVX-512).",
         choices=("fp32", "tf32", "bf16"),
     )
 
