@@ -29,7 +29,10 @@ CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
 # cache; a GPU wants work.
 DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 131_072}
-_INSTALL_CUDA = "Install the CUDA libraries: pip install 'sent-toolkit[cuda]', or use --device cpu"
+_INSTALL_CUDA = (
+    "Install the CUDA libraries from the toolkit's folder: pip install -c constraints.txt "
+    "'.[cuda]', or use --device cpu"
+)
 _OUT_OF_MEMORY: Final = (
     "out of memory",
     "failed to allocate memory",

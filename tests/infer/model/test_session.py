@@ -99,7 +99,7 @@ def test_a_missing_library_is_named(monkeypatch):
     )
     problem = cuda_problem()
     assert "a CUDA library is missing (libcudnn.so.9" in problem
-    assert "pip install 'sent-toolkit[cuda]'" in problem
+    assert "pip install -c constraints.txt '.[cuda]'" in problem
 
 
 def test_a_build_without_cuda_says_so(monkeypatch):

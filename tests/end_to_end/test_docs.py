@@ -1,0 +1,96 @@
+"""The documents are what the code gives: help texts, rooms, links, shown scores, examples."""
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from .conftest import DATA, REPOSITORY, run
+
+PAGES = [
+    *REPOSITORY.glob("*.md"),
+    *(REPOSITORY / "docs").glob("*.md"),
+    DATA / "README.md",
+    REPOSITORY / "infer" / "model" / "weights" / "README.md",
+]
+COGGED = ("docs/commands.md", "docs/design.md")
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+DESIGN = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
+
+
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives a page's headings."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    headings = re.findall(r"^#+ (.+)$", text, flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_help_texts_and_rooms_stand_as_the_code_gives_them() -> None:
+    cog = Path(sys.executable).with_name("cog")
+    checked = subprocess.run(
+        [cog, "--check", *COGGED], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_make_checks_the_same_pages() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    assert f"COGGED := {' '.join(COGGED)}\n" in makefile
+
+
+def test_the_diagram_shows_every_room() -> None:
+    diagram = re.search(r"```mermaid\n(.*?)```", DESIGN, flags=re.S)
+    assert diagram is not None
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = settings["tool"]["importlinter"]["contracts"]
+    rooms = {
+        room.strip()
+        for contract in contracts
+        if contract.get("exhaustive")
+        for layer in contract["layers"]
+        for room in layer.split("|")
+    } - {"cli"}
+    assert rooms == set(re.findall(r"\[(\w+)\]", diagram[1]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", text):
+        place, _, anchor = target.partition("#")
+        found = (page.parent / place).resolve() if place else page
+        assert found.exists(), f"{target} is not there"
+        assert not anchor or anchor in anchors(found), f"{target}: no such heading"
+
+
+def test_the_scores_that_the_readme_shows(tmp_path: Path) -> None:
+    output = tmp_path / "scores.parquet"
+    films = DATA / "films.parquet"
+    run("sent-score", films, "-o", output, "--model", "imdb-small", "--device", "cpu",
+        folder=tmp_path)  # fmt: skip
+    rows = pq.read_table(output).to_pylist()
+    texts = pq.read_table(films)["text"].to_pylist()
+    shown = re.findall(
+        r"^\| (f\d) \| ([^|]*)\| ([\d.]*) ?\| (\w*) ?\| (\w+) \|$", README, flags=re.M
+    )
+    assert [row["id"] for row in rows] == [line[0] for line in shown]
+    for row, text, (_, start, score, prediction, status) in zip(rows, texts, shown, strict=True):
+        assert (text or "").startswith(start.strip().removesuffix(" …"))
+        assert (row["prediction"] or "", row["status"]) == (prediction, status)
+        if score:  # int8 hangs a little on the processor
+            assert row["score"] == pytest.approx(float(score), abs=0.03)
+
+
+def test_the_readmes_times_are_the_benchmarks() -> None:
+    results = REPOSITORY / "benchmarks" / "results" / "peers.json"
+    (table,) = json.loads(results.read_text(encoding="utf-8"))["tables"]
+    rows = {row[0]: dict(zip(table["columns"], row, strict=True)) for row in table["rows"]}
+    small = "small int8 is … times"
+    distilbert = rows["DistilBERT's architecture, ONNX Runtime"][small]
+    assert f"| {distilbert:.0f} times as fast |" in README
+    assert f"fastText is {1 / rows['fastText bigrams'][small]:.1f} times as fast" in README
