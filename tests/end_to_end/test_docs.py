@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -84,6 +85,42 @@ def test_the_scores_that_the_readme_shows(tmp_path: Path) -> None:
         assert (row["prediction"] or "", row["status"]) == (prediction, status)
         if score:  # int8 hangs a little on the processor
             assert row["score"] == pytest.approx(float(score), abs=0.03)
+
+
+def python_examples(page: Path) -> list[tuple[str, str | None]]:
+    """Return a page's Python blocks, each with the text block right behind it."""
+    blocks = re.findall(
+        r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?",
+        page.read_text(encoding="utf-8"),
+        flags=re.M | re.S,
+    )
+    return [(code, output or None) for code, output in blocks]
+
+
+@pytest.fixture
+def examples_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what docs/python.md says there is, to work in."""
+    shutil.copy(DATA / "films.parquet", tmp_path / "reviews.parquet")
+    (tmp_path / "reviews").mkdir()
+    for part, rows in ("train", 120), ("test", 30):
+        table = pq.read_table(DATA / f"{part}.parquet").slice(0, rows)
+        pq.write_table(table, tmp_path / "reviews" / f"{part}.parquet")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
+def test_python_examples_run_and_print_what_is_shown(
+    name: str, examples_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = python_examples(REPOSITORY / name)
+    assert examples
+    names: dict[str, object] = {}
+    for code, output in examples:
+        exec(compile(code, name, "exec"), names)
+        printed = capsys.readouterr()
+        assert output is None or printed.out == output, code
+        assert printed.err == "", "the library talks"
 
 
 def test_the_readmes_times_are_the_benchmarks() -> None:
