@@ -20,6 +20,11 @@ PAGES = [
 ]
 COGGED = ("docs/commands.md", "docs/design.md")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+SCORING, TRAINING = re.split(
+    "(?=^## Train and export)",
+    (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8"),
+    flags=re.M,
+)
 DESIGN = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
 
 
@@ -82,12 +87,10 @@ def test_the_scores_that_the_readme_shows(tmp_path: Path) -> None:
             assert row["score"] == pytest.approx(float(score), abs=0.03)
 
 
-def python_examples(page: Path) -> list[tuple[str, str | None]]:
-    """Return a page's Python blocks, each with the text block right behind it."""
+def python_examples(page: str) -> list[tuple[str, str | None]]:
+    """Return the Python blocks of a page, each with the text block right behind it."""
     blocks = re.findall(
-        r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?",
-        page.read_text(encoding="utf-8"),
-        flags=re.M | re.S,
+        r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```)?", page, flags=re.M | re.S
     )
     return [(code, output or None) for code, output in blocks]
 
@@ -104,15 +107,22 @@ def examples_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(README, id="README"),
+        pytest.param(SCORING, id="scoring"),
+        pytest.param(SCORING + TRAINING, id="training", marks=pytest.mark.slow),
+    ],
+)
 def test_python_examples_run_and_print_what_is_shown(
-    name: str, examples_folder: Path, capsys: pytest.CaptureFixture[str]
+    page: str, examples_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    examples = python_examples(REPOSITORY / name)
+    examples = python_examples(page)
     assert examples
     names: dict[str, object] = {}
     for code, output in examples:
-        exec(compile(code, name, "exec"), names)
+        exec(code, names)
         printed = capsys.readouterr()
         assert output is None or printed.out == output, code
         assert printed.err == "", "the library talks"
