@@ -55,7 +55,7 @@ def pytorch(context: Context) -> Found:
     path = context.work / "article.onnx"
     write_model(subject, path)
     data = read_model_file(path).data
-    texts = reviews(context, "test", context.pick(20, 10_000))["text"].combine_chunks()
+    texts = reviews(context, "test", context.pick(20, 6_000))["text"].combine_chunks()
     encoded = Encoder(subject.text, subject.vocabulary).encode(texts)
     goals, body = [], []
     for kind in ("tf32", "fp32"):

@@ -23,7 +23,7 @@ from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
 CPU: Final = "CPUExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
 # cache; a GPU wants work, as much as its memory holds.
-DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 524_288}
+DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 262_144}
 # Rows that are sorted by length together, and kept together. A GPU's large batches need many to
 # choose from: of 16,384 reviews they are padded by 4.9 %.
 DEFAULT_WINDOW_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
