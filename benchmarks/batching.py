@@ -28,8 +28,8 @@ BUDGETS = {
 FEWEST = 4  # batches run at each budget
 # What int8 has no kernels for is left out on CUDA.
 MODELS = {
-    "cpu": ("seed fp32", "seed int8", "small fp32", "small int8"),
-    "cuda": ("seed fp32", "seed fp16", "small fp32"),
+    "cpu": ("article fp32", "article int8", "small fp32", "small int8"),
+    "cuda": ("article fp32", "article fp16", "small fp32"),
 }
 
 

@@ -44,7 +44,7 @@ def measure(settings: Settings) -> Result:
     """Time each stage."""
     sizes = settings.sizes("stages", SIZES)
     source = write_reviews(settings, "test", sizes.rows)
-    card = read_model_file(model_path(settings, "seed fp32")).card
+    card = read_model_file(model_path(settings, "article fp32")).card
     texts = pq.read_table(source)["text"].combine_chunks()
     encoder = Encoder(card.text, card.vocabulary)
     encoded = encoder.encode(texts)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from infer.job.plan import ScoreOptions, make_plan
-from infer.job.scoring import Listener, score_files
+from infer.job.scoring import score_plan
 from infer.job.summary import Summary
 from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.scorer import Scorer
 from infer.model.session import Session
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD, UNK, Vocabulary
@@ -71,19 +72,21 @@ def session(model: ModelFile) -> Session:
 
 @pytest.fixture(scope="session")
 def score(model: ModelFile, session: Session) -> Callable[..., Summary]:
-    """Score in this process: `score(source or sources, output, say=…, **ScoreOptions)`."""
+    """Score in this process: `score(source or sources, output, **ScoreOptions)`."""
 
-    def run(
-        sources: Path | str | list[str],
-        output: Path,
-        say: Callable[[str], None] = lambda message: None,
-        **options: Any,
-    ) -> Summary:
+    def run(sources: Path | str | list[str], output: Path, **options: Any) -> Summary:
         names = sources if isinstance(sources, list) else [str(sources)]
         plan = make_plan(names, output, ScoreOptions(**options))
-        return score_files(plan, model, session, Listener(say))
+        return score_plan(plan, Scorer(model, session, plan.options.batch_tokens))
 
     return run
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return what was said so far, a line each."""
+    caplog.set_level("INFO", "sent_toolkit")
+    return lambda: [r.getMessage() for r in caplog.records if r.name == "sent_toolkit"]
 
 
 @pytest.fixture(scope="session")

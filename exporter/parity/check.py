@@ -12,7 +12,7 @@ import onnx
 
 from exporter.parity.comparisons import compare_session
 from exporter.parity.localise import Stage, compare_stages, first_difference
-from exporter.parity.reference import Batch, Material, prepare
+from exporter.parity.reference import Batch, Material, make_material
 from exporter.parity.report import Accuracy, Comparison, ParityReport
 from exporter.parity.reviews import Reviews
 from exporter.parity.tolerance import tolerance_for
@@ -60,7 +60,7 @@ def check_parity(
         ModelFileError: ONNX Runtime refuses the graph.
     """
     sessions = open_sessions(model_file, conditions)
-    material = prepare(model_file, checkpoint, reviews, console)
+    material = make_material(model_file, checkpoint, reviews, console)
     comparisons: list[Comparison] = []
     accuracies: list[Accuracy] = []
     stages: list[Stage] = []

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.parity.difference import Difference, find_problems, measure_difference
-from exporter.parity.reference import Batch, Logits, Material, probe_rows, run_texts
+from exporter.parity.reference import Batch, Material, probe_rows, run_texts
 from exporter.parity.report import Accuracy, Comparison
 from exporter.parity.tolerance import Tolerance
 from infer.base.console import Console
 from infer.base.errors import SentError
 from infer.model.session import Session
-from infer.text.batching import pad
+from infer.text.batching import Logits, pad
 
 
 def compare_session(

@@ -23,7 +23,7 @@ MAX_MEAN_OPERATORS = {
 }  # fmt: skip
 
 
-def test_the_seed_model_is_ten_nodes(graph):
+def test_the_articles_model_is_ten_nodes(graph):
     assert graph_summary(graph) == SEED_OPERATORS
 
 

@@ -7,16 +7,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from exporter.export import as_model_file, make_card
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.comparisons import flip_problems, loss_problems, mean_problems
 from exporter.parity.difference import find_problems, measure_difference
 from exporter.parity.localise import compare_stages, first_difference
-from exporter.parity.reference import GRID_ROWS, make_grid, prepare, probe_rows
+from exporter.parity.reference import GRID_ROWS, make_grid, make_material, probe_rows
 from exporter.parity.report import Accuracy, json_ready
 from exporter.parity.reviews import read_reviews
 from exporter.parity.tolerance import TOLERANCES, tolerance_for
+from exporter.pipeline import as_model_file, make_card
 from infer.model.cuda import CUDA
 from infer.model.file import stamp
 from infer.model.session import CPU
@@ -100,7 +100,7 @@ def test_grid_has_mixed_lengths_and_random_tokens_behind_them():
 def test_probes_hold_the_shortest_and_the_longest(graph, checkpoint, console):
     card = make_card(checkpoint, "fp32")
     model_file = as_model_file(Path("m"), stamp(graph, card), card)
-    material = prepare(model_file, checkpoint, read_reviews(None, checkpoint), console)
+    material = make_material(model_file, checkpoint, read_reviews(None, checkpoint), console)
     lengths = material.found.lengths[probe_rows(material.found)]
     assert lengths[0] == material.found.lengths.min()
     assert lengths[-1] == material.found.lengths.max()
