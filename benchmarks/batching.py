@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.common import Goal, Result, Settings, Table, interleave, median, timed
 from benchmarks.material import Batch, encode_with, model_path, reviews
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.cuda import CUDA
 from infer.model.file import read_model_file
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, Session
@@ -82,8 +82,8 @@ def window_batches(encoded: EncodedTexts, budget: int) -> list[np.ndarray]:
     """Plan window by window, as `sent-score` does."""
     lengths = encoded.lengths
     batches = []
-    for start in range(0, len(lengths), DEFAULT_PART_ROWS):
-        planned = plan_batches(lengths[start : start + DEFAULT_PART_ROWS], budget)
+    for start in range(0, len(lengths), PART_ROWS[CPU]):
+        planned = plan_batches(lengths[start : start + PART_ROWS[CPU]], budget)
         batches += [start + rows for rows in planned]
     return batches
 

@@ -60,7 +60,7 @@ class Scorer:
         Args:
             file: the model file.
             session: its graph on a device.
-            batch_tokens: padded tokens in a batch (None: the provider's default).
+            batch_tokens: padded tokens in a batch (None: what suits the device).
         """
         self.file = file
         self.session = session

@@ -23,10 +23,7 @@ from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
 CPU: Final = "CPUExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
 # cache; a GPU wants work, as much as its memory holds.
-DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 524_288}
-# Rows that are sorted by length together, and kept together. A GPU's large batches need many to
-# choose from: of 16,384 reviews they are padded by 4.9 %.
-DEFAULT_WINDOW_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
+DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 262_144}
 # On CUDA one batch is computed while the next is copied; ONNX Runtime gives each a stream.
 CUDA_AT_ONCE: Final = 2
 # Device memory that a token takes, rounded up from 19.5 kB that ONNX Runtime's arena asks for.
@@ -57,7 +54,6 @@ class Session:
         label: provider and rounding, as reports name them.
         at_once: batches that may run side by side.
         batch_tokens: padded tokens that a batch may hold here, unless another number is asked for.
-        window_rows: rows that are batched and kept together, likewise.
     """
 
     def __init__(
@@ -90,7 +86,6 @@ class Session:
         self.label = f"{self.provider}, TF32" if self.tf32 else self.provider
         self.at_once = (threads or cores()) if self.provider == CPU else CUDA_AT_ONCE
         self.batch_tokens = default_batch_tokens(self.provider, wanted.index, self.at_once)
-        self.window_rows = DEFAULT_WINDOW_ROWS[self.provider]
         self._giving_back = _giving_back(f"gpu:{wanted.index}") if self.provider == CUDA else None
 
     def run(
