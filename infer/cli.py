@@ -52,7 +52,8 @@ Examples:
     "--columns",
     default=None,
     metavar="A,B,…",
-    help="Columns to carry over; a name with a comma in double quotes.  [default: all but the text]",
+    help="Columns to carry over; put a name with a comma in double quotes.  "
+    "[default: all but the text]",
 )
 @click.option(
     "--prefix",

@@ -14,7 +14,7 @@ from infer.job.parts import is_interrupted, parts_folder
 from infer.table.columns import Columns, choose_columns
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
-from infer.table.parquet import open_parquet
+from infer.table.parquet import check_carried, open_parquet
 
 DEFAULT_PART_ROWS: Final = 16_384
 
@@ -121,6 +121,7 @@ def _look_at(
                     file.schema, source.name, options.text_column, options.columns, options.prefix
                 )
                 tasks.append(Task(source, columns, path, file.rows))
+                check_carried(file, columns.carried)
                 lost = lost_meanings(file.leaves, file.schema, columns.carried)
         except InputError as error:
             errors.append(error)

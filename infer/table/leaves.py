@@ -1,4 +1,4 @@
-"""The columns of values in a Parquet file, its leaves, and the meaning that Arrow has no type for."""
+"""A Parquet file's leaves, its columns of values, and the meanings that Arrow has no type for."""
 
 import io
 import json

@@ -1,7 +1,7 @@
 """What programs write beside a table's columns, and whether it is still true of other columns.
 
-Spark, pandas, Avro, Iceberg and others keep a list of the columns of their own in a file, and believe
-it more than the file: Spark read a scored file by the old list, without a score.
+Spark, pandas, Avro, Iceberg and others keep a list of the columns of their own in a file, and
+believe it more than the file: Spark read a scored file by the old list, without a score.
 """
 
 import json

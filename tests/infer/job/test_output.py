@@ -80,7 +80,7 @@ def test_no_carried_columns(tmp_path, score):
 
 def test_an_input_that_changes_meanwhile_is_no_output(tmp_path, score, monkeypatch):
     """Rows are counted against the footer of the file that is carried over."""
-    from infer import scoring
+    from infer.job import scoring
 
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"id": [1, 2], "text": ["good", "bad"]}), source)
