@@ -23,8 +23,9 @@ from benchmarks.formats import markdown
 from benchmarks.material import data_name, find_data, reviews
 from benchmarks.rivals import tfidf
 from infer.base.console import Console
+from infer.model.probability import sigmoid
 from infer.model.shipped import SHIPPED, find_model
-from trainer.network.calibration import calibration_error, sigmoid
+from trainer.network.calibration import calibration_error
 from trainer.teaching.linear import fit_teacher
 
 # Training and test reviews, a folder to work in → (R,) probability of the positive label.

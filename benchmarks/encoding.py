@@ -60,7 +60,7 @@ def measure(settings: Settings) -> Result:
     """Measure one thread, warm and cold, then more threads."""
     sizes = settings.sizes("encoding", SIZES)
     texts = window(settings, sizes.rows)
-    card = read_model_file(model_path(settings, "seed fp32")).card
+    card = read_model_file(model_path(settings, "article fp32")).card
     with one_arrow_thread():
         one = one_thread(texts, card.vocabulary, sizes.repeats)
         scaled = scaling(texts, card.vocabulary, thread_counts(), sizes.repeats)

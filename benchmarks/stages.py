@@ -12,8 +12,9 @@ from benchmarks.encoding import one_arrow_thread
 from benchmarks.material import model_path, write_reviews
 from benchmarks.overlap import score
 from infer.job.plan import DEFAULT_PART_ROWS
+from infer.model.cuda import CUDA
 from infer.model.file import read_model_file
-from infer.model.session import CUDA, DEFAULT_BATCH_TOKENS
+from infer.model.session import DEFAULT_BATCH_TOKENS
 from infer.table.inputs import find_inputs
 from infer.table.parquet import open_parquet, text_windows
 from infer.text.batching import pad
@@ -43,7 +44,7 @@ def measure(settings: Settings) -> Result:
     """Time each stage."""
     sizes = settings.sizes("stages", SIZES)
     source = write_reviews(settings, "test", sizes.rows)
-    card = read_model_file(model_path(settings, "seed fp32")).card
+    card = read_model_file(model_path(settings, "article fp32")).card
     texts = pq.read_table(source)["text"].combine_chunks()
     encoder = Encoder(card.text, card.vocabulary)
     encoded = encoder.encode(texts)

@@ -3,23 +3,19 @@
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+import exporter
+from exporter.api import DEFAULT_CHECKPOINT, DEFAULT_OUTPUT
+from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS, Exported
 from infer import __version__
-from infer.base.console import Console, require_packages, run_command
+from infer.base.console import Console, run_command
 from infer.base.errors import UsageError
 
-if TYPE_CHECKING:
-    from exporter.export import Exported, ExportRequest
-
-DEFAULT_CHECKPOINT = Path("artifacts/checkpoint")
-DEFAULT_OUTPUT = Path("artifacts/model.onnx")
-# ONNX Runtime's CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one,
-# and kernels are refused for schemas newer than their own (onnxruntime#26065).
-LAST_CUDA_OPSET = 21
-NEEDED = ("torch", "safetensors", "onnxscript")
+# What says how to export.
+EXPORTING = {"output", "opset", "precision"}
 EXAMPLES = """\b
 Examples:
   sent-export --opset 17
@@ -51,13 +47,13 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
 )
 @click.option(
     "--opset",
-    type=click.IntRange(17, 23),
-    default=17,
+    type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
+    default=OLDEST_OPSET,
     help="Version of ONNX's operators; above 21 ONNX Runtime's CUDA LSTM may not take it.",
 )
 @click.option(
     "--precision",
-    type=click.Choice(["fp32", "fp16", "int8"]),
+    type=click.Choice(PRECISIONS),
     default="fp32",
     help="fp16 stores the weights in half; int8 computes in integers, on the CPU only.",
 )
@@ -105,33 +101,21 @@ def main(**options: Any) -> None:
     no model file is left, the full report stands beside it, and the exit code is 1.
     """
     given = _given(click.get_current_context())
-    run_command(lambda: export(given, **options))
+    run_command(lambda: run(given, **options))
 
 
-def export(given: set[str], check: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def run(given: set[str], check: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Export or check, and tell."""
     console = Console(quiet)
     refuse_together(given, check)
-    require_packages(NEEDED)
-    from exporter.export import (
-        ExportRequest,
-        ParityFailedError,
-        check_model_file,
-        export_model,
-    )
-
-    if check is None and options["opset"] > LAST_CUDA_OPSET:
-        console.say(
-            f"Warning: opset {options['opset']} is above {LAST_CUDA_OPSET}: ONNX Runtime's CUDA "
-            "LSTM may not take it."
-        )
-    request = ExportRequest(**options)
+    told: dict[str, Any] = {"say": console.say, "progress": not quiet}
     try:
         if check is None:
-            exported = export_model(request, console)
+            exported = exporter.export(**options, **told)
         else:
-            exported = check_model_file(_of(request, check), console)
-    except ParityFailedError as failure:
+            useful = {name: options[name] for name in options.keys() - EXPORTING}
+            exported = exporter.check(check, **useful, **told)
+    except exporter.ParityFailedError as failure:
         if as_json:
             click.echo(json.dumps({"model": None, "parity": failure.report}))
         raise
@@ -140,26 +124,19 @@ def export(given: set[str], check: Path | None, as_json: bool, quiet: bool, **op
     tell(console, exported)
 
 
-def _of(request: "ExportRequest", check: Path) -> "ExportRequest":
-    """Return the request with the file to check as its output."""
-    from dataclasses import replace
-
-    return replace(request, output=check)
-
-
 def refuse_together(given: set[str], check: Path | None) -> None:
     """Refuse options that say how to export beside `--check`, which exports nothing.
 
     Raises:
         UsageError: naming them.
     """
-    useless = sorted(given & {"output", "opset", "precision"})
+    useless = sorted(given & EXPORTING)
     if check is not None and useless:
         names = ", ".join(f"--{name}" for name in useless)
         raise UsageError(f"--check exports nothing, so {names} has no meaning. Leave it out")
 
 
-def tell(console: Console, exported: "Exported") -> None:
+def tell(console: Console, exported: Exported) -> None:
     """Say how the model file compares with fp32 PyTorch, and what to run next."""
     model_file, report = exported.model_file, exported.report
     for provider in report.providers:
@@ -175,7 +152,7 @@ def tell(console: Console, exported: "Exported") -> None:
     console.say(f"Model file: {model_file.path}\nNext: {next_command(model_file.path)}")
 
 
-def table_rows(exported: "Exported", provider: str) -> list[tuple[str, ...]]:
+def table_rows(exported: Exported, provider: str) -> list[tuple[str, ...]]:
     """Return the lines of the table for one provider."""
     size, before = len(exported.model_file.data), exported.pytorch_bytes
     report = exported.report

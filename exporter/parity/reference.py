@@ -12,17 +12,16 @@ import numpy.typing as npt
 import torch
 
 from exporter.parity.reviews import Reviews
-from infer.base.console import Console
+from infer.base.console import Console, progress
 from infer.model.file import ModelFile
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
-from infer.text.batching import pad, plan_batches
+from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder
 from trainer.checkpoint.folder import Checkpoint
 from trainer.data.epoch_batches import encode_all
 from trainer.network.model import SentimentLSTM
 
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
-Logits = npt.NDArray[np.float32]
 Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], Logits]
 
 GRID_ROWS: Final = (1, 2, 7, 33)
@@ -71,7 +70,7 @@ class Material:
         }
 
 
-def prepare(
+def make_material(
     model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
 ) -> Material:
     """Encode the texts and run PyTorch on everything."""
@@ -131,7 +130,7 @@ def run_texts(
     budget: int,
     console: Console,
     title: str,
-    in_turn: Callable[..., Iterable[Logits]] = map,
+    in_turn: Callable[..., Iterable[Logits | None]] = map,
 ) -> Logits:
     """Run all texts in batches of like length: (R,) logits, NaN where there is no token.
 
@@ -143,15 +142,10 @@ def run_texts(
         title: what the progress bar says.
         in_turn: `map`, or an executor's, which runs batches side by side.
     """
-    logits = np.full(len(encoded), np.nan, np.float32)
-    batches = plan_batches(encoded.lengths, budget)
-    with console.progress() as progress:
-        task = progress.add_task(title, total=int(np.count_nonzero(encoded.lengths)))
-        found = in_turn(lambda rows: run(*pad(encoded, rows)), batches)
-        for rows, part in zip(batches, found, strict=True):
-            logits[rows] = part
-            progress.advance(task, len(rows))
-    return logits
+    with progress(title, int(np.count_nonzero(encoded.lengths))) as advance:
+        return run_in_batches(
+            encoded, budget, run, in_turn=in_turn, done=lambda rows: advance(len(rows))
+        )
 
 
 def probe_rows(encoded: EncodedTexts) -> npt.NDArray[np.int64]:

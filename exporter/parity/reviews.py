@@ -70,10 +70,10 @@ def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
 def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
     """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
     there = read_schema(path).names
-    asked = checkpoint.config.get("data", {})  # an older checkpoint says nothing of columns
-    text = asked.get("text_column")
-    label = [name for name in (asked.get("label_column"), *LABEL_COLUMNS) if name in there]
-    return Columns(text if text in there else None, label[0] if label else None)
+    trained = checkpoint.record.data
+    text = trained.text_column if trained.text_column in there else None
+    label = [name for name in (trained.label_column, *LABEL_COLUMNS) if name in there]
+    return Columns(text, label[0] if label else None)
 
 
 def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:

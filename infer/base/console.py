@@ -5,13 +5,14 @@ stdout is for data. Nothing heavy is imported before a command runs, so `--help`
 
 import contextlib
 import importlib.util
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
@@ -29,6 +30,98 @@ class Stopped(KeyboardInterrupt):
         """Keep the signal's number."""
         super().__init__(signum)
         self.signum = signum
+
+
+LOGGER: Final = logging.getLogger("sent_toolkit")
+_shows_bars = False  # whether a command talks in this process
+
+
+def say(message: str) -> None:
+    """Tell a person something, in one line, through the logger `sent_toolkit`.
+
+    Within `talking`, as the commands are, that is a line on stderr. Elsewhere nothing is shown
+    unless whoever uses the library asks `logging` for it.
+
+    Example:
+        >>> logging.getLogger("sent_toolkit").setLevel(logging.INFO)
+    """
+    LOGGER.info(message)
+
+
+@contextmanager
+def talking(quiet: bool = False) -> Iterator[None]:
+    """Let what is said within the block reach stderr, and progress bars be shown.
+
+    Args:
+        quiet: stay as silent as a library.
+    """
+    global _shows_bars
+    if quiet:
+        yield
+        return
+    handler, level, shown = _StderrHandler(), LOGGER.level, _shows_bars
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    _shows_bars = True
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        _shows_bars = shown
+
+
+class _StderrHandler(logging.Handler):
+    """Writes lines as they are; a full disk or a closed pipe behind stderr costs no job."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            click.echo("\n".join(map(shown, record.getMessage().split("\n"))), err=True)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[[int], object]]:
+    """Show a progress bar on stderr, where a command talks to a terminal.
+
+    Args:
+        title: what is going on.
+        total: how many steps there are.
+        unit: what a step is, for the rate; no rate without it.
+
+    Yields:
+        A function to be called, in any thread, with how many steps more are done.
+    """
+    if not _shows_bars:
+        yield lambda steps: None
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    terminal = RichConsole(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=terminal,
+        disable=not terminal.is_terminal,
+    ) as bar:
+        task = bar.add_task(title, total=total, rate="")
+
+        def advance(steps: int) -> None:
+            speed = bar.tasks[0].speed or 0
+            bar.update(task, advance=steps, rate=f"{speed:,.0f} {unit}/s" if unit else "")
+
+        yield advance
 
 
 class Console:
@@ -88,6 +181,20 @@ class Console:
             yield progress
 
 
+class ForwardingConsole(Console):
+    """Hands what is said to a function: for calls from Python, which stderr does not concern."""
+
+    def __init__(self, forward: Callable[[str], object] | None, progress: bool = False) -> None:
+        """Call `forward`, if it is one, with each line; show bars on stderr where `progress`."""
+        super().__init__(quiet=not progress)
+        self.forward = forward
+
+    def say(self, message: str = "") -> None:
+        """Hand one line on."""
+        if self.forward is not None:
+            self.forward(message)
+
+
 @contextmanager
 def stop_signals() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into `Stopped`, so that clean-up code runs and the reason is known.
@@ -100,6 +207,7 @@ def stop_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise Stopped(signum)
 
+    stop.is_ours = True  # type: ignore[attr-defined]
     before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -113,9 +221,12 @@ def default_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM end the process at once, where nothing has to be cleaned up.
 
     A Python handler would wait for the library call that is under way, which may wait for a server.
+    Outside a command, and in other threads than the main one, signals are left as they are.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    ours = [
+        n for n in (signal.SIGINT, signal.SIGTERM) if getattr(signal.getsignal(n), "is_ours", 0)
+    ]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ours}
     try:
         yield
     finally:

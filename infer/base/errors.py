@@ -51,8 +51,8 @@ class MissingExtraError(UsageError):
     def __init__(self, package: str, extra: str) -> None:
         """Name the missing `package` and the `extra` that brings it."""
         super().__init__(
-            f"the package '{package}' is not installed. "
-            f"Install the extra: pip install 'sent-toolkit[{extra}]'"
+            f"the package '{package}' is not installed. Install the extra from the toolkit's "
+            f"folder: pip install -c constraints.txt '.[{extra}]'"
         )
 
 

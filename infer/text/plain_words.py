@@ -14,7 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from spacy.strings import get_string_id
+
+from infer.base.lean_import import lean_spacy
+
+with lean_spacy():
+    from spacy.strings import get_string_id
 
 # The word ends in lower case: spaCy keeps the full stop of "A." with its letter.
 # Longer words than English has are left to spaCy, and to the tokenizer's bound for them.

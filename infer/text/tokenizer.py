@@ -17,15 +17,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import spacy.about
-import spacy.util
-from spacy.attrs import LOWER, ORTH, SPACY
-from spacy.tokenizer import Tokenizer as SpacyTokenizer
-from spacy.tokens import Doc
-from spacy.vocab import Vocab
 
+from infer.base.lean_import import lean_spacy
 from infer.text.plain_words import PlainWords
 from infer.text.settings import TextSettings
+
+with lean_spacy():
+    import spacy.about
+    import spacy.util
+    from spacy.attrs import LOWER, ORTH, SPACY
+    from spacy.tokenizer import Tokenizer as SpacyTokenizer
+    from spacy.tokens import Doc
+    from spacy.vocab import Vocab
 
 HTML_BREAK: Final = r"(?i)<br\s*/?>"
 # spaCy peels punctuation off a piece one character at a time, in quadratic time: 26 s for 20,000

@@ -14,10 +14,20 @@ from infer.base.console import Console
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint, save_checkpoint
+from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.network.model import ModelConfig, SentimentLSTM
 
 WORDS = tuple(f"word{i}" for i in range(60))
 MAX_TOKENS = 60
+RECORD = TrainingRecord(
+    recipe={},
+    seed=1,
+    device="cpu",
+    threads=1,
+    data=DataRecord("made up", "0", None, None, 1, None),
+    teacher=None,
+    versions={},
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,14 +81,14 @@ def make_checkpoint(model):
         text=TextSettings(lower=True, max_tokens=MAX_TOKENS, head_tokens=20),
         labels=("negative", "positive"),
         metrics={"validation": {"accuracy": 0.5}, "data": {"sha256": "0"}},
-        config={},
+        record=RECORD,
         validation=make_validation(),
     )
 
 
 @pytest.fixture(scope="session")
 def checkpoint():
-    """The seed's model, small: two layers, last states."""
+    """The article's model, small: two layers, last states."""
     return make_checkpoint(make_model())
 
 

@@ -14,7 +14,7 @@ from infer.base.console import Console, Stopped, stop_signals
 from infer.base.errors import DeviceError
 from trainer.checkpoint.folder import Checkpoint
 from trainer.network.device import check_precision
-from trainer.run.train import train
+from trainer.run.train import carry_out
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
 
@@ -81,7 +81,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A finished checkpoint's folder, and what `train` returned for it."""
     folder = tmp_path_factory.mktemp("run") / "checkpoint"
     request = Request(TINY, data=str(data), output=folder, device="cpu", threads=1)
-    return folder, train(request, Console(quiet=True))
+    return folder, carry_out(request, Console(quiet=True))
 
 
 class Interrupting(Console):
@@ -99,7 +99,7 @@ class Interrupting(Console):
 @pytest.fixture
 def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Request:
     """The request that `trained` carried out, into another folder."""
-    recipe = Recipe.from_json(trained[1].config["recipe"])
+    recipe = Recipe.from_json(trained[1].record.recipe)
     return Request(recipe, data=str(data), output=tmp_path / "c", device="cpu", threads=1)
 
 
@@ -109,7 +109,7 @@ def interrupt() -> Callable[[Request, str], Stopped]:
 
     def run(request: Request, when: str) -> Stopped:
         with pytest.raises(Stopped) as stopped, stop_signals():
-            train(request, Interrupting(when))
+            carry_out(request, Interrupting(when))
         return stopped.value
 
     return run

@@ -6,7 +6,6 @@ Legend: R rows.
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +21,7 @@ from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
+from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.data.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
 from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
@@ -39,6 +39,7 @@ class Prepared:
         validation: the other rows, which choose the epoch: `text`, `label`, `id`.
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
+        encoder: of both, what validation and test texts go through.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
@@ -50,12 +51,13 @@ class Prepared:
     validation: pa.Table
     text: TextSettings
     vocabulary: Vocabulary
+    encoder: Encoder
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
 
 
-def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
@@ -86,6 +88,7 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
         validation=validation,
         text=text,
         vocabulary=vocabulary,
+        encoder=encoder,
         fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
@@ -104,7 +107,7 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
     parts = {
         "trained on": (len(prepared.fitting_texts), prepared.fitting_texts.lengths.any()),
         "held out": (len(prepared.validation_texts), prepared.validation_texts.lengths.any()),
-        "to test on": (len(test), _has_token(Encoder(prepared.text, prepared.vocabulary), test)),
+        "to test on": (len(test), _has_token(prepared.encoder, test)),
     }
     for name, (reviews, has_token) in parts.items():
         if not has_token:
@@ -177,7 +180,7 @@ def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabu
 
 def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
     """Refuse to go on with other data or another tokenizer than the run began with."""
-    before = saved.config["data"]["sha256"]
+    before = saved.record.data.sha256
     if before != dataset.sha256:
         raise InputError(
             f"--resume: the data's SHA-256 is {dataset.sha256[:12]}…, the run began with "
@@ -241,24 +244,24 @@ def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> V
     )
 
 
-def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """Return what `config.json` records besides the model, the text settings and the labels."""
+def begin_record(request: Request, prepared: Prepared, device: torch.device) -> TrainingRecord:
+    """Write down what is known of a run before it starts."""
     dataset = prepared.dataset
-    return {
-        "recipe": request.recipe.to_json(),
-        "seed": request.seed,
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "text_column": request.text_column,
-            "label_column": request.label_column,
-            "training_reviews": prepared.fitting.num_rows,
-            "unlabelled": str(request.unlabelled) if request.unlabelled else None,
-        },
-        "teacher": str(request.teacher) if request.teacher else None,
-        "versions": {
+    return TrainingRecord(
+        recipe=request.recipe.to_json(),
+        seed=request.seed,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        data=DataRecord(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            text_column=request.text_column,
+            label_column=request.label_column,
+            training_reviews=prepared.fitting.num_rows,
+            unlabelled=str(request.unlabelled) if request.unlabelled else None,
+        ),
+        teacher=str(request.teacher) if request.teacher else None,
+        versions={
             "sent-toolkit": infer.__version__,
             "python": platform.python_version(),
             "torch": str(torch.__version__),
@@ -266,4 +269,4 @@ def run_config(request: Request, prepared: Prepared, device: torch.device) -> di
             "pyarrow": pa.__version__,
             "spacy": spacy_version(),
         },
-    }
+    )

@@ -72,6 +72,11 @@ def check_precision(precision: str, device: torch.device) -> None:
     """
     if precision == "tf32" and device.type != "cuda":
         raise DeviceError(f"precision tf32: {device} has none, CUDA has. Use --precision fp32")
+    if precision == "bf16" and device.type == "cuda":
+        raise DeviceError(
+            "precision bf16: on CUDA PyTorch's autocast computes the LSTM in half precision "
+            "whatever is asked for, and its small gradients are lost. Use --precision tf32"
+        )
     try:
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
             nn.LSTM(1, 1, device=device)(torch.zeros(1, 1, 1, device=device))

@@ -17,9 +17,11 @@ import torch
 
 from infer.base.console import Console
 from infer.base.errors import InputError, ModelFileError
+from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint.record import TeacherRecord, TrainingRecord
 from trainer.data.datasets import hash_files
 from trainer.data.epoch_batches import encode_all
 from trainer.data.prepared import (
@@ -30,7 +32,7 @@ from trainer.data.prepared import (
     training_settings,
     unlabelled_path,
 )
-from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import fit_teacher, plain
@@ -46,17 +48,20 @@ def add_unlabelled(
     request: Request,
     prepared: Prepared,
     saved: Checkpoint | None,
-    config: dict[str, Any],
+    record: TrainingRecord,
     console: Console,
-) -> Prepared:
+) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled ones.
 
     Args:
         request: the run.
         prepared: what is trained on so far.
         saved: the checkpoint of the run that is taken up again; its soft labels are used.
-        config: the texts' hash and the teachers are noted in it.
+        record: of the run so far.
         console: where progress and remarks go.
+
+    Returns:
+        What is trained on, and the record with the texts' hash and the teachers.
 
     Raises:
         InputError: the texts or the teacher cannot be used, or are not those of the run to be
@@ -65,22 +70,26 @@ def add_unlabelled(
     """
     texts = read_unlabelled_texts(request, prepared.dataset)
     path = unlabelled_path(request, prepared.dataset)
-    config["data"]["unlabelled_sha256"] = hash_files([path]) if path else None
+    sha256 = hash_files([path]) if path else None
+    record = replace(record, data=replace(record.data, unlabelled_sha256=sha256))
     if saved is not None:
-        _check_same_texts(saved, config)
+        _check_same_texts(saved.record, record)
     if texts is None:
-        return _labelled_alone(request, prepared, console)
+        _go_on_alone(request, console)
+        return prepared, record
     texts = with_pieces(texts, request.recipe.pieces)
+    teachers: tuple[TeacherRecord, ...] | None
     if saved is None:
-        labels, config["teachers"] = soft_labels(request, prepared, texts, config, console)
+        labels, teachers = soft_labels(request, prepared, texts, record, console)
         targets = np.concatenate((prepared.targets, labels))
     else:
-        config["teachers"] = saved.config["teachers"]
+        teachers = saved.record.teachers
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
     encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
     encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
-    return replace(prepared, fitting_texts=everything, targets=targets)
+    prepared = replace(prepared, fitting_texts=everything, targets=targets)
+    return prepared, replace(record, teachers=teachers)
 
 
 def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
@@ -106,7 +115,7 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
-def _labelled_alone(request: Request, prepared: Prepared, console: Console) -> Prepared:
+def _go_on_alone(request: Request, console: Console) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher is not None:
         raise InputError(
@@ -114,7 +123,6 @@ def _labelled_alone(request: Request, prepared: Prepared, console: Console) -> P
             "Name some with --unlabelled, or leave --teacher out"
         )
     console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
-    return prepared
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
@@ -137,8 +145,8 @@ def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
     return targets
 
 
-def _check_same_texts(saved: Checkpoint, config: dict[str, Any]) -> None:
-    now, before = (c["data"]["unlabelled_sha256"] for c in (config, saved.config))
+def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
+    now, before = record.data.unlabelled_sha256, saved.data.unlabelled_sha256
     if now != before:
         raise InputError(
             f"--resume: the unlabelled texts' SHA-256 is {str(now)[:12]}…, the run began with "
@@ -150,27 +158,26 @@ def soft_labels(
     request: Request,
     prepared: Prepared,
     texts: pa.Array,
-    config: dict[str, Any],
+    record: TrainingRecord,
     console: Console,
-) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
+) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
     """Label texts with the mean of all teachers' probabilities.
 
     Returns:
-        (U,) float32 from 0 to 1; and each teacher's `name`, `temperature` and
-        `validation_accuracy`.
+        (U,) float32 from 0 to 1; and who the teachers are.
     """
     labellers: list[tuple[str, Labeller]] = []
     # The network first: whether it may teach shows at once; the linear model takes its time.
     if (folder := request.teacher) is not None:
-        labellers.append((str(folder), checkpoint_labeller(folder, config, console)))
+        labellers.append((str(folder), checkpoint_labeller(folder, record, console)))
     labellers.insert(0, ("linear", linear_labeller(request, prepared, console)))
     probabilities, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared, console))
         logits = labeller(texts, f"labels of {name}")
-        probabilities.append(sigmoid(logits / teachers[-1]["temperature"]))
+        probabilities.append(sigmoid(logits / teachers[-1].temperature))
     # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(probabilities, axis=0).astype(np.float32), teachers
+    return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
 
 
 def linear_labeller(request: Request, prepared: Prepared, console: Console) -> Labeller:
@@ -186,7 +193,7 @@ def linear_labeller(request: Request, prepared: Prepared, console: Console) -> L
     return label
 
 
-def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) -> Labeller:
+def checkpoint_labeller(folder: Path, record: TrainingRecord, console: Console) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
@@ -194,8 +201,8 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
         InputError: it may have learned from this run's validation reviews.
     """
     teacher = load_checkpoint(folder)
-    _check_same_task(folder, teacher.config, config)
-    model = teacher.model.to(config["device"])
+    _check_same_task(folder, teacher.record, record)
+    model = teacher.model.to(record.device)
     encoder = Encoder(teacher.text, teacher.vocabulary)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
@@ -204,12 +211,9 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
     return label
 
 
-def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+def _check_same_task(folder: Path, theirs: TrainingRecord, ours: TrainingRecord) -> None:
     """Refuse a teacher of other labels, or one that has learned from our validation reviews."""
-    try:
-        task = _task(theirs)
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
+    task = _task(theirs)
     for name, value in _task(ours).items():
         if value != task[name]:
             raise InputError(
@@ -219,28 +223,23 @@ def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any])
             )
 
 
-def _task(config: dict[str, Any]) -> dict[str, Any]:
+def _task(record: TrainingRecord) -> dict[str, Any]:
     """Return what a checkpoint has learned from, and what chose its validation reviews."""
-    data = config["data"]
     return {
-        "data": data["sha256"],
-        "text column": data["text_column"],
-        "label column": data["label_column"],
-        "seed": config["seed"],
-        "validation": config["recipe"]["validation"],
+        "data": record.data.sha256,
+        "text column": record.data.text_column,
+        "label column": record.data.label_column,
+        "seed": record.seed,
+        "validation": record.recipe.get("validation"),
     }
 
 
-def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> dict[str, Any]:
-    """Calibrate a teacher on the validation reviews, and say how good it is.
-
-    Returns:
-        `name`, `temperature`, `validation_accuracy`.
-    """
+def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> TeacherRecord:
+    """Calibrate a teacher on the validation reviews, and say how good it is."""
     labels = labels_of(prepared.validation)
     logits = labeller(texts_of(prepared.validation), f"validating {name}")
     accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
     console.say(
         f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}"
     )
-    return {"name": name, "temperature": temperature, "validation_accuracy": accuracy}
+    return TeacherRecord(name, temperature, accuracy)

@@ -73,7 +73,7 @@ def test_a_folder_keeps_its_parts_and_label_names(tmp_path: Path) -> None:
 def test_a_test_label_unknown_to_training_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", ["neg", "pos"])
     write(tmp_path / "test.parquet", ["pos", "neutral"])
-    with pytest.raises(InputError, match="1 of 2 labels are missing or neither 'neg' nor 'pos'"):
+    with pytest.raises(InputError, match=r"1 of 2 labels .*'neg' nor 'pos'"):
         load_dataset(str(tmp_path), seed=1)
 
 
@@ -87,7 +87,7 @@ def test_both_parts_write_their_labels_alike(
     if trained == tested and type(trained[0]) is type(tested[0]):
         assert load_dataset(str(tmp_path), seed=1).test["label"].to_pylist() == [0, 1]
         return
-    with pytest.raises(InputError, match=r"test\.parquet: labels are .* Write both alike"):
+    with pytest.raises(InputError, match=r"test\.parquet: labels are"):
         load_dataset(str(tmp_path), seed=1)
 
 

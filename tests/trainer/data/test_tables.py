@@ -12,7 +12,7 @@ from infer.base.console import Console
 from infer.base.errors import InputError, UsageError
 from trainer.data.datasets import Columns, load_dataset, read_unlabelled
 from trainer.data.tables import read_columns, read_schema
-from trainer.run.train import train
+from trainer.run.train import carry_out
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
 
@@ -202,8 +202,8 @@ def test_training_on_csv(tmp_path: Path, quiet: Console) -> None:
         recipe=recipe, data=str(path), output=tmp_path / "out", device="cpu",
         text_column="text", label_column="label", threads=1,
     )  # fmt: skip
-    checkpoint = train(request, quiet)
+    checkpoint = carry_out(request, quiet)
     assert checkpoint.validation.column_names == ["text", "label"]
-    assert checkpoint.config["data"]["text_column"] == "text"
+    assert checkpoint.record.data.text_column == "text"
     mistakes = checkpoint.metrics["test"]["mistakes"]
     assert all(0 <= int(mistake["id"]) < 60 for mistake in mistakes)

@@ -20,7 +20,7 @@ from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoi
 from trainer.network.evaluate import measure
 from trainer.report.analysis import analyse, most_confident_mistakes
 from trainer.report.page import EXCERPT, confusion_rows, excerpt, recipe_words, render_report
-from trainer.run.train import train
+from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
 
@@ -144,9 +144,9 @@ def test_a_missing_package_is_found_before_training(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
     )
-    monkeypatch.setattr("trainer.run.train.prepare", None)
+    monkeypatch.setattr("trainer.run.train.prepare_data", None)
     with pytest.raises(MissingExtraError, match=r"'matplotlib'.*sent-toolkit\[train\]"):
-        train(request_, quiet)
+        carry_out(request_, quiet)
     assert not request_.output.exists()
 
 

@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from onnx import numpy_helper
 
-from exporter import export
-from exporter.export import ExportRequest, ParityFailedError, check_model_file, export_model
+from exporter import pipeline
 from exporter.parity.reviews import read_reviews
+from exporter.pipeline import check_model_file, export_model
+from exporter.request import ExportRequest, ParityFailedError
 from infer.base.errors import DeviceError, InputError, OutputError
+from infer.model.cuda import cuda_problem
 from infer.model.file import read_model_file, stamp
-from infer.model.session import cuda_problem
 
 GATES = (0, 2, 1, 3)
 
@@ -78,17 +79,18 @@ def a_fixed_axis(graph):
     graph.graph.input[1].type.tensor_type.shape.dim[0].dim_value = 3
 
 
+# What is wrong with the graph → the first stage that differs, where it can be run at all.
 FAULTS = {
     gates_in_the_wrong_order: "layer 1 forward",
     swapped_directions: "layer 2 forward",
     lengths_ignored: "layer 1 backward",
     one_bias_dropped: "layer 2 forward",
-    a_baked_batch: "logits of shape|ONNX Runtime failed",
-    a_weight_that_is_no_number: "classifier.weight holds NaN",
-    an_infinite_weight: "First stage that differs: logits",
-    an_embedding_row_moved: "First stage that differs: embedding",
-    a_foreign_operator: "operator 'NonZero' is not on the list",
-    a_fixed_axis: "fixed axis of 3",
+    an_infinite_weight: "logits",
+    an_embedding_row_moved: "embedding",
+    a_baked_batch: None,
+    a_weight_that_is_no_number: None,
+    a_foreign_operator: None,
+    a_fixed_axis: None,
 }
 
 
@@ -104,7 +106,7 @@ def plant(monkeypatch, graph):
                 fault(copy)
             return copy
 
-        monkeypatch.setattr(export, "build_graph", build)
+        monkeypatch.setattr(pipeline, "build_graph", build)
 
     return planted
 
@@ -157,9 +159,10 @@ def test_nothing_of_this_machine_is_inside(done, request_):
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, console):
     plant(fault)
-    with pytest.raises(ParityFailedError, match=FAULTS[fault]) as failure:
+    with pytest.raises(ParityFailedError) as failure:
         export_model(request_, console)
     assert failure.value.exit_code == 1
+    assert failure.value.report.get("first_stage") == FAULTS[fault]
     assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
     report = json.loads((request_.output.parent / "model.onnx.parity-failure.json").read_text())
     assert report["passed"] is False
@@ -169,12 +172,13 @@ def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, c
 
 def test_a_stale_vocabulary_leaves_nothing(plant, request_, console, monkeypatch, with_other_words):
     plant()
-    make_card = export.make_card
+    make_card = pipeline.make_card
     monkeypatch.setattr(
-        export, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
+        pipeline, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
     )
-    with pytest.raises(ParityFailedError, match="vocabulary is not the checkpoint's"):
+    with pytest.raises(ParityFailedError) as failure:
         export_model(request_, console)
+    assert failure.value.report["first_stage"] == "text settings and vocabulary"
     assert not request_.output.exists()
 
 
@@ -213,7 +217,7 @@ def test_an_accident_leaves_nothing_either(done, request_, console, monkeypatch)
     def fail(model, opset):
         raise ZeroDivisionError
 
-    monkeypatch.setattr(export, "build_graph", fail)
+    monkeypatch.setattr(pipeline, "build_graph", fail)
     with pytest.raises(ZeroDivisionError) as accident:
         export_model(request_, console)
     assert "was removed" in accident.value.__notes__[0]
@@ -267,8 +271,8 @@ def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path, co
     ],
 )
 def test_parity_data_is_read_as_the_training_data_were(columns, labelled, checkpoint, tmp_path):
-    asked = {"text_column": "body", "label_column": "solved"}
-    trained = replace(checkpoint, config={**checkpoint.config, "data": asked})
+    asked = replace(checkpoint.record.data, text_column="body", label_column="solved")
+    trained = replace(checkpoint, record=replace(checkpoint.record, data=asked))
     pq.write_table(pa.table(columns), tmp_path / "d.parquet")
     reviews = read_reviews(tmp_path / "d.parquet", trained)
     assert reviews.texts.to_pylist() == ["a"]
@@ -323,9 +327,9 @@ def test_a_destination_without_room_is_refused_before_work(folder, console):
 
 def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_, console):
     with pytest.raises(DeviceError, match="int8 models have no CUDA kernels"):
-        export.check_device("cuda", "int8")
+        pipeline.check_device("cuda", "int8")
     if cuda_problem() is not None:
-        with pytest.raises(DeviceError, match="--device cuda: "):
+        with pytest.raises(DeviceError, match="--device cuda:0: "):
             export_model(ExportRequest(folder, request_.output, device="cuda:0"), console)
     assert request_.output.exists()
 
@@ -341,16 +345,18 @@ def test_checking_finds_another_temperature(done, request_, console):
     card = replace(done.model_file.card, temperature=7.5)
     graph = onnx.ModelProto.FromString(request_.output.read_bytes())
     request_.output.write_bytes(stamp(graph, card))
-    with pytest.raises(ParityFailedError, match=r"temperature is not the checkpoint's: 7\.5"):
+    with pytest.raises(ParityFailedError, match=r"7\.5") as failure:
         check_model_file(request_, console)
+    assert len(failure.value.report["findings"]) == 1
 
 
 def test_checking_finds_another_models_file(done, request_, console):
     graph = onnx.ModelProto.FromString(request_.output.read_bytes())
     swapped_directions(graph)
     request_.output.write_bytes(stamp(graph, done.model_file.card))
-    with pytest.raises(ParityFailedError, match="First stage that differs: layer 2 forward"):
+    with pytest.raises(ParityFailedError) as failure:
         check_model_file(request_, console)
+    assert failure.value.report["first_stage"] == "layer 2 forward"
     assert left_in(request_.output.parent) == ["model.onnx"]
 
 
@@ -361,4 +367,6 @@ def test_cuda_is_compared_too(precision, plant, folder, tmp_path, console):
     plant()
     request = ExportRequest(folder, tmp_path / "m.onnx", precision=precision, device="cuda")
     certificate = export_model(request, console).model_file.card.parity
-    assert certificate["providers"] == ["CPUExecutionProvider", "CUDAExecutionProvider"]
+    assert certificate["providers"] == [
+        "CPUExecutionProvider", "CUDAExecutionProvider, TF32", "CUDAExecutionProvider",
+    ]  # fmt: skip
