@@ -18,7 +18,7 @@ from infer.table.columns import Columns, choose_columns
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
-from infer.table.parquet import open_parquet
+from infer.table.parquet import check_carried, open_parquet
 
 JOB_KEY: Final = "sent.job"  # of an output's metadata: the fingerprint of the job that made it
 
@@ -135,6 +135,7 @@ def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> list[T
                 columns = choose_columns(
                     file.schema, source.name, options.text_column, options.columns, options.prefix
                 )
+                check_carried(file, columns.carried)
                 lost = lost_meanings(file.leaves, file.schema, columns.carried)
                 tasks.append(Task(source, source.identity(), columns, file.rows, path))
         except InputError as error:

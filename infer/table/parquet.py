@@ -10,6 +10,7 @@ used (a damaged statistic, a column encrypted with a key that is not here). The 
 same fault as an exception, so it touches each chunk first, and only chunks of wanted columns.
 """
 
+import collections
 import contextlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,19 @@ _CARRIED_BYTES, _CARRIED_ROWS = 16 << 20, 16_384
 # batch costs some 20 µs, so that one for each 16 kB reads 800 MB a second.)
 _WHOLE_CHUNK: Final = 64 << 20
 _SPREAD: Final = 256
+# Carried columns of so many bytes are read once before the work, to find damage early.
+_LOOK_BYTES: Final = 64 << 20
+_OTHER_FORMATS: Final = (
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".txt",
+    ".gz",
+    ".zip",
+    ".xlsx",
+)
 # Read ahead in each column: enough for a disk, and few enough requests for an object store.
 _LOCAL_BUFFER, _REMOTE_BUFFER = 1 << 20, 4 << 20
 
@@ -57,12 +71,14 @@ class ParquetInput:
         file: reads columns in the types that the file gives them.
         raw: its bytes.
         options: how they are read.
+        is_local: whether it lies on this machine.
     """
 
     name: str
     file: pq.ParquetFile
     raw: pa.NativeFile
     options: dict[str, Any]
+    is_local: bool
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -106,14 +122,27 @@ class ParquetInput:
             if skip >= rows:
                 skip -= rows
                 continue
-            with _reading(self.name):
-                size = self._rows_within(budget, most, group, columns)
-                batches = self.file.iter_batches(size, row_groups=[group], columns=list(columns))
-            for batch in _guarded(batches, self.name):
+            for batch in self._group(group, columns, budget, most):
                 if skip < batch.num_rows:
                     # Arrow selects `a.b` along with `a`, be it a field of `a` or a column.
                     yield batch.select(list(columns)).slice(skip)
                 skip = max(0, skip - batch.num_rows)
+
+    def _group(
+        self, group: int, columns: Sequence[str], budget: int, most: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read columns of a row group; where that fails, find out which column it is."""
+        name = f"{self.name}: column {columns[0]!r}" if len(columns) == 1 else self.name
+        try:
+            with _reading(name):
+                size = self._rows_within(budget, most, group, columns)
+                batches = self.file.iter_batches(size, row_groups=[group], columns=list(columns))
+            yield from _guarded(batches, name)
+        except InputError:
+            if len(columns) > 1:
+                for column in columns:
+                    collections.deque(self._group(group, [column], budget, most), maxlen=0)
+            raise
 
     def _rows_within(self, budget: int, most: int, group: int, columns: Sequence[str]) -> int:
         """Return how many rows of a group surely fit a budget of bytes, 1 to `most`."""
@@ -169,18 +198,17 @@ def open_parquet(source: InputFile) -> Iterator[ParquetInput]:
                 "pre_buffer": False,
                 "buffer_size": _LOCAL_BUFFER if source.is_local else _REMOTE_BUFFER,
                 "page_checksum_verification": True,
+                # The old INT96 in nanoseconds would turn the year 9999 into 1816.
+                "coerce_int96_timestamp_unit": "us",
             }
-            # The old INT96 in nanoseconds would turn the year 9999 into 1816.
-            options["coerce_int96_timestamp_unit"] = "us"
-            file = ParquetInput(
-                source.name, stack.enter_context(pq.ParquetFile(raw, **options)), raw, options
-            )
+            reader = stack.enter_context(pq.ParquetFile(raw, **options))
+            file = ParquetInput(source.name, reader, raw, options, source.is_local)
             _ = file.schema, file.leaves
         yield file
 
 
 @contextmanager
-def _reading(name: str, what: str = "") -> Iterator[None]:
+def _reading(name: str) -> Iterator[None]:
     """Turn what Arrow raises about a damaged or unreadable file into an `InputError`."""
     try:
         yield
@@ -188,20 +216,16 @@ def _reading(name: str, what: str = "") -> Iterator[None]:
         raise
     except pa.ArrowNotImplementedError as error:
         raise InputError(
-            f"{name}: {what}is written in a way that pyarrow {pa.__version__} cannot read "
-            f"({told(error)}). Write the file again without it"
+            f"{name}: written in a way that pyarrow {pa.__version__} cannot read "
+            f"({told(error)}). Write it again in another way"
         ) from error
     except Exception as error:  # fsspec hands on whatever a client raises
+        remedy = ""
+        if name.lower().endswith(_OTHER_FORMATS):
+            remedy = ". By its name it is of another format: write it as Parquet first"
         raise InputError(
-            f"{name}: {what}not a whole, readable Parquet file ({told(error)}){_remedy(name, what)}"
+            f"{name}: not a whole, readable Parquet file ({told(error)}){remedy}"
         ) from error
-
-
-def _remedy(name: str, what: str) -> str:
-    """Say what else can be done about a file that cannot be read."""
-    if name.lower().endswith((".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".gz", ".zip")):
-        return ". Its name is of another format; write it as Parquet first"
-    return f". Leave it out ({what.strip()})" if what else ""
 
 
 def _guarded(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
@@ -285,13 +309,35 @@ def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.
         InputError: the file is damaged.
     """
     group = RowGroup()
-    for batch in source.batches(columns, _CARRIED_BYTES, _CARRIED_ROWS):
+    for batch in _carried(source, columns):
         group.add(batch)
         if group.rows >= _OUTPUT_ROWS or group.size >= _OUTPUT_BYTES:
             yield group.table()
             group = RowGroup()
     if group.rows:
         yield group.table()
+
+
+def check_carried(source: ParquetInput, columns: Sequence[str]) -> None:
+    """Look at the carried columns before the work: all of a small local file, else their beginning.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    groups = range(source.file.metadata.num_row_groups)
+    size = sum(source.file.metadata.row_group(group).total_byte_size for group in groups)
+    batches = _carried(source, columns)
+    if source.is_local and size <= _LOOK_BYTES:
+        collections.deque(batches, maxlen=0)
+    else:
+        next(batches, None)
+
+
+def _carried(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from source.batches(columns, _CARRIED_BYTES, _CARRIED_ROWS)
+    except InputError as error:
+        raise InputError(f"{error}. Leave that column out with --columns") from error
 
 
 def _decoded(texts: pa.Array) -> pa.Array:

@@ -374,7 +374,7 @@ def test_a_page_that_is_damaged_midway(tmp_path, model, session):
     content = bytearray(source.read_bytes())
     content[chunk.data_page_offset + 100] ^= 1
     source.write_bytes(content)
-    with pytest.raises(JobError, match=r"in\.parquet: not a whole") as caught:
+    with pytest.raises(JobError, match=r"in\.parquet: column 'text': not a whole") as caught:
         run(source, tmp_path / "out.parquet", model, session)
     assert "the same command goes on from there" in caught.value.__notes__[0]
     assert "\n" not in str(caught.value)

@@ -20,7 +20,7 @@ from infer.base.errors import InputError
 from infer.table.columns import choose_columns, is_text, output_schema
 from infer.table.inputs import find_inputs
 from infer.table.leaves import lost_meanings
-from infer.table.parquet import carried_tables, open_parquet, text_windows
+from infer.table.parquet import carried_tables, check_carried, open_parquet, text_windows
 
 STRINGS = ["string", "large_string", "string_view"]
 BINARIES = ["binary", "large_binary", "binary_view"]
@@ -139,8 +139,15 @@ def test_windows_are_bounded_and_start_where_a_resumed_job_asks(
     assert windows(source, rows, max_bytes=max_bytes, skip=skip) == whole[done:]
 
 
-READ_A_WHILE = """
-import resource, sys
+# The peak since the program began; `ru_maxrss` counts that of the process that started it, too.
+PEAK = """
+from pathlib import Path
+status = Path("/proc/self/status").read_text().split()
+print(int(status[status.index("VmHWM:") + 1]) // 1024)
+"""
+READ_A_WHILE = (
+    """
+import sys
 from infer.table.inputs import find_inputs
 from infer.table.parquet import carried_tables, open_parquet, text_windows
 with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
@@ -148,8 +155,9 @@ with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
         assert len(window) <= 64
     for _, table in zip(range(3), carried_tables(file, ["id", "copy"])):
         assert table.nbytes <= 150 << 20
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
+    + PEAK
+)
 
 
 def repeated_texts(path, size, rows):
@@ -320,8 +328,25 @@ def encrypted(tmp_path):
 def test_a_partly_encrypted_file_is_read_where_it_can_be(encrypted):
     assert windows(encrypted) == [["good", "bad"]]
     assert carried(encrypted, ["id"])["id"].to_pylist() == [1, 2]
-    with pytest.raises(InputError, match=r"x\.parquet: column 'secret'.*--columns"):
+    message = r"x\.parquet: column 'secret': .*decrypt.*\. Leave that column out with --columns"
+    with pytest.raises(InputError, match=message):
         carried(encrypted, ["id", "secret"])
+    with open_parquet(encrypted) as file, pytest.raises(InputError, match=message):
+        check_carried(file, ["id", "secret"])
+
+
+def test_damage_in_a_carried_column_is_found_before_the_work(tmp_path):
+    table = pa.table(
+        {"text": ["good"] * 1000, "a": range(1000), "b": [f"v{i}" for i in range(1000)]}
+    )
+    source = write(tmp_path / "x.parquet", table, write_page_checksum=True, compression="none")
+    content = bytearray((tmp_path / "x.parquet").read_bytes())
+    content[content.index(b"v500") + 3] ^= 1
+    (tmp_path / "x.parquet").write_bytes(content)
+    with open_parquet(source) as file:
+        check_carried(file, ["a"])
+        with pytest.raises(InputError, match=r"x\.parquet: column 'b': .*CRC.*--columns"):
+            check_carried(file, ["a", "b"])
 
 
 def test_ten_thousand_columns(tmp_path):
@@ -334,15 +359,17 @@ def test_ten_thousand_columns(tmp_path):
     assert read.equals(table.drop(["text"]))
 
 
-ASCENDING = """
-import resource, sys
+ASCENDING = (
+    """
+import sys
 from infer.table.inputs import find_inputs
 from infer.table.parquet import carried_tables, open_parquet, text_windows
 with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
     rows = sum(len(window) for window in text_windows(file, "text", 16_384))
     assert rows == sum(table.num_rows for table in carried_tables(file, ["copy"])) == file.rows
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
+    + PEAK
+)
 
 
 def test_lengths_in_ascending_order_in_one_row_group(tmp_path):
