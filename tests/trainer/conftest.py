@@ -100,15 +100,18 @@ def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Re
 
 
 @pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Request, str], Stopped]:
+def interrupt(caplog: pytest.LogCaptureFixture) -> Callable[[Request, str], Stopped]:
     """Train, and send SIGINT when something is said that starts as asked."""
+    caplog.set_level("INFO", LOGGER.name)
 
     def run(request: Request, when: str) -> Stopped:
-        with monkeypatch.context() as patched:
-            patched.setattr(LOGGER, "level", logging.INFO)
-            patched.setattr(LOGGER, "handlers", [Interrupting(when)])
+        handler = Interrupting(when)
+        LOGGER.addHandler(handler)
+        try:
             with pytest.raises(Stopped) as stopped, stop_signals():
                 carry_out(request)
+        finally:
+            LOGGER.removeHandler(handler)
         return stopped.value
 
     return run
