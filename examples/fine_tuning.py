@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from transformers import AutoModel
 
 from infer.base.commit import atomic_file
-from infer.base.console import Console
+from infer.base.console import say
 from infer.text.batching import plan_batches
 from infer.text.encoding import EncodedTexts, ranges
 from trainer.checkpoint.files import load_tensors, save_tensors
@@ -68,7 +68,6 @@ class Place:
 
     work: Path
     device: torch.device
-    console: Console
     checkpoint_minutes: float = 10.0
     minutes: float = float("inf")
 
@@ -145,7 +144,7 @@ class Fold:
                 done = f"step {self.steps:,} of {len(batches):,}, loss {float(loss):.3f}"
                 pace = (time.monotonic() - clock.start) / (self.steps - first)
                 left = pace * (len(batches) - self.steps) / 60
-                self.place.console.say(f"{self.name}: {done}, {left:,.0f} min to go")
+                say(f"{self.name}: {done}, {left:,.0f} min to go")
         if first < len(batches):
             self.steps = len(batches)
             self._save()
@@ -198,7 +197,7 @@ class Fold:
             if save.rings():
                 keep()
             if report.rings():
-                self.place.console.say(f"{self.name}: {left:,} rows to score")
+                say(f"{self.name}: {left:,} rows to score")
         keep()
 
     def forget(self) -> None:

@@ -30,7 +30,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from examples.fine_tuning import Floats, Fold, Integers, Mask, Place, Settings, Timer, encode
 from infer.base.commit import atomic_file, check_output, file_keys
-from infer.base.console import Console, run_command
+from infer.base.console import run_command, say, talking
 from infer.base.errors import InputError, UsageError
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.files import load_tensors, read_json, save_tensors, write_json
@@ -149,7 +149,7 @@ def run_fold(job: Job, number: int, clock: Timer) -> list[Floats]:
         fold.forget()
     known = ~np.isnan(scores[0])
     right = np.count_nonzero((scores[0] > 0.5)[known] == job.labels[known])
-    job.place.console.say(f"{fold.name}: {right:,} of {known.sum():,} unseen rows right")
+    say(f"{fold.name}: {right:,} of {known.sum():,} unseen rows right")
     return scores
 
 
@@ -248,12 +248,17 @@ def main(labelled: Path, others: tuple[Path, ...], output: Path, **given: Any) -
 
 
 def _main(paths: Sequence[Path], output: Path, given: dict[str, Any]) -> None:
+    with talking():
+        teach(paths, output, given)
+
+
+def teach(paths: Sequence[Path], output: Path, given: dict[str, Any]) -> None:
+    """Fine-tune, score and write; go on where a run of the same settings was stopped."""
     disable_progress_bar()
     settings = Settings(**{spec.name: given[spec.name] for spec in fields(Settings)})
     place = Place(
         work=output / "work",
         device=choose_device(given["device"]),
-        console=Console(),
         checkpoint_minutes=given["checkpoint_minutes"],
         minutes=given["minutes"],
     )
@@ -267,7 +272,7 @@ def _main(paths: Sequence[Path], output: Path, given: dict[str, Any]) -> None:
     for part, scores, path in zip(parts, found, results, strict=True):
         write_part(part, scores, path)
         done = np.count_nonzero(~np.isnan(scores))
-        place.console.say(f"{path}: {done:,} of {len(scores):,} rows scored")
+        say(f"{path}: {done:,} of {len(scores):,} rows scored")
 
 
 def check_results(results: Sequence[Path], inputs: Sequence[Path]) -> None:

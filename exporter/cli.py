@@ -11,7 +11,7 @@ import exporter
 from exporter.api import DEFAULT_CHECKPOINT, DEFAULT_OUTPUT
 from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS, Exported
 from infer import __version__
-from infer.base.console import run_command, say, say_table, talking
+from infer.base.console import given_options, run_command, say, say_table, talking
 from infer.base.errors import UsageError
 
 # What says how to export.
@@ -100,7 +100,7 @@ def main(**options: Any) -> None:
     The exported graph is compared with PyTorch over many shapes and real texts. Where it differs,
     no model file is left, the full report stands beside it, and the exit code is 1.
     """
-    given = _given(click.get_current_context())
+    given = given_options(click.get_current_context())
     run_command(lambda: run(given, **options))
 
 
@@ -180,12 +180,6 @@ def next_command(model: Path) -> str:
     """Return the command that scores with this model file."""
     named = "" if model == DEFAULT_OUTPUT else f" --model {model}"
     return f"sent-score reviews.parquet -o scores.parquet{named}"
-
-
-def _given(context: click.Context) -> set[str]:
-    """Return the names of the parameters that were given rather than defaulted."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import click
 
 import infer
 import trainer
-from infer.base.console import run_command, say, talking
+from infer.base.console import given_options, run_command, say, talking
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 
@@ -140,7 +140,7 @@ def _shown(value: object) -> str:
 @click.version_option(infer.__version__, prog_name="sent-train")
 def main(output: Path, as_json: bool, quiet: bool, resume: bool, **options: Any) -> None:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder."""
-    given = _given(click.get_current_context())
+    given = given_options(click.get_current_context())
     run_command(lambda: _train(output, resume, options, given, as_json, quiet))
 
 
@@ -168,12 +168,6 @@ def _train(
 def _next_command(output: Path) -> str:
     """Return the command that exports this checkpoint."""
     return "sent-export" if output == DEFAULT_OUTPUT else f"sent-export --checkpoint {output}"
-
-
-def _given(context: click.Context) -> set[str]:
-    """Return the names of the parameters that were given rather than defaulted."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 if __name__ == "__main__":

@@ -180,6 +180,12 @@ def default_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def given_options(context: click.Context) -> set[str]:
+    """Return the names of the options that were given rather than defaulted."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
+
+
 def run_command(work: Callable[[], Any]) -> NoReturn:
     """Run a command's one library call and leave with the exit code of the contract.
 

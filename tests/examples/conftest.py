@@ -1,6 +1,5 @@
 """A tiny encoder of random weights with a tokenizer of a few words, and reviews for it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,11 +12,8 @@ WORDS = ("good", "bad", "film", "plot", "the", "a", "long", "short")
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test here computes with one."""
 
 
 @pytest.fixture(scope="session")

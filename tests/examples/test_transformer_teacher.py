@@ -1,3 +1,4 @@
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from infer.base.console import Console
+from infer.base.console import LOGGER
 from infer.base.errors import InputError
 
 pytest.importorskip("transformers", reason="the extra 'teacher' is not installed")
@@ -89,15 +90,16 @@ class Interrupted(Exception):  # noqa: N818 - as Stopped is none either
     """Stands for whatever ends a process."""
 
 
-def stop_at(moment: str, said: list[str]) -> Callable[[Console, str], None]:
-    """Return a `Console.say` that notes what is said, and ends the run at a moment."""
+class StoppingAt(logging.Handler):
+    """Ends the run when something is said in which the moment's words stand."""
 
-    def say(console: Console, message: str = "") -> None:
-        said.append(message)
-        if moment in message:
+    def __init__(self, moment: str) -> None:
+        super().__init__()
+        self.moment = moment
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.moment in record.getMessage():
             raise Interrupted
-
-    return say
 
 
 @pytest.mark.parametrize(
@@ -117,15 +119,14 @@ def test_a_stopped_run_goes_on_and_gives_the_same_scores(
     monkeypatch.setattr(fine_tuning, "REPORT_SECONDS", 0.0)
     options = ("--checkpoint-minutes", "0", "--batch-tokens", "16")
     whole = teach(labelled, "whole", *options)
-    stopped, said = tmp_path / "stopped", list[str]()
+    stopped = tmp_path / "stopped"
     arguments = (encoder, labelled, "--unlabelled", unlabelled, "-o", stopped, *options)
     with monkeypatch.context() as patch:
-        patch.setattr(Console, "say", stop_at(moment, said))
-        assert isinstance(invoke(*arguments).exception, Interrupted), said
-        said.clear()
-        patch.setattr(Console, "say", stop_at("nowhere", said))
-        assert invoke(*arguments).exit_code == 0
-    assert said[0].startswith(following)
+        patch.setattr(LOGGER, "handlers", [StoppingAt(moment)])
+        assert isinstance(invoke(*arguments).exception, Interrupted)
+    again = invoke(*arguments)
+    assert again.exit_code == 0
+    assert again.stderr.startswith(following)
     for name in ("train", "unsup"):
         np.testing.assert_array_equal(scores_of(stopped, name), scores_of(whole, name))
     assert not list(stopped.glob("work/fold-*"))
@@ -189,7 +190,7 @@ def test_head_and_tail_of_a_long_text_are_read(encoder: str) -> None:
 
 def test_padding_does_not_change_a_score(encoder: str) -> None:
     settings = Settings(encoder)
-    place = Place(Path("nowhere"), torch.device("cpu"), Console(quiet=True))
+    place = Place(Path("nowhere"), torch.device("cpu"))
     network = Fold(0, settings, place).network.eval()
     tokenizer = AutoTokenizer.from_pretrained(encoder)
     tokens = encode(pa.array(["good", "the film the plot the film a plot bad"]), tokenizer, 16)

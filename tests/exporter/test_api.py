@@ -3,7 +3,9 @@
 import pytest
 
 import exporter
+from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS
 from infer.base.errors import UsageError
+from infer.model import file
 from infer.model.file import read_model_file
 
 
@@ -42,3 +44,9 @@ def test_wrong_arguments_are_refused_at_once(wrong, folder, tmp_path):
     with pytest.raises(UsageError):
         exporter.export(folder, tmp_path / "m.onnx", **wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_exported_is_what_a_model_file_may_hold():
+    """The request names it too, since `--help` must not wait for ONNX."""
+    assert PRECISIONS == file.PRECISIONS
+    assert range(OLDEST_OPSET, NEWEST_OPSET + 1) == file.OPSETS

@@ -2,7 +2,7 @@
 
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,11 +24,8 @@ NOUNS = ("film", "plot", "cast", "music", "ending", "camera")
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test here computes with one."""
 
 
 @pytest.fixture(scope="session")
@@ -100,15 +97,18 @@ def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Re
 
 
 @pytest.fixture
-def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Request, str], Stopped]:
+def interrupt(caplog: pytest.LogCaptureFixture) -> Callable[[Request, str], Stopped]:
     """Train, and send SIGINT when something is said that starts as asked."""
+    caplog.set_level("INFO", LOGGER.name)
 
     def run(request: Request, when: str) -> Stopped:
-        with monkeypatch.context() as patched:
-            patched.setattr(LOGGER, "level", logging.INFO)
-            patched.setattr(LOGGER, "handlers", [Interrupting(when)])
+        handler = Interrupting(when)
+        LOGGER.addHandler(handler)
+        try:
             with pytest.raises(Stopped) as stopped, stop_signals():
                 carry_out(request)
+        finally:
+            LOGGER.removeHandler(handler)
         return stopped.value
 
     return run

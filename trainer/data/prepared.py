@@ -40,6 +40,7 @@ class Prepared:
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
         encoder: of both, what validation and test texts go through.
+        training_encoder: what texts that are trained on go through, which may cut them shorter.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
@@ -52,6 +53,7 @@ class Prepared:
     text: TextSettings
     vocabulary: Vocabulary
     encoder: Encoder
+    training_encoder: Encoder
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
@@ -80,7 +82,8 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
-    trained, encoder = Encoder(training_settings(recipe), vocabulary), Encoder(text, vocabulary)
+    encoder, cut = Encoder(text, vocabulary), training_settings(recipe)
+    training_encoder = encoder if cut == text else Encoder(cut, vocabulary)
     prepared = Prepared(
         dataset=dataset,
         fitting=fitting,
@@ -88,7 +91,8 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         text=text,
         vocabulary=vocabulary,
         encoder=encoder,
-        fitting_texts=encode_all(trained, texts_of(fitting), "encoding reviews"),
+        training_encoder=training_encoder,
+        fitting_texts=encode_all(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
         validation_texts=encode_all(encoder, texts_of(validation), "encoding validation"),
     )

@@ -29,7 +29,6 @@ from trainer.data.prepared import (
     labels_of,
     read_unlabelled_texts,
     texts_of,
-    training_settings,
     unlabelled_path,
 )
 from trainer.network.calibration import fit_temperature
@@ -83,8 +82,7 @@ def add_unlabelled(
     else:
         teachers = saved.record.teachers
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
-    encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
-    encoded = encode_all(encoder, texts, "encoding unlabelled texts")
+    encoded = encode_all(prepared.training_encoder, texts, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
     prepared = replace(prepared, fitting_texts=everything, targets=targets)
     return prepared, replace(record, teachers=teachers)
