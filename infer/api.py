@@ -47,15 +47,22 @@ class Model:
         provider: ONNX Runtime's name of what the model runs on.
     """
 
-    def __init__(self, name: Name | None, device: str, threads: int, tf32: bool) -> None:
-        """Read the model file and make a session; see `load`."""
+    def __init__(
+        self,
+        name: Name | None,
+        device: str,
+        threads: int,
+        tf32: bool,
+        file: "ModelFile | None" = None,
+    ) -> None:
+        """Read the model file, unless that was done before, and make a session; see `load`."""
         path, remark = find_model(None if name is None else str(name))
         if remark:
             say(remark)
         self.name = str(name) if str(name) in SHIPPED else str(path.absolute())
         self.path = path
         self._options = (device, threads, tf32)
-        self._file, self._session = _open(path, *self._options)
+        self._file, self._session = _open(path, file, *self._options)
         self.labels = self._file.card.labels
         self.provider = self._session.provider
 
@@ -93,8 +100,8 @@ class Model:
 
         Args:
             table: R rows; a Table or a RecordBatch, and the same comes back.
-            text_column: the column to score (None: `text`, else `review`, else the only string
-                one).
+            text_column: the column to score (None: the one that the model was trained on, else
+                `text`, else `review`, else the only one of strings).
             prefix: put before the names `score`, `prediction` and `status`.
 
         Raises:
@@ -106,7 +113,10 @@ class Model:
             >>> model(pa.table({"id": [7], "text": ["A wonderful film."]})).column_names
             ['id', 'text', 'score', 'prediction', 'status']
         """
-        columns = choose_columns(table.schema, "the table", text_column, table.schema.names, prefix)
+        trained = self._file.card.text_column
+        columns = choose_columns(
+            table.schema, "the table", text_column, table.schema.names, prefix, trained
+        )
         schema = output_schema(table.schema, columns.carried, prefix, {})
         scores = self.score(table[columns.text])
         behind: list[Any] = list(scores.columns)
@@ -186,7 +196,8 @@ def score_files(
         inputs: a file, a folder, a glob or a URI, or several of them.
         output: file for the scores of one file; folder for those of several.
         model: what `load` takes, or a loaded model, which then decides on the device.
-        text_column: the column to score (None: `text`, else `review`, else the only string one).
+        text_column: the column to score (None: the one that the model was trained on, else `text`,
+            else `review`, else the only one of strings).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names `score`, `prediction` and `status`.
         device: see `load`.
@@ -226,20 +237,26 @@ def score_files(
     asked = model.path if isinstance(model, Model) else model
     path, _ = find_model(None if asked is None else str(asked))
     sources = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    from infer.model.file import read_model_file
+
     with default_signals():
-        plan = make_plan([str(source) for source in sources], str(output), options, path)
+        file = model._file if isinstance(model, Model) else read_model_file(path)
+        trained = file.card.text_column
+        plan = make_plan([str(source) for source in sources], str(output), options, path, trained)
     if not isinstance(model, Model):
-        model = Model(model, device, threads, tf32)
+        model = Model(model, device, threads, tf32, file)
     from infer.job.scoring import score_plan
 
     return score_plan(plan, model.new_scorer(batch_tokens))
 
 
-def _open(path: Path, device: str, threads: int, tf32: bool) -> tuple["ModelFile", "Session"]:
+def _open(
+    path: Path, file: "ModelFile | None", device: str, threads: int, tf32: bool
+) -> tuple["ModelFile", "Session"]:
     """Read a model file and load it onto the device, and say which."""
     from infer.model.file import read_model_file
 
-    file = read_model_file(path)
+    file = file or read_model_file(path)
     # Only now what takes a second to import: the model file is in order.
     from infer.model.cuda import wheel_conflict
     from infer.model.session import Session

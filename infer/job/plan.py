@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, all_at_once
-from infer.table.columns import Columns, choose_columns
+from infer.table.columns import TEXT_COLUMNS, Columns, choose_columns
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
@@ -93,7 +93,11 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[str], output: str | Path, options: ScoreOptions, model: Path | None = None
+    sources: Sequence[str],
+    output: str | Path,
+    options: ScoreOptions,
+    model: Path | None = None,
+    trained: str | None = None,
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -102,6 +106,7 @@ def make_plan(
         output: file, or folder where the sources are several.
         options: what is asked for.
         model: the model file, which no output may replace.
+        trained: the text column that the model was trained on, where that is known.
 
     Raises:
         InputError: an input, column or type is wrong; all that are, at once.
@@ -113,7 +118,7 @@ def make_plan(
         paths = output_paths(inputs, named)
     for remark in inputs.remarks:
         say(remark)
-    tasks = _look_at(inputs, paths, options)
+    tasks = _look_at(inputs, paths, options, trained)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -125,7 +130,9 @@ def make_plan(
     return Plan(tuple(tasks), parts, options)
 
 
-def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> list[Task]:
+def _look_at(
+    inputs: Inputs, paths: list[Path], options: ScoreOptions, trained: str | None
+) -> list[Task]:
     """Open each input, choose its columns, and say what of them will not be as it was."""
     tasks: list[Task] = []
     errors: list[InputError] = []
@@ -133,7 +140,12 @@ def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> list[T
         try:
             with open_parquet(source) as file:
                 columns = choose_columns(
-                    file.schema, source.name, options.text_column, options.columns, options.prefix
+                    file.schema,
+                    source.name,
+                    options.text_column,
+                    options.columns,
+                    options.prefix,
+                    trained,
                 )
                 check_carried(file, columns.carried)
                 lost = lost_meanings(file.leaves, file.schema, columns.carried)
@@ -147,6 +159,10 @@ def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> list[T
                 "out (--columns) where that matters."
             )
     all_at_once(errors, len(inputs.files), "files")
+    if options.text_column is None and trained not in (None, *TEXT_COLUMNS):
+        count = sum(task.columns.text == trained for task in tasks)
+        if count:
+            say(f"Text column: {trained!r}, which the model was trained on ({count:,} files).")
     return tasks
 
 

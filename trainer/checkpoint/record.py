@@ -25,6 +25,7 @@ class DataRecord:
         label_column: likewise.
         unlabelled: the file of further texts that was asked for.
         unlabelled_sha256: of the unlabelled texts that self-training read.
+        found_text_column: the column that the texts stood in; None where it was not noted.
     """
 
     name: str
@@ -34,6 +35,7 @@ class DataRecord:
     training_reviews: int
     unlabelled: str | None
     unlabelled_sha256: str | None = None
+    found_text_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,8 @@ class TrainingRecord:
         for name in ("teachers", "vectors"):
             if values[name] is None:
                 del values[name]
+        if self.data.found_text_column is None:
+            del values["data"]["found_text_column"]
         if not self.recipe.get("self_training"):
             del values["data"]["unlabelled_sha256"]
         return values
@@ -135,6 +139,7 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         training_reviews=_entry(values, "training_reviews", int),
         unlabelled=_entry(values, "unlabelled", str, NoneType),
         unlabelled_sha256=_entry(values, "unlabelled_sha256", str, NoneType),
+        found_text_column=_entry(values, "found_text_column", str, NoneType),
     )
 
 

@@ -257,6 +257,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             sha256=dataset.sha256,
             text_column=request.text_column,
             label_column=request.label_column,
+            found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,
         ),
