@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.text.tokenizer import HTML_BREAK
+from infer.text.chunks import HTML_BREAK
 
 NGRAMS: Final = (1, 3)
 TOKEN: Final = r"\w+|[^\w\s]"  # words, and each punctuation mark: "!" and "?" tell
