@@ -25,8 +25,9 @@ from benchmarks.common import (
 )
 from benchmarks.material import model_path, reviews
 from infer.base.cores import cores
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.file import read_model_file
+from infer.model.session import CPU
 from infer.table.parquet import WINDOW_BYTES
 from infer.text.encoding import Encoder
 from infer.text.settings import TextSettings
@@ -53,7 +54,7 @@ class Sizes:
     repeats: int
 
 
-SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(DEFAULT_PART_ROWS, 3)}
+SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(PART_ROWS[CPU], 3)}
 
 
 def measure(settings: Settings) -> Result:
