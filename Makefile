@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COGGED := docs/commands.md docs/design.md
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-full check format faults bench bench-full clean
@@ -25,12 +26,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md
+	$(BIN)/cog --check $(COGGED)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/cog -r README.md
+	$(BIN)/cog -r $(COGGED)
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults --faults-full
@@ -43,7 +44,7 @@ bench-full: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.report
 
 clean:
-	rm -rf $(VENV) artifacts scores.parquet build *.egg-info
+	rm -rf $(VENV) artifacts scores.parquet films-scored.parquet build *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
@@ -55,5 +56,5 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[train,dev]'
+	$(PIP_INSTALL) -e '.[train,teacher,dev]'
 	@touch $@ $(VENV)/.demo

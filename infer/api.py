@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
 
-from infer.base.console import say
+from infer.base.console import default_signals, say
 from infer.base.device import Device
 from infer.base.errors import InputError
 from infer.job.plan import ScoreOptions, make_plan
@@ -226,7 +226,8 @@ def score_files(
     asked = model.path if isinstance(model, Model) else model
     path, _ = find_model(None if asked is None else str(asked))
     sources = [inputs] if isinstance(inputs, str | PathLike) else inputs
-    plan = make_plan([str(source) for source in sources], Path(output), options, path)
+    with default_signals():
+        plan = make_plan([str(source) for source in sources], str(output), options, path)
     if not isinstance(model, Model):
         model = Model(model, device, threads, tf32)
     from infer.job.scoring import score_plan

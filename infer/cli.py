@@ -1,7 +1,6 @@
 """The command `sent-score`."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -27,7 +26,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
     help="File for the scores of one file; folder for those of several.",
 )
@@ -47,7 +46,8 @@ Examples:
     "--columns",
     default=None,
     metavar="A,B,…",
-    help="Columns to carry over.  [default: all but the text]",
+    help="Columns to carry over; a name with a comma in double quotes.  "
+    "[default: all but the text]",
 )
 @click.option(
     "--prefix",
@@ -102,10 +102,11 @@ def main(**options: Any) -> None:
 def score(as_json: bool, quiet: bool, columns: str | None, no_resume: bool, **options: Any) -> None:
     """Score, and tell what was done."""
     import infer
+    from infer.table.columns import split_names
 
     with talking(quiet):
         summary = infer.score_files(
-            columns=None if columns is None else tuple(filter(None, columns.split(","))),
+            columns=None if columns is None else split_names(columns),
             resume=not no_resume,
             **options,
         )

@@ -47,7 +47,8 @@ def write_output(
     remove_stale_temporaries(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     counter, rows = _Counter(labels), _RowReader(scores)
-    with open_parquet(source) as file, atomic_file(output, options.overwrite) as temporary:
+    like = Path(source.path).stat() if source.is_local else None
+    with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
         schema = output_schema(file.schema, task.columns.carried, options.prefix, dict(metadata))
         with pq.ParquetWriter(
             temporary, schema, compression="zstd", write_page_checksum=True

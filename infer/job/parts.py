@@ -36,7 +36,6 @@ from infer.base.commit import TEMPORARY_SUFFIX, atomic_file
 from infer.base.console import say
 from infer.base.errors import InputError, JobError, OutputError
 from infer.model.scorer import Scores
-from infer.table.inputs import PARTS_SUFFIX
 
 _JOB, _LOCK = "job.json", "lock"
 _DIGITS: Final = 16
@@ -188,11 +187,6 @@ def job_errors() -> Iterator[None]:
         raise JobError(" ".join(str(error).split()) or "out of memory") from error
 
 
-def parts_folder(output: Path, single: bool) -> Path:
-    """Return where the part files of a job lie: beside its one output, or in its output folder."""
-    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX
-
-
 def is_interrupted(folder: Path) -> bool:
     """Whether a job with these part files was interrupted, and may have committed some outputs."""
     return not folder.is_symlink() and (folder / _JOB).is_file()
@@ -270,7 +264,7 @@ def _lock(handle: int, folder: Path) -> None:
 def _open_lock(folder: Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
+        folder.mkdir(0o700)  # the input may be nobody else's business
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise OutputError(
             f"{folder}: is no folder of this job's part files (a file or a symbolic link). "

@@ -12,9 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
+from infer.base.console import say
+from infer.base.errors import InputError, all_at_once
 from infer.table.columns import Columns, choose_columns
-from infer.table.inputs import PARTS_SUFFIX, InputFile, find_inputs, output_paths
-from infer.table.parquet import open_parquet
+from infer.table.folders import PARTS_SUFFIX
+from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
+from infer.table.leaves import lost_meanings
+from infer.table.parquet import check_carried, open_parquet
 
 JOB_KEY: Final = "sent.job"  # of an output's metadata: the fingerprint of the job that made it
 
@@ -89,7 +93,7 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[str], output: Path, options: ScoreOptions, model: Path | None = None
+    sources: Sequence[str], output: str | Path, options: ScoreOptions, model: Path | None = None
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -100,13 +104,16 @@ def make_plan(
         model: the model file, which no output may replace.
 
     Raises:
-        InputError: an input, column or type is wrong.
+        InputError: an input, column or type is wrong; all that are, at once.
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    output, named = Path(output), output
     with writable(output):
-        paths = output_paths(inputs, output)
-    tasks = [_look_at(file, path, options) for file, path in zip(inputs.files, paths, strict=True)]
+        paths = output_paths(inputs, named)
+    for remark in inputs.remarks:
+        say(remark)
+    tasks = _look_at(inputs, paths, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -118,12 +125,29 @@ def make_plan(
     return Plan(tuple(tasks), parts, options)
 
 
-def _look_at(source: InputFile, output: Path, options: ScoreOptions) -> Task:
-    with open_parquet(source) as file:
-        columns = choose_columns(
-            file.schema, source.name, options.text_column, options.columns, options.prefix
-        )
-        return Task(source, source.identity(), columns, file.rows, output)
+def _look_at(inputs: Inputs, paths: list[Path], options: ScoreOptions) -> list[Task]:
+    """Open each input, choose its columns, and say what of them will not be as it was."""
+    tasks: list[Task] = []
+    errors: list[InputError] = []
+    for source, path in zip(inputs.files, paths, strict=True):
+        try:
+            with open_parquet(source) as file:
+                columns = choose_columns(
+                    file.schema, source.name, options.text_column, options.columns, options.prefix
+                )
+                check_carried(file, columns.carried)
+                lost = lost_meanings(file.leaves, file.schema, columns.carried)
+                tasks.append(Task(source, source.identity(), columns, file.rows, path))
+        except InputError as error:
+            errors.append(error)
+            continue
+        for change in lost:
+            say(
+                f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it "
+                "out (--columns) where that matters."
+            )
+    all_at_once(errors, len(inputs.files), "files")
+    return tasks
 
 
 def check_task(

@@ -27,8 +27,8 @@ from infer.text.batching import Rows
 from infer.text.encoding import EncodedTexts
 from infer.text.tokenizer import other_spacy
 
-# Rows in a window. The more there are, the more alike are the lengths of a batch; a GPU's batches
-# are so large that 16,384 rows would leave 5 % of them padding.
+# Rows in a window. The more there are, the more alike are the lengths of a batch: a GPU's batches
+# are so large that of 16,384 rows they would be padded by 4.9 %.
 PART_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
 WINDOW_BYTES: Final = {CPU: 16 << 20, CUDA: 96 << 20}
 # While one window's last batches run, the next one's first ones do: the device does not wait.

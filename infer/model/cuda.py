@@ -22,7 +22,8 @@ from onnxruntime.capi import build_and_package_info as build
 CUDA: Final = "CUDAExecutionProvider"
 CUDNN: Final = "libcudnn.so.9"
 _INSTALL: Final = (
-    "Install the CUDA libraries: pip install 'sent-toolkit[cuda]', or use --device cpu"
+    "Install the CUDA libraries from the toolkit's folder: pip install -c constraints.txt "
+    "'.[cuda]', or use --device cpu"
 )
 _UPDATE: Final = "Update the NVIDIA driver, or use --device cpu"
 _NO_DEVICE, _DRIVER_TOO_OLD = 100, 35  # cudaError_t

@@ -1,5 +1,7 @@
 """Which columns of a file are read and written: the text, the carried ones, the three new ones."""
 
+import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,6 +9,7 @@ from typing import Final
 import pyarrow as pa
 
 from infer.base.errors import InputError
+from infer.table.metadata import still_true
 
 RESULT_COLUMNS: Final = ("score", "prediction", "status")
 _TEXT_NAMES: Final = ("text", "review")
@@ -45,13 +48,13 @@ def choose_columns(
         InputError: a column is missing, doubled, of a type that holds no text, or has the name
             of a new column.
     """
-    if not schema.names:
+    names = schema.names  # made anew each time it is asked for
+    if not names:
         raise InputError(f"{name}: no columns at all, expected at least a text column")
-    doubled = sorted({column for column in schema.names if schema.names.count(column) > 1})
-    if doubled:
-        raise InputError(f"{name}: column {doubled[0]!r} occurs twice. Rename one of them")
+    if doubled := [column for column, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{name}: column {min(doubled)!r} occurs twice. Rename one of them")
     text = text if text is not None else _default_text_column(schema, name)
-    _check_present(schema, name, [text], "--text-column")
+    _check_present(schema, name, [text], "Name another with --text-column")
     if not is_text(schema.field(text).type):
         raise InputError(
             f"{name}: column {text!r} has type {schema.field(text).type}, expected string, "
@@ -59,17 +62,34 @@ def choose_columns(
             "Name another with --text-column"
         )
     if carry is None:
-        carried = [column for column in schema.names if column != text]
+        carried = [column for column in names if column != text]
     else:
-        _check_present(schema, name, carry, "--columns")
-        carried = [column for column in schema.names if column in set(carry)]
-    clash = [column for column in carried if column in {prefix + new for new in RESULT_COLUMNS}]
-    if clash:
+        _check_present(schema, name, carry, "Name others with --columns")
+        wanted = set(carry)
+        carried = [column for column in names if column in wanted]
+    # Spark and Hive know no difference between upper and lower case.
+    new = {(prefix + column).casefold() for column in RESULT_COLUMNS}
+    if clash := [column for column in carried if column.casefold() in new]:
         raise InputError(
             f"{name}: column {clash[0]!r} would be written twice. Put a prefix before the new "
             "columns (--prefix sent_), or leave it out (--columns)"
         )
     return Columns(text, tuple(carried))
+
+
+def split_names(listed: str) -> tuple[str, ...]:
+    """Split names at commas; a name in double quotes may hold some (RFC 4180).
+
+    Raises:
+        InputError: it is no such list.
+    """
+    try:
+        return tuple(filter(None, next(csv.reader([listed], strict=True), [])))
+    except csv.Error as error:
+        raise InputError(
+            f"--columns {listed}: no list of names ({error}). Put a name with a comma in double "
+            "quotes, and double the quotes in it"
+        ) from error
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -91,7 +111,8 @@ def output_schema(
         pa.field(prediction, pa.string()),
         pa.field(status, pa.string(), nullable=False),
     ]
-    return pa.schema(fields, metadata={**(schema.metadata or {}), **_encoded(metadata)})
+    kept = still_true(schema.metadata or {}, schema.names, fields)
+    return pa.schema(fields, metadata={**kept, **_encoded(metadata)})
 
 
 def _encoded(metadata: dict[str, str]) -> dict[bytes, bytes]:
@@ -99,8 +120,9 @@ def _encoded(metadata: dict[str, str]) -> dict[bytes, bytes]:
 
 
 def _default_text_column(schema: pa.Schema, name: str) -> str:
+    there = set(schema.names)
     for column in _TEXT_NAMES:
-        if column in schema.names:
+        if column in there:
             return column
     strings = [field.name for field in schema if _is_string(_value_type(field.type))]
     if len(strings) == 1:
@@ -111,16 +133,17 @@ def _default_text_column(schema: pa.Schema, name: str) -> str:
     )
 
 
-def _check_present(schema: pa.Schema, name: str, columns: Sequence[str], option: str) -> None:
-    for column in columns:
-        if column not in schema.names:
-            raise InputError(
-                f"{name}: no column {column!r}. Columns: {_listed(schema)}. Use {option}"
-            )
+def _check_present(schema: pa.Schema, name: str, columns: Sequence[str], remedy: str) -> None:
+    there = set(schema.names)
+    if missing := [column for column in columns if column not in there]:
+        raise InputError(
+            f"{name}: no column {', '.join(map(repr, missing))}. Columns: {_listed(schema)}. "
+            f"{remedy}"
+        )
 
 
 def _listed(schema: pa.Schema, most: int = 30) -> str:
-    names = [f"{field.name} ({field.type})" for field in schema][:most]
+    names = [f"{schema.field(i).name} ({schema.field(i).type})" for i in range(len(schema))[:most]]
     return ", ".join(names) + (", …" if len(schema) > most else "")
 
 

@@ -13,7 +13,6 @@ import torch
 
 import exporter
 import trainer
-from infer.base.console import Console
 from infer.base.errors import UsageError
 from infer.text.encoding import Encoder
 from infer.text.tokenizer import spacy_version
@@ -70,7 +69,7 @@ def test_its_model_files_score_as_they_did(
 
 def test_its_checkpoint_is_read(finished: Checkpoint) -> None:
     encoded = Encoder(finished.text, finished.vocabulary).encode(TEXTS)
-    logits = predict(finished.model, encoded, Console(quiet=True))
+    logits = predict(finished.model, encoded)
     assert logits.tolist() == pytest.approx(EXPECTED["pytorch"], abs=1e-5)
     record = finished.record
     written = json.loads((HERE / "finished" / CONFIG).read_text())

@@ -106,6 +106,7 @@ def test_the_demos_last_step_shows_scores(trained: Trained, tmp_path: Path) -> N
     score(trained, DATA / "reviews.parquet", output)
     shown = subprocess.run(
         [sys.executable, DATA / "show.py", DATA / "reviews.parquet", output],
+        cwd=trained.folder,
         capture_output=True,
         text=True,
         check=True,

@@ -51,7 +51,7 @@ def test_a_missing_extra_is_named(
         [bare / command, *data], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert "pip install 'sent-toolkit[train]'" in result.stderr
+    assert "pip install -c constraints.txt '.[train]'" in result.stderr
 
 
 def test_imports_run_one_way() -> None:

@@ -7,15 +7,12 @@ from infer.base.errors import UsageError
 from infer.model.file import read_model_file
 
 
-def test_it_exports_and_checks_what_it_exported(folder, tmp_path, capfd):
-    said = []
+def test_it_exports_and_checks_what_it_exported(folder, tmp_path, capfd, said):
     path = tmp_path / "new" / "model.onnx"
-    exported = exporter.export(
-        str(folder), str(path), precision="fp16", device="cpu", threads=1, say=said.append
-    )
+    exported = exporter.export(str(folder), str(path), precision="fp16", device="cpu", threads=1)
     assert exported.model_file.sha256 == read_model_file(path).sha256
     assert exported.model_file.card.precision == exported.report.precision == "fp16"
-    assert said == [f"Exporting {folder} (fp16, opset 17)"]
+    assert said() == [f"Exporting {folder} (fp16, opset 17)"]
     again = exporter.check(path, folder, device="cpu", threads=1)
     assert again.report.passed
     assert again.model_file == exported.model_file

@@ -117,4 +117,4 @@ def test_a_missing_extra_is_named():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert "pip install 'sent-toolkit[train]'" in done.stderr
+    assert "pip install -c constraints.txt '.[train]'" in done.stderr

@@ -1,5 +1,6 @@
 """A tiny task on which a tiny model learns something within a second."""
 
+import logging
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.base.console import Console, Stopped, stop_signals
+from infer.base.console import LOGGER, Stopped, stop_signals
 from infer.base.errors import DeviceError
 from trainer.checkpoint.folder import Checkpoint
 from trainer.network.device import check_precision
@@ -46,11 +47,6 @@ def needs_bf16(has_bf16: bool) -> None:
         pytest.skip("this processor computes no LSTM in bf16")
 
 
-@pytest.fixture
-def quiet() -> Console:
-    return Console(quiet=True)
-
-
 def write_reviews(path: Path, rows: int, seed: int) -> pa.Table:
     """Write reviews whose polarity hangs on one adjective and whether it is negated."""
     random = np.random.default_rng(seed)
@@ -81,18 +77,18 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A finished checkpoint's folder, and what `train` returned for it."""
     folder = tmp_path_factory.mktemp("run") / "checkpoint"
     request = Request(TINY, data=str(data), output=folder, device="cpu", threads=1)
-    return folder, carry_out(request, Console(quiet=True))
+    return folder, carry_out(request)
 
 
-class Interrupting(Console):
-    """A quiet console that sends itself SIGINT when something is said that starts like this."""
+class Interrupting(logging.Handler):
+    """Sends this process SIGINT when something is said that starts like this."""
 
     def __init__(self, start: str) -> None:
-        super().__init__(quiet=True)
+        super().__init__()
         self.start = start
 
-    def say(self, message: str = "") -> None:
-        if message.startswith(self.start):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith(self.start):
             signal.raise_signal(signal.SIGINT)
 
 
@@ -104,12 +100,15 @@ def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Re
 
 
 @pytest.fixture
-def interrupt() -> Callable[[Request, str], Stopped]:
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[Request, str], Stopped]:
     """Train, and send SIGINT when something is said that starts as asked."""
 
     def run(request: Request, when: str) -> Stopped:
-        with pytest.raises(Stopped) as stopped, stop_signals():
-            carry_out(request, Interrupting(when))
+        with monkeypatch.context() as patched:
+            patched.setattr(LOGGER, "level", logging.INFO)
+            patched.setattr(LOGGER, "handlers", [Interrupting(when)])
+            with pytest.raises(Stopped) as stopped, stop_signals():
+                carry_out(request)
         return stopped.value
 
     return run

@@ -153,4 +153,4 @@ main()
 """
     done = run("--output", tmp_path / "c", code=code)
     assert done.returncode == 2
-    assert "pip install 'sent-toolkit[train]'" in done.stderr
+    assert "pip install -c constraints.txt '.[train]'" in done.stderr

@@ -311,10 +311,10 @@ class SmallDevice(Session):
 
     room = 100
 
-    def run(self, input_ids, lengths):
+    def run(self, input_ids, lengths, give_back=False):
         if input_ids.size > self.room:
             raise OutOfMemoryError("no room")
-        return super().run(input_ids, lengths)
+        return super().run(input_ids, lengths, give_back)
 
 
 def test_scores_do_not_depend_on_the_cores(tmp_path, model):
@@ -358,7 +358,7 @@ def test_no_room_for_a_single_review(tmp_path, model):
 
 def test_logits_that_are_no_numbers(tmp_path, model):
     class Faulty(Session):
-        def run(self, input_ids, lengths):
+        def run(self, input_ids, lengths, give_back=False):
             return np.full(len(lengths), np.nan, np.float32)
 
     source = write(tmp_path / "in.parquet", reviews(20))
@@ -374,7 +374,7 @@ def test_a_page_that_is_damaged_midway(tmp_path, model, session):
     content = bytearray(source.read_bytes())
     content[chunk.data_page_offset + 100] ^= 1
     source.write_bytes(content)
-    with pytest.raises(JobError, match=r"in\.parquet: not a whole") as caught:
+    with pytest.raises(JobError, match=r"in\.parquet: column 'text': not a whole") as caught:
         run(source, tmp_path / "out.parquet", model, session)
     assert "the same command goes on from there" in caught.value.__notes__[0]
     assert "\n" not in str(caught.value)
