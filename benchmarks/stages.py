@@ -84,4 +84,4 @@ def encode(encoder: Encoder, texts: pa.Array) -> int:
 def pad_all(encoded: EncodedTexts) -> int:
     """Plan and pad every batch; return the padded tokens."""
     budget = DEFAULT_BATCH_TOKENS[CUDA]
-    return sum(pad(encoded, rows)[0].size for rows in window_batches(encoded, budget))
+    return sum(pad(encoded, rows)[0].size for rows in window_batches(encoded, budget, CUDA))

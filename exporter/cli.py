@@ -49,7 +49,7 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
     "--opset",
     type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
     default=OLDEST_OPSET,
-    help="Version of ONNX's operators; above 21 ONNX Runtime's CUDA LSTM may not take it.",
+    help="Version of ONNX's operators; above 21 CUDA needs ONNX Runtime 1.31.",
 )
 @click.option(
     "--precision",

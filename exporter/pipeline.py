@@ -25,8 +25,8 @@ from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.network.device import set_threads
 
 REPORT_SUFFIX: Final = ".parity-failure.json"
-# ONNX Runtime's CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one,
-# and kernels are refused for schemas newer than their own (onnxruntime#26065).
+# The CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one, and before
+# ONNX Runtime 1.31 kernels are refused for schemas newer than their own (onnxruntime#26065).
 LAST_CUDA_OPSET: Final = 21
 
 
@@ -42,8 +42,8 @@ def export_model(request: ExportRequest) -> Exported:
     check_destination(request)
     if request.opset > LAST_CUDA_OPSET:
         say(
-            f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime's CUDA LSTM "
-            "may not take it."
+            f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime before 1.31 "
+            "runs its LSTMs on the CPU only."
         )
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
