@@ -1,12 +1,13 @@
 # make demo    from a fresh clone to scored reviews
-# make test    every test but the slow ones
+# make test    every test but the slow ones, which take more than ten seconds each
 # make check   format, lint, types, import contracts
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+COGGED := docs/commands.md docs/design.md
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-full check format faults bench bench-full clean
+.PHONY: demo test test-slow test-full check format faults bench bench-full clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sent-train
@@ -17,20 +18,22 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: $(VENV)/.dev
-	$(BIN)/python -m pytest
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+test-full: test test-slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/cog --check README.md
+	$(BIN)/cog --check $(COGGED)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/cog -r README.md
+	$(BIN)/cog -r $(COGGED)
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/faults --faults-full
@@ -43,7 +46,7 @@ bench-full: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.report
 
 clean:
-	rm -rf $(VENV) artifacts scores.parquet build *.egg-info
+	rm -rf $(VENV) artifacts scores.parquet films-scored.parquet build *.egg-info
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
@@ -55,5 +58,5 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[train,dev]'
+	$(PIP_INSTALL) -e '.[train,teacher,dev]'
 	@touch $@ $(VENV)/.demo

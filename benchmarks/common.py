@@ -24,8 +24,8 @@ SEED: Final = 123
 MODES: Final = ("tiny", "quick", "full")
 # The command's option for a trained model file of each kind.
 MODEL_OPTIONS: Final = {
-    "seed fp32": "model",
-    "seed int8": "int8-model",
+    "article fp32": "model",
+    "article int8": "int8-model",
     "small fp32": "small-model",
     "small int8": "small-int8-model",
 }
@@ -48,8 +48,8 @@ class Settings:
         mode: `tiny` (the tests), `quick` or `full`; each benchmark has its sizes for each.
         work: folder for inputs, models and outputs, shared by the benchmarks of one run.
         data: folder with IMDB's train.parquet and test.parquet; None for generated reviews.
-        models: trained model files by name (`seed fp32`, `seed int8`, `small fp32`, …); what is
-            not named is made on the spot with random weights.
+        models: trained model files by name (`article fp32`, `article int8`, `small fp32`, …);
+            what is not named is made on the spot with random weights.
         device: `cpu` or `cuda[:N]`, for the benchmarks that run a session.
         overrides: `benchmark.field` → value, in place of a mode's size.
     """

@@ -1,19 +1,21 @@
 """What only a GPU can show, as one command: `python -m benchmarks.cuda`.
 
-It ends within 8 minutes, finished or not. It needs PyTorch with CUDA, onnxruntime-gpu, spaCy and
-the repository on PYTHONPATH. Each part runs in a process of its own and fails alone: its error is
-recorded and the rest goes on. `--device cpu --quick` runs the same code where there is no GPU.
+It ends within `--limit` seconds, finished or not, and needs onnxruntime-gpu, spaCy, pytest, PyTorch
+with CUDA for the last parts, and the repository on PYTHONPATH. Each part runs in a process of its
+own, has a bound in time and fails alone: its error is recorded and the rest goes on. The JSON is
+written after each part. `--device cpu --quick` runs the same code where there is no GPU.
 """
 
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +25,7 @@ from benchmarks.cuda_parts import PARTS, Context
 from benchmarks.material import data_name, find_data
 from benchmarks.report_cuda import cuda_document
 
-LIMIT: Final = 450.0  # seconds for everything; parts that would start later are left out
-NO_TF32: Final = {"NVIDIA_TF32_OVERRIDE": "0"}
+LIMIT: Final = 240.0  # seconds for everything; a part that would start later is left out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,9 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.part:
         return run_inside(given)
     with tempfile.TemporaryDirectory(prefix="sent-cuda-") as work:
-        given.work = Path(work)
-        parts = run_parts(given)
-    body = {
+        given.work = given.work or Path(work)
+        body = about(given)
+        for name, part in run_parts(given):
+            body["parts"][name] = part
+            if given.out is not None:
+                write_json(given.out, body)
+    print(cuda_document(json.loads(json.dumps(body))))
+    return 1 if any(wrong(part) for part in body["parts"].values()) else 0
+
+
+def about(given: argparse.Namespace) -> dict[str, Any]:
+    """Return what is said of the whole run, its parts still empty."""
+    return {
         "benchmark": "cuda",
         "device": given.device,
         "quick": given.quick,
@@ -43,15 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "commit": commit(),
         "seed": SEED,
         "data": data_name(context_of(given)),
-        "trained": given.checkpoint is not None,
         "machine": machine(),
         "versions": versions(),
-        "parts": parts,
+        "parts": {},
     }
-    if given.out is not None:
-        write_json(given.out, body)
-    print(cuda_document(json.loads(json.dumps(body))))
-    return 1 if any("error" in part for part in parts.values()) else 0
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,7 +67,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="tiny sizes")
     parser.add_argument("--data", type=Path, help="IMDB's folder, or its test.parquet "
                         "(default: as benchmarks.run, else generated reviews)")  # fmt: skip
-    parser.add_argument("--checkpoint", type=Path, help="trained weights (default: random ones)")
+    parser.add_argument("--limit", type=float, default=LIMIT, help=f"seconds (default: {LIMIT:g})")
     parser.add_argument("--only", nargs="+", choices=list(PARTS), metavar="PART", default=[],
                         help=f"of {', '.join(PARTS)}")  # fmt: skip
     parser.add_argument("--out", type=Path, help="the JSON (default on a GPU: "
@@ -84,26 +90,30 @@ def context_of(given: argparse.Namespace) -> Context:
         work=given.work or Path(),
         data=find_data(given.data),
         device=given.device,
-        checkpoint=given.checkpoint.resolve() if given.checkpoint else None,
     )
 
 
-def run_parts(given: argparse.Namespace) -> dict[str, Any]:
-    """Run each part, whatever becomes of the others."""
-    parts: dict[str, Any] = {}
+def run_parts(given: argparse.Namespace) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Run each part, whatever becomes of the others, and yield what it gave."""
     began = time.perf_counter()
     for name in given.only or PARTS:
-        left = LIMIT - (time.perf_counter() - began)
-        if left <= 0:
-            parts[name] = {"error": f"not started: {LIMIT:.0f} s were over", "seconds": 0.0}
-            continue
         start = time.perf_counter()
-        parts[name] = run_here(name, given) if given.in_process else run_apart(name, given, left)
-        parts[name]["seconds"] = time.perf_counter() - start
-        error = parts[name].get("error")
-        print(f"{name}: {error.splitlines()[-1] if error else 'done'} "
-              f"({parts[name]['seconds']:.0f} s)", file=sys.stderr, flush=True)  # fmt: skip
-    return parts
+        left = min(PARTS[name].seconds, given.limit - (start - began))
+        if left <= 0:
+            part: dict[str, Any] = {"error": f"not started: {given.limit:.0f} s were over"}
+        else:
+            part = run_here(name, given) if given.in_process else run_apart(name, given, left)
+        part["seconds"] = time.perf_counter() - start
+        said = wrong(part) or "done"
+        print(f"{name}: {said} ({part['seconds']:.0f} s)", file=sys.stderr, flush=True)
+        yield name, part
+
+
+def wrong(part: dict[str, Any]) -> str | None:
+    """Return in a line why a part failed, None where it did not."""
+    if "error" in part:
+        return str(part["error"]).strip().splitlines()[-1]
+    return "; ".join(part["result"]["failed"]) or None
 
 
 def run_here(name: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -119,20 +129,20 @@ def run_apart(name: str, given: argparse.Namespace, limit: float) -> dict[str, A
     command = [sys.executable, "-m", "benchmarks.cuda", "--part", name, "--device", given.device,
                "--work", str(given.work)]  # fmt: skip
     command += ["--quick"] if given.quick else []
-    for option in ("data", "checkpoint"):
-        if (value := getattr(given, option)) is not None:
-            command += [f"--{option}", str(value.resolve())]
+    command += ["--data", str(given.data.resolve())] if given.data is not None else []
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
-    env = {**os.environ, "PYTHONPATH": path, **(NO_TF32 if PARTS[name].no_tf32 else {})}
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          start_new_session=True) as process:  # fmt: skip
+        try:
+            stdout, stderr = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)  # what it has started too
+            return {"error": f"stopped after {limit:.0f} s"}
     try:
-        done = subprocess.run(command, cwd=ROOT, env=env, text=True, capture_output=True,
-                              timeout=limit, check=False)  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return {"error": f"stopped after {limit:.0f} s"}
-    try:
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        found: dict[str, Any] = json.loads(stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        return {"error": f"exit {done.returncode}: {done.stderr[-2_000:]}"}
+        return {"error": f"exit {process.returncode}: {stderr[-2_000:]}"}
     return found
 
 

@@ -24,8 +24,9 @@ from benchmarks.common import (
 )
 from benchmarks.material import model_path, reviews
 from infer.base.cores import cores
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.file import read_model_file
+from infer.model.session import CPU
 from infer.table.parquet import WINDOW_BYTES
 from infer.text.chunks import HTML_BREAK
 from infer.text.encoding import Encoder
@@ -52,14 +53,14 @@ class Sizes:
     repeats: int
 
 
-SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(DEFAULT_PART_ROWS, 3)}
+SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(PART_ROWS[CPU], 3)}
 
 
 def measure(settings: Settings) -> Result:
     """Measure one thread, warm and cold, then more threads."""
     sizes = settings.sizes("encoding", SIZES)
     texts = window(settings, sizes.rows)
-    card = read_model_file(model_path(settings, "seed fp32")).card
+    card = read_model_file(model_path(settings, "article fp32")).card
     with one_arrow_thread():
         one = one_thread(texts, card.vocabulary, sizes.repeats)
         scaled = scaling(texts, card.vocabulary, thread_counts(), sizes.repeats)

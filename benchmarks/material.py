@@ -146,7 +146,7 @@ def model_path(settings: Settings, name: str) -> Path:
 
     Args:
         settings: trained models, and the work folder.
-        name: `seed`, `small` or `tiny`, a space, and a precision.
+        name: `article`, `small` or `tiny`, a space, and a precision.
     """
     if name in settings.models:
         return settings.models[name]

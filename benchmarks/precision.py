@@ -18,7 +18,7 @@ EXPLANATION = (
     "same reviews. Labels and accuracy are compared where a trained model is given "
     "(`--model`, `--small-model`): random weights decide nothing."
 )
-PAIRS = ("seed", "small")
+PAIRS = ("article", "small")
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Sizes:
     """How many reviews.
 
     Attributes:
-        seed: in each timed run of the article's size.
+        article: in each timed run of the article's size.
         small: in each timed run of the small model.
         repeats: rounds.
         compared: whose labels are compared.
         models: take so many models.
     """
 
-    seed: int
+    article: int
     small: int
     repeats: int
     compared: int
@@ -56,7 +56,7 @@ def measure(settings: Settings) -> Result:
     for size in PAIRS[: sizes.models]:
         source = write_reviews(settings, "test", getattr(sizes, size))
         seconds = timings(settings, size, source, sizes.repeats)
-        goals += [speed_goal(size, seconds)] if size == "seed" else []
+        goals += [speed_goal(size, seconds)] if size == "article" else []
         raw[size] = seconds
         tables.append(speed_table(size, getattr(sizes, size), seconds))
         goals += label_goals(settings, size, sizes.compared)
@@ -107,7 +107,7 @@ def label_goals(settings: Settings, size: str, rows: int) -> list[Goal]:
     agreement = f"labels that agree, {size} model"
     loss = f"accuracy lost (points), {size} model"
     if not is_trained(settings, size):
-        option = "--model" if size == "seed" else "--small-model"
+        option = "--model" if size == "article" else "--small-model"
         note = f"needs a trained model: {option}"
         return [
             Goal(agreement, 99.5, None, "higher", "%", 100.0, note=note),

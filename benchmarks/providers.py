@@ -5,7 +5,8 @@ from typing import Any
 
 import onnxruntime as ort
 
-from infer.model.session import CPU, CUDA
+from infer.model.cuda import CUDA
+from infer.model.session import CPU
 
 RECORD = "session.record_ep_graph_assignment_info"
 # What a GPU is there for; shape arithmetic may stay on the CPU.

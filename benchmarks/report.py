@@ -77,8 +77,9 @@ def performance_document(bodies: dict[str, Body]) -> str:
         NOTICE,
         "# Performance",
         "Each goal is a ratio within one run on one machine: against a peer, or against what the "
-        "machine allows at best (the floor). Absolute figures are this machine's. "
-        "`make bench-full` measures again, `python -m benchmarks.report` writes this page.",
+        "machine allows at best (the floor). Absolute figures are the machine's.",
+        "```sh\nmake bench        # small sizes, some minutes\n"
+        "make bench-full   # measures everything again and writes this page\n```",
     ]
     if not found:
         return "\n\n".join([*parts, "Nothing has been measured yet.\n"])
@@ -91,24 +92,21 @@ def performance_document(bodies: dict[str, Body]) -> str:
 def about(bodies: list[Body]) -> str:
     """Say on what machine, with what versions, when and on what."""
     machines = {json.dumps(shown_machine(body), sort_keys=True): body for body in bodies}
-    lines = []
+    parts = []
     for body in machines.values():
         facts = body["machine"]
-        flags = ", ".join(facts["flags"]) or "none of those looked for"
-        versions = ", ".join(f"{name} {v}" for name, v in body["versions"].items())
         names = [b["benchmark"] for b in bodies if shown_machine(b) == shown_machine(body)]
-        lines += [
-            f"- Machine: {facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB, "
-            f"{facts['system']}; instruction sets: {flags}",
-            f"- Versions: {versions}",
-            f"- Measured on it: {', '.join(names)}",
+        rows = [
+            ("machine", f"{facts['cpu']}, {facts['cores']} cores, {facts['memory_gib']} GiB"),
+            ("system", facts["system"]),
+            ("instruction sets", ", ".join(facts["flags"]) or "none of those looked for"),
+            ("versions", ", ".join(f"{name} {v}" for name, v in body["versions"].items())),
         ]
+        parts.append(markdown(("measured here", ", ".join(names)), rows))
     first = bodies[0]
     modes = ", ".join(sorted({f"`{body['mode']}`" for body in bodies}))
-    commits = ", ".join(sorted({body["commit"] for body in bodies}))
-    return "\n".join(
-        [*lines, f"- Data: {first['data']}; seed {first['seed']}; mode {modes}; commit {commits}"]
-    )
+    parts.append(f"Data: {first['data']}; seed {first['seed']}; mode {modes}.")
+    return "\n\n".join(parts)
 
 
 def shown_machine(body: Body) -> Body:
@@ -163,12 +161,7 @@ def section(body: Body) -> list[str]:
     for table in body["tables"]:
         parts += [f"**{table['title']}**", markdown(table["columns"], table["rows"])]
         parts += [table["note"]] if table["note"] else []
-    runs = [
-        f"{goal['name']}: {', '.join(shown(run, goal['unit']) for run in goal['runs'])}"
-        for goal in body["goals"]
-        if len(goal["runs"]) > 1
-    ]
-    parts += ["Single runs: " + "; ".join(runs) + "."] if runs else []
+    parts += single_runs(body["goals"])
     name = body["benchmark"]
     parts.append(
         f"Measured {body['date'][:10]} at commit {body['commit']} in {body['seconds']:,.0f} s, "
@@ -176,6 +169,19 @@ def section(body: Body) -> list[str]:
         f"`benchmarks/results/{name}.json`"
     )
     return parts
+
+
+def single_runs(goals: list[Body]) -> list[str]:
+    """Return each run of the goals that were measured several times, to unfold."""
+    rows = [
+        (title(goal["name"]), ", ".join(shown(run, goal["unit"]) for run in goal["runs"]))
+        for goal in goals
+        if len(goal["runs"]) > 1
+    ]
+    if not rows:
+        return []
+    return ["<details><summary>Single runs</summary>", markdown(("what", "runs"), rows),
+            "</details>"]  # fmt: skip
 
 
 def command_of(body: Body) -> str:

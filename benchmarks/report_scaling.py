@@ -21,10 +21,11 @@ def scaling_document(bodies: dict[str, Body]) -> str:
     per_gpu, source = gpu_rate(bodies.get("cuda"))
     need = GPUS * per_gpu
     parts += [
-        f"Scored: reviews of {number(stages['raw']['tokens_a_review'])} tokens on average "
-        f"({stages['data']}). Stage rates: one core of {stages['machine']['cpu']}, measured "
-        f"{stages['date'][:10]} (`python -m benchmarks.run {stages['mode']} --only stages`). "
-        f"Rate of a GPU: {source}.",
+        f"- Scored: reviews of {number(stages['raw']['tokens_a_review'])} tokens on average "
+        f"({stages['data']}).\n"
+        f"- Stage rates: one core of {stages['machine']['cpu']}, measured "
+        f"{stages['date'][:10]} (`python -m benchmarks.run {stages['mode']} --only stages`).\n"
+        f"- Rate of a GPU: {source}.",
         f"{GPUS} GPUs at {per_gpu:,} reviews/s need {need:,} reviews/s from each stage:",
         markdown(
             ("stage", "reviews/s, one core", f"cores for {GPUS} GPUs"), core_rows(rates, need)
@@ -62,12 +63,16 @@ def conclusion(rates: dict[str, float], per_gpu: int) -> str:
     beside = 1 / sum(1 / rates[stage] for stage in rates if stage not in IN_LINE)
     in_line = 1 / (1 / per_gpu + sum(1 / rates[stage] for stage in IN_LINE))
     slowest = "reading and encoding" if beside < in_line else "the model with padding and writing"
-    return (
-        "One process drives one GPU. Its reading and encoding run in one thread beside the model, "
-        f"at {number(beside)} reviews/s; the model, padding and writing follow one another, at "
-        f"{number(in_line)} reviews/s. So {slowest} sets the pace: "
-        f"{number(min(beside, in_line))} reviews/s a GPU, "
-        f"{min(beside, in_line) / per_gpu:.0%} of what the GPU could take."
+    return "\n".join(
+        [
+            "One process drives one GPU:",
+            "",
+            f"- Reading and encoding run in one thread beside the model: {number(beside)} "
+            "reviews/s.",
+            f"- The model, padding and writing follow one another: {number(in_line)} reviews/s.",
+            f"- So {slowest} sets the pace: {number(min(beside, in_line))} reviews/s a GPU, "
+            f"{min(beside, in_line) / per_gpu:.0%} of what the GPU could take.",
+        ]
     )
 
 

@@ -1,24 +1,28 @@
-"""Score a window with too little memory left on the device: a process of its own, for `cuda`."""
+"""Score a file with too little memory left on a GPU: a process of its own, for `cuda`."""
 
 import argparse
+import ctypes
 import json
-import resource
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from infer.job.scoring import Listener, Scorer
-from infer.job.summary import Summary
-from infer.model.file import read_model_file
-from infer.model.session import DEFAULT_BATCH_TOKENS, Session
-from infer.text.encoding import Encoder
+from infer.base.device import Device
+from infer.model.cuda import free_memory, runtime
+from infer.model.file import ModelFile, read_model_file
+from infer.model.scorer import Scorer
+from infer.model.session import Session
+
+CALM: Final = 16_384  # tokens a batch, for which there is room
 
 
 def main() -> None:
-    """Score with memory to spare, then squeezed; print what was said and how far apart they are."""
+    """Score with memory to spare, then squeezed; print the halvings and how far apart they are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("model", type=Path)
@@ -28,44 +32,42 @@ def main() -> None:
     given = parser.parse_args()
     file = read_model_file(given.model)
     texts = pq.read_table(given.source)["text"].combine_chunks()
-    encoded = Encoder(file.card.text, file.card.vocabulary).encode(texts)
-    session = Session(file.data, given.device, precision=file.card.precision)
-    said: list[str] = []
-    calm = Summary(DEFAULT_BATCH_TOKENS[session.provider] // 8)
-    summary = Summary(given.batch_tokens)
-    with session.side_by_side() as executor:
-        expected = Scorer(session, executor, file, calm, Listener()).score_window(encoded).score
-        scorer = Scorer(session, executor, file, summary, Listener(said.append))
-        with little_memory(given.device, given.leave_mib << 20):
-            scores = scorer.score_window(encoded).score
-    apart = float(np.nanmax(np.abs(scores - expected)))
-    facts = {"said": said, "batch_tokens": summary.batch_tokens, "difference": apart}
+    calm = Scorer(file, open_session(file, given.device), CALM)
+    encoded = calm.encode(texts)
+    expected = calm.score(encoded).score
+    session = open_session(file, given.device)
+    squeezed = Scorer(file, session, given.batch_tokens)
+    with little_memory(Device.parse(given.device).index, given.leave_mib << 20):
+        scores = squeezed.score(encoded).score
+    facts = {
+        "halvings": round(math.log2(given.batch_tokens / squeezed.batch_tokens)),
+        "batch_tokens": squeezed.batch_tokens,
+        "difference": float(np.nanmax(np.abs(scores - expected))),
+    }
     print(json.dumps({**facts, "provider": session.provider, "rows": len(scores)}))
 
 
+def open_session(file: ModelFile, device: str) -> Session:
+    """Load the model onto the device, with a memory arena of its own."""
+    return Session(file.data, device, precision=file.card.precision)
+
+
 @contextmanager
-def little_memory(device: str, leave: int) -> Iterator[None]:
-    """Leave so many bytes: fill a GPU's memory, or bound this process's address space."""
-    if device != "cpu":
-        import torch
-
-        free, _ = torch.cuda.mem_get_info(torch.device(device))
-        filler = torch.empty(max(0, free - leave), dtype=torch.uint8, device=device)
-        yield
-        del filler
-        return
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (address_space() + leave, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)
+def little_memory(index: int, leave: int) -> Iterator[None]:
+    """Leave so many bytes of a GPU's memory."""
+    filler = fill(index, leave)
+    yield
+    runtime().cudaFree(filler)
 
 
-def address_space() -> int:
-    """Return the bytes of address space that this process has."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[0])
-    return pages * resource.getpagesize()
+def fill(index: int, leave: int) -> Any:
+    """Take all memory of a GPU but so many bytes, and return where it lies."""
+    filler, free = ctypes.c_void_p(), free_memory(index)
+    if free is None:
+        raise RuntimeError(f"cuda:{index}: its free memory is not known")
+    if error := runtime().cudaMalloc(ctypes.byref(filler), ctypes.c_size_t(free - leave)):
+        raise RuntimeError(f"cuda:{index}: cudaMalloc failed with error {error}")
+    return filler
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ SIZES = {"tiny": Sizes(1), "quick": Sizes(3), "full": Sizes(15)}
 def measure(settings: Settings) -> Result:
     """Run all of them in turn."""
     sizes = settings.sizes("startup", SIZES)
-    model = model_path(settings, "seed fp32")
+    model = model_path(settings, "article fp32")
     row, scores = write_reviews(settings, "test", 1), settings.work / "one.parquet"
     python = sys.executable
     commands = {

@@ -23,11 +23,11 @@ from trainer.settings.recipe import RECIPES, Recipe
 TITLE = "Training step"
 EXPLANATION = (
     "Forward, backward and Adam's step of the article's model, by `trainer.run.epochs.take_step`: "
-    "the trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started from "
-    "the same weights, whose logits are compared first. Row lengths are drawn from half to the whole "
-    "of the batch's length. Both with denormals flushed, as the trainer sets it. Then the recipes "
-    "for real data, a batch whole (all cores within an operator) against in shares (a core each), "
-    "as the trainer computes it."
+    "the trainer's own network against `torch.nn.LSTM` over `pack_padded_sequence`, started "
+    "from the same weights, whose logits are compared first. Row lengths are drawn from half to "
+    "the whole of the batch's length. Both with denormals flushed, as the trainer sets it. Then "
+    "the recipes for real data, a batch whole (all cores within an operator) against in shares (a "
+    "core each), as the trainer computes it."
 )
 
 
@@ -54,14 +54,14 @@ BATCH = tuple[Tensor, Tensor, Tensor]
 def measure(settings: Settings) -> Result:
     """Time a step of each, in turn."""
     sizes = settings.sizes("training", SIZES)
-    recipe = replace(RECIPES["seed"], hidden=sizes.hidden)
+    recipe = replace(RECIPES["article"], hidden=sizes.hidden)
     with precision_of(recipe.precision):
         return compare(sizes, recipe)
 
 
 def compare(sizes: Sizes, recipe: Recipe) -> Result:
     """Time both networks' steps."""
-    own = seed_model(recipe)
+    own = article_model(recipe)
     batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
     models = {"ours": own, "packed": pack_model(own)}
     apart = difference(models, batch)
@@ -83,7 +83,7 @@ def shares(sizes: Sizes, raw: dict[str, Any]) -> Table:
     rows = []
     for name in IN_SHARES[: sizes.recipes]:
         recipe = RECIPES[name]
-        model = seed_model(recipe)
+        model = article_model(recipe)
         batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
         with gradients_of(model, sizes.batch, SEED, epoch=1) as in_shares:
             steps = {
@@ -114,7 +114,7 @@ def precision_of(precision: str) -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-def seed_model(recipe: Recipe) -> SentimentLSTM:
+def article_model(recipe: Recipe) -> SentimentLSTM:
     """Return the recipe's network with random weights."""
     torch.manual_seed(SEED)
     return SentimentLSTM(

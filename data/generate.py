@@ -1,6 +1,6 @@
-"""Write the sample reviews: train.parquet, test.parquet and reviews.parquet.
+"""Write the sample: train.parquet, test.parquet and reviews.parquet, and films.parquet.
 
-Run `python data/generate.py` to rewrite the three files beside this script, or add
+Run `python data/generate.py` to rewrite the four files beside this script, or add
 `--out FOLDER` to write them elsewhere. The same pyarrow writes the same bytes.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import grammar
 import pyarrow as pa
 import pyarrow.parquet as pq
+from films import FILMS
 from grammar import Kind, Polarity, Product
 
 SEED = 20240229
@@ -31,6 +32,7 @@ UNLABELLED = pa.schema(
         ("text", pa.string()),
     ]
 )
+FILM_REVIEWS = pa.schema([("id", pa.string()), ("text", pa.string())])
 
 
 @dataclass(frozen=True)
@@ -191,19 +193,26 @@ def unlabelled_table(rng: random.Random, reviews: list[Review]) -> pa.Table:
     return pa.table(columns, schema=UNLABELLED)
 
 
+def film_table() -> pa.Table:
+    """Lay the reviews of films out as `id` and `text`."""
+    ids, texts = zip(*FILMS, strict=True)
+    return pa.table({"id": ids, "text": texts}, schema=FILM_REVIEWS)
+
+
 def build(seed: int = SEED) -> dict[str, pa.Table]:
-    """Build the three tables by file name. No text occurs twice among them."""
+    """Build the four tables by file name. No text occurs twice among them."""
     rng = random.Random(seed)
     reviews = unique_reviews(rng)
     return {
         "train.parquet": labelled_table(take(rng, reviews, TRAIN_ROWS)),
         "test.parquet": labelled_table(take(rng, reviews, TEST_ROWS)),
         "reviews.parquet": unlabelled_table(rng, take(rng, reviews, REVIEW_ROWS)),
+        "films.parquet": film_table(),
     }
 
 
 def write(folder: Path) -> None:
-    """Write the three Parquet files into `folder`, each by rename when complete."""
+    """Write the four Parquet files into `folder`, each by rename when complete."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, table in build().items():
         partial = folder / f"{name}.partial"

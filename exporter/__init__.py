@@ -1,4 +1,12 @@
 """Turn a checkpoint into a model file that agrees with PyTorch, or into nothing.
 
-The main path is `exporter.export.export_model`: checkpoint → graph → parity → model file.
+>>> import exporter
+>>> exporter.export("artifacts/checkpoint", "artifacts/model.onnx", precision="fp16")
+
+The main path is `exporter.pipeline.export_model`: checkpoint → graph → parity → model file.
 """
+
+from exporter.api import check, export
+from exporter.request import Exported, ParityFailedError
+
+__all__ = ["Exported", "ParityFailedError", "check", "export"]

@@ -1,6 +1,31 @@
-"""Score reviews with an exported sentiment model, without torch.
+"""Score texts with an exported sentiment model, without torch.
 
-The main path is `infer.job.scoring.score_files`: read → encode → batch → run → write.
+Example:
+    >>> import infer
+    >>> model = infer.load("imdb-small", device="cpu")
+    >>> model.score(["A wonderful film.", None])["prediction"].to_pylist()
+    ['positive', None]
+
+Whole Parquet files go through `infer.score_files`, which is what the command `sent-score` does.
+Nothing is printed: what there is to say goes to the logger `sent_toolkit`.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["Model", "SentError", "Summary", "load", "score_files"]
+
+if TYPE_CHECKING:
+    from infer.api import Model, load, score_files
+    from infer.base.errors import SentError
+    from infer.job.summary import Summary
+
+_HOMES = {"SentError": "infer.base.errors", "Summary": "infer.job.summary"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is asked for when it is asked for: `sent-score --help` needs none of it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'infer' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES.get(name, "infer.api")), name)

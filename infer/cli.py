@@ -1,24 +1,17 @@
 """The command `sent-score`."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from infer import __version__
-from infer.base.console import Console, run_command
-from infer.base.device import Device
+from infer.base.console import run_command, say, talking
 from infer.base.errors import SentError
-from infer.base.lean_import import lean_spacy
 
 if TYPE_CHECKING:
-    from infer.job.plan import Plan, ScoreOptions
     from infer.job.summary import Summary
-    from infer.model.file import ModelFile
-    from infer.model.session import Session
 
-CERTIFICATE = ("passed", "date", "providers", "max_logit_difference", "flipped_labels", "accuracy")
 EXAMPLES = """\b
 Examples:
   sent-score reviews.parquet -o scores.parquet
@@ -33,7 +26,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
     help="File for the scores of one file; folder for those of several.",
 )
@@ -53,7 +46,8 @@ Examples:
     "--columns",
     default=None,
     metavar="A,B,…",
-    help="Columns to carry over.  [default: all but the text]",
+    help="Columns to carry over; a name with a comma in double quotes.  "
+    "[default: all but the text]",
 )
 @click.option(
     "--prefix",
@@ -72,7 +66,8 @@ Examples:
     "--batch-tokens",
     type=click.IntRange(min=1),
     default=None,
-    help="Padded tokens in a batch.  [default: 2048 on the CPU, 131072 on CUDA]",
+    help="Padded tokens in a batch.  [default: 2048 on the CPU; on CUDA what its memory holds, at "
+    "most 262144]",
 )
 @click.option(
     "--threads",
@@ -84,8 +79,9 @@ Examples:
 @click.option(
     "--part-rows",
     type=click.IntRange(min=1),
-    default=16_384,
-    help="Rows between two saved parts: the most that a kill can cost.",
+    default=None,
+    help="Rows between two saved parts: the most that a kill can cost.  "
+    "[default: 16384 on the CPU, 65536 on CUDA]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
@@ -103,33 +99,20 @@ def main(**options: Any) -> None:
     run_command(lambda: score(**options))
 
 
-def score(
-    inputs: tuple[str, ...],
-    output: Path,
-    model: str | None,
-    as_json: bool,
-    quiet: bool,
-    **rest: Any,
-) -> None:
-    """Plan, load, score, tell."""
-    console = Console(quiet)
-    from infer.job.plan import make_plan
-    from infer.model.shipped import find_model
+def score(as_json: bool, quiet: bool, columns: str | None, no_resume: bool, **options: Any) -> None:
+    """Score, and tell what was done."""
+    import infer
+    from infer.table.columns import split_names
 
-    Device.parse(rest["device"])
-    path, remark = find_model(model)
-    plan = make_plan(inputs, output, score_options(rest), path)
-    if remark:
-        console.say(remark)
-    from infer.model.file import read_model_file
-
-    model_file = read_model_file(path)
-    # Only now what takes a second to import: the inputs and the model file are in order.
-    session = open_session(model_file, rest, console)
-    summary = score_with_progress(plan, model_file, session, console)
-    if as_json:
-        print_json(summary.to_json() | provenance(model_file, session))
-    tell(console, summary)
+    with talking(quiet):
+        summary = infer.score_files(
+            columns=None if columns is None else split_names(columns),
+            resume=not no_resume,
+            **options,
+        )
+        if as_json:
+            print_json(summary.to_json())
+        tell(summary)
 
 
 def print_json(values: dict[str, Any]) -> None:
@@ -146,78 +129,16 @@ def print_json(values: dict[str, Any]) -> None:
         ) from error
 
 
-def score_options(given: dict[str, Any]) -> "ScoreOptions":
-    """Return what the options ask of a scoring job."""
-    from infer.job.plan import ScoreOptions
-
-    columns = given["columns"]
-    return ScoreOptions(
-        text_column=given["text_column"],
-        columns=None if columns is None else tuple(filter(None, columns.split(","))),
-        prefix=given["prefix"],
-        batch_tokens=given["batch_tokens"],
-        part_rows=given["part_rows"],
-        overwrite=given["overwrite"],
-        resume=not given["no_resume"],
-    )
-
-
-def open_session(model: "ModelFile", given: dict[str, Any], console: Console) -> "Session":
-    """Load the model onto the device, and say which."""
-    from infer.model.session import Session, wheel_conflict
-
-    if conflict := wheel_conflict():
-        console.say(f"Warning: {conflict}")
-    precision = model.card.precision
-    session = Session(model.data, given["device"], given["threads"], precision, given["tf32"])
-    console.say(f"Model: {model.path} ({precision})")
-    console.say(f"Device: {session.provider} ({session.reason})")
-    return session
-
-
-def score_with_progress(
-    plan: "Plan", model: "ModelFile", session: "Session", console: Console
-) -> "Summary":
-    """Score, with a progress bar."""
-    with lean_spacy():
-        from infer.job.scoring import Listener, score_files
-
-    with console.progress("{task.fields[rate]}") as progress:
-        bar = progress.add_task("Scoring", total=plan.rows, rate="")
-
-        def advance(rows: int) -> None:
-            task = progress.tasks[0]
-            progress.update(bar, advance=rows, rate=f"{task.speed or 0:,.0f} reviews/s")
-
-        return score_files(plan, model, session, Listener(console.say, advance))
-
-
-def provenance(model: "ModelFile", session: "Session") -> dict[str, Any]:
-    """Return where the scores come from, for `--json`, with the certificate's key figures."""
-    parity = model.card.parity
-    return {
-        "provider": session.provider,
-        "provider_reason": session.reason,
-        "model": {
-            "path": str(model.path),
-            "sha256": model.sha256,
-            "precision": model.card.precision,
-            "parity": {key: value for key, value in parity.items() if key in CERTIFICATE},
-        },
-        "version": __version__,
-    }
-
-
-def tell(console: Console, summary: "Summary") -> None:
+def tell(summary: "Summary") -> None:
     """Say what was done, for people."""
     resumed = (
         f", {summary.resumed_rows:,} of them by an earlier run" if summary.resumed_rows else ""
     )
-    console.say(
+    say(
         f"Scored {summary.rows:,} rows{resumed} in {summary.seconds.total:.1f} s "
         f"({summary.reviews_per_second:,.0f} a second, padding {summary.padding:.1%})"
     )
     counts = {**summary.predictions, **{f"status {k}": v for k, v in summary.statuses.items()}}
-    console.say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
+    say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
     for file in summary.files:
-        console.say(f"  {file['input']} → {file['output']}")
+        say(f"  {file['input']} → {file['output']}")

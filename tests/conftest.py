@@ -1,23 +1,26 @@
 """What all tests share: a tiny model file made by the real exporter, and ways to score with it."""
 
+import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infer.job.plan import ScoreOptions, make_plan
-from infer.job.scoring import Listener, score_files
+from infer.job.scoring import score_plan
 from infer.job.summary import Summary
 from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.scorer import Scorer
 from infer.model.session import Session
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD, UNK, Vocabulary
 
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
 SETTINGS = TextSettings(max_tokens=40, head_tokens=10)
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,6 +42,17 @@ def tiny_card(words: Sequence[str] = WORDS) -> ModelCard:
         {},
         "0",
     )
+
+
+@pytest.fixture
+def one_torch_thread() -> Iterator[None]:
+    """Tiny models gain nothing from threads, and lose much to waiting on a busy machine."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
@@ -69,19 +83,21 @@ def session(model: ModelFile) -> Session:
 
 @pytest.fixture(scope="session")
 def score(model: ModelFile, session: Session) -> Callable[..., Summary]:
-    """Score in this process: `score(source or sources, output, say=…, **ScoreOptions)`."""
+    """Score in this process: `score(source or sources, output, **ScoreOptions)`."""
 
-    def run(
-        sources: Path | str | list[str],
-        output: Path,
-        say: Callable[[str], None] = lambda message: None,
-        **options: Any,
-    ) -> Summary:
+    def run(sources: Path | str | list[str], output: Path, **options: Any) -> Summary:
         names = sources if isinstance(sources, list) else [str(sources)]
         plan = make_plan(names, output, ScoreOptions(**options))
-        return score_files(plan, model, session, Listener(say))
+        return score_plan(plan, Scorer(model, session, plan.options.batch_tokens))
 
     return run
+
+
+@pytest.fixture
+def said(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    """Return what was said so far, a line each."""
+    caplog.set_level("INFO", "sent_toolkit")
+    return lambda: [r.getMessage() for r in caplog.records if r.name == "sent_toolkit"]
 
 
 @pytest.fixture(scope="session")
@@ -98,5 +114,41 @@ def sent_score(model_path: Path) -> Callable[..., "subprocess.CompletedProcess[s
         return subprocess.run(
             words, capture_output=True, text=True, check=False, timeout=120, **options
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def stub_cuda() -> Path:
+    """The folder with stub libraries on which ONNX Runtime's own CUDA provider runs."""
+    import onnxruntime
+
+    beside = ROOT.parent / "shared" / "gpu" / "rehearsal" / "lib"
+    folder = Path(os.environ.get("SENT_CUDA_REHEARSAL", beside))
+    if not (folder / "libcudart.so.13").is_file():
+        pytest.skip(f"no stub CUDA libraries in {folder}: set SENT_CUDA_REHEARSAL")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        pytest.skip("this ONNX Runtime was built without CUDA")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def rehearse(stub_cuda: Path) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run Python code on CUDA without a GPU: `rehearse(code, argument …, FAKE_DEVICES=0, …)`.
+
+    The stub libraries compute nothing (every logit is zero) and log every call to `FAKE_LOG`. A
+    process loads a library once, so each call has its own.
+    """
+
+    def run(
+        code: str, *arguments: object, lib: Path = stub_cuda, **settings: object
+    ) -> "subprocess.CompletedProcess[str]":
+        kept = {n: value for n, value in os.environ.items() if n != "CUDA_VISIBLE_DEVICES"}
+        mine = {"LD_LIBRARY_PATH": lib, "PYTHONPATH": ROOT, "OMP_NUM_THREADS": 1, **settings}
+        environment = {**kept, **{name: str(value) for name, value in mine.items()}}
+        return subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
 
     return run

@@ -2,24 +2,21 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import Field, fields, replace
+from dataclasses import Field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 import infer
-from infer.base.console import Console, run_command
-from trainer.settings.recipe import RECIPES, Recipe, default_recipe
-from trainer.settings.request import Request
+import trainer
+from infer.base.console import given_options, run_command, say, talking
+from trainer.api import DEFAULT_OUTPUT
+from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 
-DEFAULT_OUTPUT = Path("artifacts/checkpoint")
 MOST_THREADS = 1_024
+NAMES = click.Choice(list(RECIPES))
 
-TOY = (
-    "Training on the embedded sample: a toy of a few thousand made-up reviews. "
-    "For real work use --data imdb or --data PATH."
-)
 EPILOG = """\b
 Examples:
   sent-train
@@ -32,6 +29,11 @@ Examples:
 
 
 Function = TypeVar("Function", bound=Callable[..., object])
+
+
+def recipe_name(value: str) -> str:
+    """Take a recipe's name, or one that it had before, which is shown nowhere."""
+    return value if value in OLD_NAMES else str(NAMES.convert(value, None, None))
 
 
 def recipe_options(command: Function) -> Function:
@@ -87,9 +89,10 @@ def _shown(value: object) -> str:
 )
 @click.option(
     "--recipe",
-    type=click.Choice(list(RECIPES)),
+    type=recipe_name,
+    metavar=f"[{'|'.join(RECIPES)}]",
     default=None,
-    help="Named settings, each of which has an option below.  [default: seed for the sample, "
+    help="Named settings, each of which has an option below.  [default: article for the sample, "
     "strong for other data]",
 )
 @click.option(
@@ -137,9 +140,8 @@ def _shown(value: object) -> str:
 @click.version_option(infer.__version__, prog_name="sent-train")
 def main(output: Path, as_json: bool, quiet: bool, resume: bool, **options: Any) -> None:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder."""
-    given = _given(click.get_current_context())
-    console = Console(quiet)
-    run_command(lambda: _train(output, resume, options, given, as_json, console))
+    given = given_options(click.get_current_context())
+    run_command(lambda: _train(output, resume, options, given, as_json, quiet))
 
 
 def _train(
@@ -148,56 +150,24 @@ def _train(
     options: dict[str, Any],
     given: set[str],
     as_json: bool,
-    console: Console,
+    quiet: bool,
 ) -> None:
-    request = Request(
-        recipe=_recipe(output, resume, options),
-        data=options["data"],
-        output=output,
-        device=options["device"],
-        seed=options["seed"],
-        text_column=options["text_column"],
-        label_column=options["label_column"],
-        unlabelled=options["unlabelled"],
-        teacher=options["teacher"],
-        threads=options["threads"],
-    )
-    from trainer.checkpoint.folder import REPORT
-    from trainer.run.resume import resumed
-    from trainer.run.train import train
-
-    if resume:
-        request = resumed(request, given)
-    if request.data == "sample":
-        console.say(TOY)
-    checkpoint = train(request, console)
-    if as_json:
-        result = {"checkpoint": str(output), "metrics": checkpoint.metrics}
-        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
-    console.say(f"checkpoint: {output}\nreport: {output / REPORT}\nNext: {_next_command(output)}")
-
-
-def _recipe(output: Path, resume: bool, options: dict[str, Any]) -> Recipe:
-    """Put the options on the recipe that is asked for, else on the run's that is taken up."""
-    if resume and options["recipe"] is None:
-        from trainer.run.resume import recipe_of
-
-        recipe = recipe_of(output)
-    else:
-        recipe = RECIPES[options["recipe"] or default_recipe(options["data"])]
-    changes = {s.name: options[s.name] for s in fields(Recipe) if options[s.name] is not None}
-    return replace(recipe, **changes)
+    """Train or go on, and tell."""
+    # What was given; the rest is the recipe's, or the run's that is taken up.
+    asked = {name: value for name, value in options.items() if name in given}
+    with talking(quiet):
+        result = (trainer.resume if resume else trainer.train)(output=output, **asked)
+        if as_json:
+            shown = {"checkpoint": str(output), "metrics": result.metrics}
+            click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        say(f"checkpoint: {output}")
+        say(f"report: {output / 'report.html'}")
+        say(f"Next: {_next_command(output)}")
 
 
 def _next_command(output: Path) -> str:
     """Return the command that exports this checkpoint."""
     return "sent-export" if output == DEFAULT_OUTPUT else f"sent-export --checkpoint {output}"
-
-
-def _given(context: click.Context) -> set[str]:
-    """Return the names of the parameters that were given rather than defaulted."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
         ParityError: the graph is of another opset, or an axis came out fixed.
     """
     traced = trace(model, max(opset, FIRST_TORCH_OPSET))
+    drop_unread(traced)
     name_values(traced)
     strip(traced)
     converted = onnx.version_converter.convert_version(traced, opset)
@@ -101,6 +102,19 @@ def quiet_exporter() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+
+
+def drop_unread(model: onnx.ModelProto) -> None:
+    """Take away the outputs of a node that nothing reads: the operator then computes less.
+
+    `last` pooling reads no state but each direction's last one, inner layers hand none on.
+    """
+    graph = model.graph
+    read = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+    for node in graph.node:
+        node.output[:] = [name if name in read else "" for name in node.output]
+        while node.output and not node.output[-1]:
+            del node.output[-1]
 
 
 def name_values(model: onnx.ModelProto) -> None:

@@ -12,11 +12,10 @@ import onnx
 
 from exporter.parity.comparisons import compare_session
 from exporter.parity.localise import Stage, compare_stages, first_difference
-from exporter.parity.reference import Batch, Material, prepare
+from exporter.parity.reference import Batch, Material, make_material
 from exporter.parity.report import Accuracy, Comparison, ParityReport
 from exporter.parity.reviews import Reviews
 from exporter.parity.tolerance import tolerance_for
-from infer.base.console import Console
 from infer.model.file import ModelFile, graph_summary
 from infer.model.session import CPU, Session
 from infer.text.batching import pad
@@ -44,7 +43,6 @@ def check_parity(
     checkpoint: Checkpoint,
     reviews: Reviews,
     conditions: Conditions,
-    console: Console,
 ) -> ParityReport:
     """Compare a model file with the checkpoint that it was made from.
 
@@ -53,23 +51,24 @@ def check_parity(
         checkpoint: what it has to agree with.
         reviews: the real texts.
         conditions: where, within which bounds.
-        console: where the progress bar is shown.
 
     Raises:
         DeviceError: the device cannot be had.
         ModelFileError: ONNX Runtime refuses the graph.
     """
     sessions = open_sessions(model_file, conditions)
-    material = prepare(model_file, checkpoint, reviews, console)
+    material = make_material(model_file, checkpoint, reviews)
     comparisons: list[Comparison] = []
     accuracies: list[Accuracy] = []
     stages: list[Stage] = []
     for session in sessions:
-        tolerance = tolerance_for(model_file.card.precision, session.provider, conditions.atol)
-        compared, measured = compare_session(session, tolerance, material, console)
+        tolerance = tolerance_for(
+            model_file.card.precision, session.provider, session.tf32, conditions.atol
+        )
+        compared, measured = compare_session(session, tolerance, material)
         comparisons += compared
         accuracies += measured
-        stages = stages or locate(model_file.data, checkpoint.model, material, compared)
+        stages = stages or locate(session, model_file.data, checkpoint.model, material, compared)
     findings = contradictions(model_file, checkpoint)
     graph = onnx.ModelProto.FromString(model_file.data)
     return ParityReport(
@@ -88,12 +87,13 @@ def check_parity(
 
 
 def open_sessions(model_file: ModelFile, conditions: Conditions) -> list[Session]:
-    """Return a session on the CPU, and one on CUDA where it is asked for or found."""
+    """Return a session on the CPU; where CUDA is asked for or found, two there: TF32 and not."""
+    data, device = model_file.data, conditions.device
     precision, threads = model_file.card.precision, conditions.threads
-    sessions = [Session(model_file.data, "cpu", threads, precision)]
-    if conditions.device != "cpu":
-        further = Session(model_file.data, conditions.device, threads, precision)
-        sessions += [further] if further.provider != CPU else []
+    sessions = [Session(data, "cpu", threads, precision)]
+    if device != "cpu":
+        further = [Session(data, device, threads, precision, tf32) for tf32 in (True, False)]
+        sessions += [session for session in further if session.provider != CPU]
     return sessions
 
 
@@ -114,22 +114,27 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
 
 
 def locate(
-    data: bytes, model: SentimentLSTM, material: Material, comparisons: list[Comparison]
+    session: Session,
+    data: bytes,
+    model: SentimentLSTM,
+    material: Material,
+    comparisons: list[Comparison],
 ) -> list[Stage]:
     """Compare the stages on the first batch whose logits differ from PyTorch's, if there is one.
 
     Args:
-        data: the model file.
+        session: what was compared.
+        data: its model file.
         model: PyTorch's.
         material: what was compared on.
-        comparisons: of one provider: the grid's in its order, then the texts'.
+        comparisons: the session's: the grid's in its order, then the texts'.
     """
     grid = len(material.grid)
     batches = [*material.grid, _worst_text(material, comparisons[grid])]
     for comparison, batch in zip(comparisons[: grid + 1], batches, strict=True):
         if comparison.problems and comparison.difference is not None and batch is not None:
             bound = comparison.tolerance.stage
-            return compare_stages(model, data, comparison.provider, batch, bound)
+            return compare_stages(model, data, session.providers, batch, bound)
     return []
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.parity.tolerance import Tolerance
+from infer.model.probability import sigmoid
 
 # A relative difference is taken against at least this, so that a value of 0 divides nothing.
 SMALLEST: Final = 1e-3
@@ -73,7 +74,7 @@ def measure_difference(
     gaps = np.full(len(expected), np.inf)
     gaps[finite] = np.abs(value - reference)
     worst = int(gaps.argmax())
-    probabilities = _sigmoid(reference), _sigmoid(value)
+    probabilities = sigmoid(reference), sigmoid(value)
     return Difference(
         len(expected),
         *_both_ways(reference, value),
@@ -89,10 +90,6 @@ def _both_ways(
 ) -> tuple[Statistics, Statistics]:
     gaps = np.abs(found - expected)
     return Statistics.of(gaps), Statistics.of(gaps / np.maximum(np.abs(expected), SMALLEST))
-
-
-def _sigmoid(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(logits / 2))
 
 
 def find_problems(

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
-from infer.model.session import CPU
 from trainer.network.model import SentimentLSTM, reorder, reversal
 
 Values = dict[str, npt.NDArray[np.float32]]
@@ -41,7 +40,7 @@ class Stage:
 def compare_stages(
     model: SentimentLSTM,
     data: bytes,
-    provider: str,
+    providers: list[Any],
     batch: tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]],
     bound: float,
 ) -> list[Stage]:
@@ -50,11 +49,11 @@ def compare_stages(
     Args:
         model: PyTorch's, on the CPU.
         data: the model file.
-        provider: ONNX Runtime's name of the provider to run on.
+        providers: ONNX Runtime's providers to run on, with their options.
         batch: `input_ids` (B, T) and `lengths` (B,).
         bound: largest difference that counts as agreement, besides as much of each value.
     """
-    expected, found = pytorch_stages(model, *batch), onnx_stages(data, provider, *batch)
+    expected, found = pytorch_stages(model, *batch), onnx_stages(data, providers, *batch)
     lengths = batch[1]
     stages = []
     for name, values in expected.items():
@@ -132,7 +131,7 @@ def _watching(
 
 def onnx_stages(
     data: bytes,
-    provider: str,
+    providers: list[Any],
     input_ids: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int32],
 ) -> Values:
@@ -142,7 +141,6 @@ def onnx_stages(
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1  # one small batch: threads would only wait for each other
     options.log_severity_level = 4  # every error is raised
-    providers = [provider] if provider == CPU else [provider, CPU]
     session = ort.InferenceSession(model.SerializeToString(), options, providers=providers)
     outputs = session.run(list(names.values()), {INPUT_IDS: input_ids, LENGTHS: lengths})
     values: Values = {}

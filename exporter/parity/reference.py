@@ -12,17 +12,16 @@ import numpy.typing as npt
 import torch
 
 from exporter.parity.reviews import Reviews
-from infer.base.console import Console
+from infer.base.console import progress
 from infer.model.file import ModelFile
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
-from infer.text.batching import pad, plan_batches
+from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder
 from trainer.checkpoint.folder import Checkpoint
 from trainer.data.epoch_batches import encode_all
 from trainer.network.model import SentimentLSTM
 
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
-Logits = npt.NDArray[np.float32]
 Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], Logits]
 
 GRID_ROWS: Final = (1, 2, 7, 33)
@@ -71,22 +70,18 @@ class Material:
         }
 
 
-def prepare(
-    model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
-) -> Material:
+def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews) -> Material:
     """Encode the texts and run PyTorch on everything."""
     card = model_file.card
     expected = found = encode_all(
-        Encoder(checkpoint.text, checkpoint.vocabulary), reviews.texts, console, "Tokenizing"
+        Encoder(checkpoint.text, checkpoint.vocabulary), reviews.texts, "Tokenizing"
     )
     if (card.text, card.vocabulary) != (checkpoint.text, checkpoint.vocabulary):
-        found = encode_all(
-            Encoder(card.text, card.vocabulary), reviews.texts, console, "Tokenizing again"
-        )
+        found = encode_all(Encoder(card.text, card.vocabulary), reviews.texts, "Tokenizing again")
     grid = make_grid(len(checkpoint.vocabulary), checkpoint.text.max_tokens)
     pytorch = run_pytorch(checkpoint.model)
-    grid_logits = run_grid(pytorch, grid, console)
-    logits = run_texts(pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], console, "PyTorch, reviews")
+    grid_logits = run_grid(pytorch, grid)
+    logits = run_texts(pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], "PyTorch, reviews")
     return Material(grid, grid_logits, reviews, expected, found, logits)
 
 
@@ -119,19 +114,22 @@ def run_pytorch(model: SentimentLSTM) -> Run:
     return run
 
 
-def run_grid(run: Run, grid: list[Batch], console: Console) -> list[Logits]:
+def run_grid(run: Run, grid: list[Batch]) -> list[Logits]:
     """Run the made-up batches: the logits (B,) of each."""
-    with console.progress() as progress:
-        return [run(*batch) for batch in progress.track(grid, description="PyTorch, shapes")]
+    logits = []
+    with progress("PyTorch, shapes", len(grid)) as advance:
+        for batch in grid:
+            logits.append(run(*batch))
+            advance(1)
+    return logits
 
 
 def run_texts(
     run: Run,
     encoded: EncodedTexts,
     budget: int,
-    console: Console,
     title: str,
-    in_turn: Callable[..., Iterable[Logits]] = map,
+    in_turn: Callable[..., Iterable[Logits | None]] = map,
 ) -> Logits:
     """Run all texts in batches of like length: (R,) logits, NaN where there is no token.
 
@@ -139,19 +137,13 @@ def run_texts(
         run: from a batch to its logits.
         encoded: R texts.
         budget: padded tokens in a batch.
-        console: where progress is shown.
         title: what the progress bar says.
         in_turn: `map`, or an executor's, which runs batches side by side.
     """
-    logits = np.full(len(encoded), np.nan, np.float32)
-    batches = plan_batches(encoded.lengths, budget)
-    with console.progress() as progress:
-        task = progress.add_task(title, total=int(np.count_nonzero(encoded.lengths)))
-        found = in_turn(lambda rows: run(*pad(encoded, rows)), batches)
-        for rows, part in zip(batches, found, strict=True):
-            logits[rows] = part
-            progress.advance(task, len(rows))
-    return logits
+    with progress(title, int(np.count_nonzero(encoded.lengths))) as advance:
+        return run_in_batches(
+            encoded, budget, run, in_turn=in_turn, done=lambda rows: advance(len(rows))
+        )
 
 
 def probe_rows(encoded: EncodedTexts) -> npt.NDArray[np.int64]:

@@ -19,7 +19,7 @@ class Comparison:
     """One set of rows, computed in two ways.
 
     Attributes:
-        provider: ONNX Runtime's name of the provider.
+        provider: the session's label: ONNX Runtime's name of the provider, and `, TF32` with it.
         check: `grid` and `texts` (against PyTorch), `batch-mates` (each row alone against among
             others) or `repeated` (the same batch twice).
         shape: (B, T) of the batch, or of the largest one.

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.table.columns import LABEL_COLUMNS
 from trainer.checkpoint.folder import Checkpoint
-from trainer.data.datasets import LABEL_COLUMNS, Columns, hash_files, read_raw, read_texts
+from trainer.data.datasets import Columns, hash_files, read_raw, read_texts
 from trainer.data.labels import Labels, name_labels, read_labels
 from trainer.data.tables import read_schema
 
@@ -70,10 +71,11 @@ def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
 def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
     """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
     there = read_schema(path).names
-    asked = checkpoint.config.get("data", {})  # an older checkpoint says nothing of columns
-    text = asked.get("text_column")
-    label = [name for name in (asked.get("label_column"), *LABEL_COLUMNS) if name in there]
-    return Columns(text if text in there else None, label[0] if label else None)
+    trained = checkpoint.record.data
+    names = (trained.text_column, trained.found_text_column)
+    text = next((name for name in names if name in there), None)
+    label = [name for name in (trained.label_column, *LABEL_COLUMNS) if name in there]
+    return Columns(text, label[0] if label else None)
 
 
 def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:

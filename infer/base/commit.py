@@ -7,6 +7,7 @@ but not durable.
 
 import contextlib
 import errno
+import fcntl
 import os
 import secrets
 import stat
@@ -85,23 +86,29 @@ def writable(output: Path) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
+def atomic_file(
+    path: Path, overwrite: bool = True, like: os.stat_result | None = None
+) -> Iterator[Path]:
     """Yield a temporary path to write; it becomes `path` when the block ends well.
 
-    When the block raises, the temporary file is removed and `path` is as it was.
+    When the block raises, the temporary file is removed and `path` is as it was. The temporary is
+    locked while this process lives, so that no other job takes it for a killed one's.
 
     Args:
         path: the final path.
         overwrite: replace an existing file; otherwise one that appeared meanwhile is kept.
+        like: the file whose content is passed on; nobody may read `path` who may not read that.
 
     Raises:
         OutputError: the file appeared meanwhile and `overwrite` is false.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}{TEMPORARY_SUFFIX}")
+    temporary, handle = _locked_temporary(path)
     try:
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        mode = _mode(path if overwrite else None, handle, like)
+        _allow(handle, mode | stat.S_IRUSR | stat.S_IWUSR)
         yield temporary
         sync(temporary)
+        _allow(handle, mode)
         if overwrite:
             temporary.replace(path)
         else:
@@ -111,14 +118,55 @@ def atomic_file(path: Path, overwrite: bool = True) -> Iterator[Path]:
         # Where the disk fails so that not even this works, the error that led here is the news.
         with contextlib.suppress(OSError):
             temporary.unlink()
+        os.close(handle)
+
+
+def _locked_temporary(path: Path) -> tuple[Path, int]:
+    """Make an empty temporary sibling, and hold its lock where the file system has locks."""
+    while True:
+        name = f".{path.name}.{secrets.token_hex(_RANDOM_BYTES)}{TEMPORARY_SUFFIX}"
+        temporary = path.with_name(name)
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if temporary.exists():
+            return temporary, handle
+        os.close(handle)  # taken for a killed run's before it was locked
+
+
+def _mode(old: Path | None, handle: int, like: os.stat_result | None) -> int:
+    """Return the permissions of a file: the replaced one's, and none that `like` does not give."""
+    status = os.fstat(handle)
+    mode = stat.S_IMODE(status.st_mode)
+    with contextlib.suppress(FileNotFoundError):
+        mode = stat.S_IMODE(old.stat().st_mode) & 0o777 if old is not None else mode
+    if like is not None:
+        allowed = stat.S_IMODE(like.st_mode)
+        if like.st_gid != status.st_gid:  # that group is not this one: what others may, it may
+            allowed = (allowed & ~0o070) | (allowed & 0o007) << 3
+        mode &= allowed | stat.S_IRUSR | stat.S_IWUSR
+    return mode
+
+
+def _allow(handle: int, mode: int) -> None:
+    """Set a file's permissions, where the file system knows any."""
+    if stat.S_IMODE(os.fstat(handle).st_mode) != mode:
+        with contextlib.suppress(PermissionError):
+            os.fchmod(handle, mode)
 
 
 def remove_stale_temporaries(path: Path) -> None:
-    """Remove temporary siblings that a killed run left; the caller holds the job's lock."""
+    """Remove temporary siblings that a killed run left, and none that a live run holds."""
     # As many characters as there are random ones: `scores.x` must not reach `scores.x.parquet`.
     random = "?" * (2 * _RANDOM_BYTES)
     for stale in path.parent.glob(f".{glob_escape(path.name)}.{random}{TEMPORARY_SUFFIX}"):
-        stale.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # held by a live run, or another user's
+            handle = os.open(stale, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                stale.unlink(missing_ok=True)
+            finally:
+                os.close(handle)
 
 
 def glob_escape(name: str) -> str:

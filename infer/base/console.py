@@ -5,19 +5,19 @@ stdout is for data. Nothing heavy is imported before a command runs, so `--help`
 
 import contextlib
 import importlib.util
+import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from infer.base.errors import MissingExtraError, SentError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
+from infer.base.shown import shown
 
 
 class Stopped(KeyboardInterrupt):
@@ -29,60 +29,116 @@ class Stopped(KeyboardInterrupt):
         self.signum = signum
 
 
-class Console:
-    """Says things on stderr, or nothing at all when quiet."""
+LOGGER: Final = logging.getLogger("sent_toolkit")
+_shows_bars = False  # whether a command talks in this process
 
-    def __init__(self, quiet: bool = False) -> None:
-        """Say nothing but errors when `quiet`."""
-        self.quiet = quiet
 
-    def say(self, message: str = "") -> None:
-        """Write one line to stderr; a full disk or a closed pipe behind it costs no job."""
-        if not self.quiet:
-            with contextlib.suppress(OSError):
-                click.echo(message, err=True)
+def say(message: str) -> None:
+    """Tell a person something, in one line, through the logger `sent_toolkit`.
 
-    def table(self, title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
-        """Write a table to stderr."""
-        if self.quiet:
-            return
-        from rich.console import Console as RichConsole
-        from rich.table import Table
+    Within `talking`, as the commands are, that is a line on stderr. Elsewhere nothing is shown
+    unless whoever uses the library asks `logging` for it.
 
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*row)
-        RichConsole(stderr=True).print(table)
+    Example:
+        >>> logging.getLogger("sent_toolkit").setLevel(logging.INFO)
+    """
+    LOGGER.info(message)
 
-    @contextmanager
-    def progress(self, *columns: str) -> Iterator["Progress"]:
-        """Show a progress bar on stderr, silent when quiet or when stderr is no terminal.
 
-        Args:
-            columns: further rich text columns, shown after the time left.
-        """
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+@contextmanager
+def talking(quiet: bool = False) -> Iterator[None]:
+    """Let what is said within the block reach stderr, and progress bars be shown.
 
-        terminal = RichConsole(stderr=True)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            *columns,
-            console=terminal,
-            disable=self.quiet or not terminal.is_terminal,
-        ) as progress:
-            yield progress
+    Args:
+        quiet: stay as silent as a library.
+    """
+    global _shows_bars
+    if quiet:
+        yield
+        return
+    handler, level, shown = _StderrHandler(), LOGGER.level, _shows_bars
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    _shows_bars = True
+    try:
+        yield
+    finally:
+        LOGGER.removeHandler(handler)
+        LOGGER.setLevel(level)
+        _shows_bars = shown
+
+
+class _StderrHandler(logging.Handler):
+    """Writes lines as they are; a full disk or a closed pipe behind stderr costs no job."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError):
+            click.echo("\n".join(map(shown, record.getMessage().split("\n"))), err=True)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., object]]:
+    """Show a progress bar on stderr, where a command talks to a terminal.
+
+    Args:
+        title: what is going on.
+        total: how many steps there are.
+        unit: what a step is, for the rate; no rate without it.
+
+    Yields:
+        A function to be called, in any thread, with how many steps more are done, and perhaps with
+        words to show beside the rate.
+    """
+    if not _shows_bars:
+        yield lambda steps, words="": None
+        return
+    from rich.console import Console as RichConsole
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    terminal = RichConsole(stderr=True)
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[rate]}"),
+        console=terminal,
+        disable=not terminal.is_terminal,
+    ) as bar:
+        task = bar.add_task(title, total=total, rate="")
+
+        def advance(steps: int, words: str = "") -> None:
+            speed = f"{bar.tasks[0].speed or 0:,.0f} {unit}/s" if unit else ""
+            bar.update(task, advance=steps, rate=", ".join(filter(None, (words, speed))))
+
+        yield advance
+
+
+def say_table(title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
+    """Write a table to stderr, where a command talks."""
+    if not _shows_bars:
+        return
+    from rich.console import Console as RichConsole
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(*header, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(escape(shown(cell)) for cell in row))
+    RichConsole(stderr=True).print(table)
+
+
+def shows_bars() -> bool:
+    """Return whether a command talks in this process, so that bars may be shown."""
+    return _shows_bars
 
 
 @contextmanager
@@ -97,6 +153,7 @@ def stop_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_IGN)
         raise Stopped(signum)
 
+    stop.is_ours = True  # type: ignore[attr-defined]
     before = {n: signal.signal(n, stop) for n in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -105,16 +162,43 @@ def stop_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def default_signals() -> Iterator[None]:
+    """Let SIGINT and SIGTERM end the process at once, where nothing has to be cleaned up.
+
+    A Python handler would wait for the library call that is under way, which may wait for a server.
+    Outside a command, and in other threads than the main one, signals are left as they are.
+    """
+    ours = [
+        n for n in (signal.SIGINT, signal.SIGTERM) if getattr(signal.getsignal(n), "is_ours", 0)
+    ]
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in ours}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def given_options(context: click.Context) -> set[str]:
+    """Return the names of the options that were given rather than defaulted."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
+
+
 def run_command(work: Callable[[], Any]) -> NoReturn:
     """Run a command's one library call and leave with the exit code of the contract.
 
     0 done, 1 failed, 2 wrong usage or a missing extra, 130/143 stopped by a signal.
     """
+    # Before PyTorch is imported: its idle threads spin by default, and beside another job training
+    # on two threads then took 5 to 12 times as long as on one (1.5 times when they sleep).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         with stop_signals():
             work()
     except SentError as error:
-        click.echo(f"Error: {error}{_notes(error)}", err=True)
+        click.echo(shown(f"Error: {error}{_notes(error)}"), err=True)
         sys.exit(error.exit_code)
     except ModuleNotFoundError as error:
         extra = EXTRA_OF.get((error.name or "").split(".")[0])
@@ -124,7 +208,8 @@ def run_command(work: Callable[[], Any]) -> NoReturn:
         click.echo(f"Error: {missing}", err=True)
         sys.exit(missing.exit_code)
     except Stopped as stopped:
-        click.echo(f"Stopped by {signal.Signals(stopped.signum).name}{_notes(stopped)}", err=True)
+        name = signal.Signals(stopped.signum).name
+        click.echo(shown(f"Stopped by {name}{_notes(stopped)}"), err=True)
         sys.exit(128 + stopped.signum)
     sys.exit(0)
 

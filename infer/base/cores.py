@@ -2,7 +2,8 @@
 
 Docker and Kubernetes limit a container by time, not by cores: with `--cpus 2` on a machine of 64
 cores the system still shows 64, and 64 batches side by side would only wait for each other.
-https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max)
+https://docs.kernel.org/admin-guide/cgroup-v2.html (cpu.max), and for the older tree of groups
+https://docs.kernel.org/scheduler/sched-bwc.html (cpu.cfs_quota_us and cpu.cfs_period_us)
 """
 
 import math
@@ -32,16 +33,33 @@ def _limits(cgroups: Path, membership: Path) -> list[float]:
         lines = membership.read_text().splitlines()
     except OSError:  # not Linux
         return []
-    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    groups = [cgroups / own, *(cgroups / own).parents]
-    limits = (_limit(group / "cpu.max") for group in groups if group.is_relative_to(cgroups))
-    return [limit for limit in limits if limit is not None]
+    found = []
+    for line in lines:
+        number, controllers, own = line.split(":", 2)
+        for tree in _trees(cgroups, number, controllers):
+            # Within a container the path may be the host's, of which nothing is to be seen here.
+            groups = [tree / own.lstrip("/"), *(tree / own.lstrip("/")).parents]
+            found += [_limit(group) for group in groups if group.is_relative_to(tree)]
+    return [limit for limit in found if limit is not None]
 
 
-def _limit(path: Path) -> float | None:
-    """Read `max 100000`, or a quota and a period in microseconds."""
+def _trees(cgroups: Path, number: str, controllers: str) -> list[Path]:
+    """Return where the groups of one line of the membership file lie."""
+    if number == "0":  # version 2, alone or beside version 1
+        return [cgroups, cgroups / "unified"]
+    if "cpu" in controllers.split(","):
+        return [cgroups / "cpu", cgroups / controllers]
+    return []
+
+
+def _limit(group: Path) -> float | None:
+    """Return a group's quota over its period, both in microseconds; None where it has none."""
     try:
-        quota, period = map(int, path.read_text().split())
-    except (OSError, ValueError):  # no such limit
+        if (group / "cpu.max").exists():
+            quota, period = map(int, (group / "cpu.max").read_text().split())
+        else:
+            quota = int((group / "cpu.cfs_quota_us").read_text())
+            period = int((group / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):  # no such limit, or "max"
         return None
-    return quota / period if period else None
+    return quota / period if period > 0 and quota > 0 else None

@@ -11,6 +11,11 @@ class Device:
 
     kind: str
     index: int = 0
+    named: str = ""
+
+    def __str__(self) -> str:
+        """Return the device as it was asked for."""
+        return self.named or self.kind
 
     @classmethod
     def parse(cls, text: str) -> "Device":
@@ -23,5 +28,5 @@ class Device:
         if kind in ("auto", "cpu", "cuda") and not colon:
             return cls(kind)
         if kind == "cuda" and index.isdecimal():
-            return cls(kind, int(index))
+            return cls(kind, int(index), text)
         raise UsageError(f"--device {text!r}, expected auto, cpu, cuda or cuda:N")

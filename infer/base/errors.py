@@ -16,11 +16,19 @@
 A message names the object, the value seen, the value expected and the remedy, in one line.
 """
 
+from collections.abc import Sequence
+
+from infer.base.shown import without_secrets
+
 
 class SentError(Exception):
     """The root of the toolkit's own errors; `exit_code` is what a command ends with."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message without the secrets of the URIs in it."""
+        return without_secrets(super().__str__())
 
 
 class UsageError(SentError):
@@ -43,8 +51,8 @@ class MissingExtraError(UsageError):
     def __init__(self, package: str, extra: str) -> None:
         """Name the missing `package` and the `extra` that brings it."""
         super().__init__(
-            f"the package '{package}' is not installed. "
-            f"Install the extra: pip install 'sent-toolkit[{extra}]'"
+            f"the package '{package}' is not installed. Install the extra from the toolkit's "
+            f"folder: pip install -c constraints.txt '.[{extra}]'"
         )
 
 
@@ -66,3 +74,28 @@ class ParityError(SentError):
 
 class JobError(SentError):
     """A scoring job stopped midway; what can be resumed is named in the message."""
+
+
+def all_at_once(errors: Sequence[UsageError], of: int, what: str) -> None:
+    """Raise what was found wrong with several things of a kind, so that one run tells all of it.
+
+    Messages that differ in nothing but the name before the first colon are told once.
+
+    Args:
+        errors: what was raised about each.
+        of: how many things were looked at.
+        what: what they are called, in the plural.
+
+    Raises:
+        UsageError: the only error, or one of its type that tells all.
+    """
+    if len(errors) <= 1:
+        for error in errors:
+            raise error
+        return
+    names: dict[str, list[str]] = {}
+    for error in errors:
+        name, _, reason = str(error).partition(": ")
+        names.setdefault(reason, []).append(name)
+    reasons = (f"{', '.join(those)}: {reason}" for reason, those in names.items())
+    raise type(errors[0])(f"{len(errors)} of {of} {what} cannot be used. {'; '.join(reasons)}")

@@ -1,100 +1,85 @@
-"""From the carried columns and the scores to one committed Parquet file."""
+"""From the carried columns and the scores to one Parquet file that says which job made it."""
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
 
-from infer.base.commit import atomic_file, check_output, remove_stale_temporaries
+from infer.base.commit import atomic_file, remove_stale_temporaries
 from infer.base.errors import InputError
-from infer.job.parts import PartStore, Scores
+from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
-from infer.table.columns import Columns, output_schema
-from infer.table.inputs import InputFile, content_identity
+from infer.model.scorer import Scores
+from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
 
 THRESHOLD: Final = 0.5
 
 
-@dataclass(frozen=True)
-class OutputOptions:
-    """How outputs are written: the new columns' prefix, whether to replace, and provenance."""
-
-    prefix: str
-    overwrite: bool
-    provenance: dict[str, str]
-
-
-@dataclass(frozen=True)
-class CompletedScores:
-    """All scores of one input.
-
-    Attributes:
-        parts: where they are.
-        index: the input's number in the job.
-        identity: what the input was when the job began (`InputFile.identity`).
-        labels: names of the negative and the positive label.
-    """
-
-    parts: PartStore
-    index: int
-    identity: dict[str, Any]
-    labels: tuple[str, str]
-
-
 def write_output(
-    source: InputFile,
-    columns: Columns,
-    output: Path,
-    scores: CompletedScores,
-    options: OutputOptions,
+    task: Task,
+    scores: Iterator[Scores],
+    labels: tuple[str, str],
+    options: ScoreOptions,
+    metadata: Mapping[str, str],
 ) -> Counts:
     """Write the carried columns beside the scores, and commit; memory does not grow with rows.
 
-    An output that this job committed before it was interrupted is left as it is.
+    Args:
+        task: the input, its columns, and the output to make.
+        scores: of the input's rows, in their order.
+        labels: names of the negative and the positive label.
+        options: the new columns' prefix, and whether an existing file may be replaced.
+        metadata: where the scores come from.
 
     Raises:
         OutputError: an output of that name is there and may not be replaced.
-        InputError: the input is not what it was when the job began.
+        InputError: the input is damaged, or not what it was when the job began.
         OSError: the disk is full or failing; there is no debris and an old output is intact.
     """
-    counter = _Counter(scores.labels)
+    source, output = task.source, task.output
     remove_stale_temporaries(output)
-    if is_committed(output, scores.parts, scores.index):
-        for part in scores.parts.read(scores.index):
-            counter.add(part)
-        return counter.counts()
-    check_output(output, options.overwrite)
     output.parent.mkdir(parents=True, exist_ok=True)
-    with open_parquet(source) as file, atomic_file(output, options.overwrite) as temporary:
-        schema = output_schema(file.schema, columns.carried, options.prefix, options.provenance)
-        rows = _RowReader(scores.parts.read(scores.index))
+    counter, rows = _Counter(labels), _RowReader(scores)
+    like = Path(source.path).stat() if source.is_local else None
+    with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
+        schema = output_schema(file.schema, task.columns.carried, options.prefix, dict(metadata))
         with pq.ParquetWriter(
             temporary, schema, compression="zstd", write_page_checksum=True
         ) as writer:
-            for table in carried_tables(file, columns.carried):
+            for table in carried_tables(file, task.columns.carried):
                 part = rows.take(table.num_rows)
                 counter.add(part)
-                arrays = [*table.columns, *result_columns(part, scores.labels)]
+                arrays = [*table.columns, *result_columns(part, labels)]
                 writer.write_table(pa.table(arrays, schema=schema), table.num_rows)
         rows_of_each = {file.rows, counter.rows, pq.read_metadata(temporary).num_rows}
-        if len(rows_of_each) > 1 or rows.left() or source.identity() != scores.identity:
+        if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
-        scores.parts.committing(scores.index, _identity(temporary))
     return counter.counts()
 
 
-def is_committed(output: Path, parts: PartStore, index: int) -> bool:
-    """Whether the output is the very file that this job gave that name before."""
-    note = parts.committed(index)
-    return note is not None and output.is_file() and _identity(output) == note
+def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
+    """Count the rows of an output that is there, by status and by predicted label."""
+    _, prediction, status = (prefix + name for name in RESULT_COLUMNS)
+    statuses: Counter[str] = Counter()
+    predictions: Counter[str] = Counter()
+    with pq.ParquetFile(output) as file:
+        for batch in file.iter_batches(columns=[prediction, status]):
+            for counts, name in ((predictions, prediction), (statuses, status)):
+                for value in pc.value_counts(batch[name]):
+                    counts[value["values"].as_py()] += value["counts"].as_py()
+        rows = int(file.metadata.num_rows)
+    return Counts(
+        rows,
+        {name: statuses[name] for name in STATUSES},
+        {name: predictions[name] for name in labels},
+    )
 
 
 def result_columns(scores: Scores, labels: tuple[str, str]) -> list[pa.Array]:
@@ -154,7 +139,3 @@ class _Counter:
     def counts(self) -> Counts:
         statuses = {name: int(n) for name, n in zip(STATUSES, self._statuses, strict=True)}
         return Counts(self.rows, statuses, dict(self._predictions))
-
-
-def _identity(path: Path) -> dict[str, object]:
-    return content_identity(fs.LocalFileSystem(), str(path))

@@ -1,16 +1,16 @@
-"""Progress that survives a kill: part files by the output, bound to the job they belong to.
+"""Progress that survives a kill: part files by the output, each bound to the file it belongs to.
 
-A part holds the scores of one window of rows and nothing else, some five bytes a row. The output
-is written from the input and the parts in one pass at the end, the same way whether or not the
-job was interrupted, so a resumed job ends in the same bytes.
+A part holds the scores of one window of rows of one input and nothing else, some five bytes a row.
+It hangs on what those scores depend on: the input's content and text column, which its name holds,
+and the model and settings, which `job.json` holds for the whole folder. It does not hang on which
+other files a job has, nor on which columns are carried over.
 
 ::
 
     scores.parquet.sent-parts/
     ├── lock            held by the running job
-    ├── job.json        the fingerprint: inputs, model, options, version
-    ├── 00000-000000000000-000000016384.parquet    input 0, rows 0 to 16,383
-    └── 00000-output.json                          which file input 0 became
+    ├── job.json        what all scores here depend on: model, provider, settings, versions
+    └── PLACE-CONTENT-000000000000-000000016384.parquet    rows 0 to 16,383 of an input
 
 Where the output is a folder, its parts lie within it, in `.sent-parts`, hidden from what reads the
 folder: of a container's file system often nothing else outlives the container.
@@ -18,182 +18,157 @@ folder: of a container's file system often nothing else outlives the container.
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.base.commit import TEMPORARY_SUFFIX, atomic_file
+from infer.base.console import say
 from infer.base.errors import InputError, JobError, OutputError
-from infer.table.inputs import PARTS_SUFFIX
+from infer.model.scorer import Scores
 
 _JOB, _LOCK = "job.json", "lock"
-_PART: Final = re.compile(r"(\d{5,})-(\d{12,})-(\d{12,})\.parquet")
-_COMMIT_NOTE: Final = re.compile(r"\d{5,}-output\.json")
+_DIGITS: Final = 16
+_PART: Final = re.compile(r"([0-9a-f]{16})-([0-9a-f]{16})-(\d{12,})-(\d{12,})\.parquet")
+# What version 0.1.0 called its parts and notes: removed like ours, taken up never.
+_OLDER: Final = re.compile(r"\d{5,}-(\d{12,}-\d{12,}\.parquet|output\.json)")
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Scores of consecutive rows.
+class PartKey:
+    """Which input a part belongs to.
 
     Attributes:
-        score: (R,) float32 probability of the positive label, NaN where there is none.
-        status: (R,) uint8, positions in `infer.text.encoding.STATUSES`.
+        place: hash of the output's place in the job's output folder.
+        content: hash of what the input is (`InputFile.identity`) and of its text column.
     """
 
-    score: npt.NDArray[np.float32]
-    status: npt.NDArray[np.uint8]
+    place: str
+    content: str
 
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.score)
-
-    def slice(self, start: int, end: int) -> "Scores":
-        """Return the rows from `start` to before `end`."""
-        return Scores(self.score[start:end], self.status[start:end])
+    @classmethod
+    def of(cls, place: str, content: Mapping[str, Any]) -> "PartKey":
+        """Hash a place and a JSON-ready description of the content."""
+        return cls(_hash(place), _hash(json.dumps(content, sort_keys=True)))
 
 
 class PartStore:
-    """The folder of part files of one job; made by `open_parts`."""
+    """The folder of part files of one job; made by `open_parts`.
+
+    Attributes:
+        folder: where they lie.
+        has_outputs: whether outputs of this job are there already, so that the folder, which says
+            that they are of an unfinished job, is worth keeping.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Take a folder that is locked and belongs to the job; drop parts that are of no use."""
+        """Take a folder that is locked; drop parts that can be of no use to anybody."""
         self.folder = folder
-        self._parts: dict[int, list[tuple[int, int, Path]]] = {}
+        self.has_outputs = False
+        self._parts: dict[PartKey, list[tuple[int, int, Path]]] = {}
         for path in sorted(folder.iterdir()):
             if match := _PART.fullmatch(path.name):
-                index, start, end = map(int, match.groups())
-                if start == self.rows(index) and _is_whole(path, end - start):
-                    self._parts.setdefault(index, []).append((start, end, path))
-                else:  # damaged, or behind a damaged one
-                    path.unlink()
+                place, content, start, end = match.groups()
+                self._take(PartKey(place, content), int(start), int(end), path)
 
-    def rows(self, index: int) -> int:
-        """Return how many rows of input `index` are scored, counted from its first."""
-        parts = self._parts.get(index)
+    def _take(self, key: PartKey, start: int, end: int, path: Path) -> None:
+        if start == self.rows(key) and _is_whole(path, end - start):
+            self._parts.setdefault(key, []).append((start, end, path))
+        else:  # damaged, or behind a damaged one
+            path.unlink()
+
+    def rows(self, key: PartKey) -> int:
+        """Return how many rows of an input are scored, counted from its first."""
+        parts = self._parts.get(key)
         return parts[-1][1] if parts else 0
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing would be lost with the folder."""
-        return not any(map(_is_progress, self.folder.iterdir()))
+        return not self._parts
 
-    def add(self, index: int, start: int, scores: Scores) -> None:
-        """Store the scores of input `index` from row `start` on; durable when this returns."""
+    def add(self, key: PartKey, start: int, scores: Scores) -> None:
+        """Store the scores of an input from row `start` on; durable when this returns."""
         end = start + len(scores)
-        path = self.folder / f"{index:05d}-{start:012d}-{end:012d}.parquet"
+        path = self.folder / f"{key.place}-{key.content}-{start:012d}-{end:012d}.parquet"
         table = pa.table({"score": scores.score, "status": scores.status})
         with atomic_file(path) as temporary:
             pq.write_table(table, temporary, write_page_checksum=True)
-        self._parts.setdefault(index, []).append((start, end, path))
+        self._parts.setdefault(key, []).append((start, end, path))
 
-    def read(self, index: int) -> Iterator[Scores]:
-        """Read the scores of input `index` in the order of its rows."""
-        for _, _, path in self._parts.get(index, []):
+    def read(self, key: PartKey) -> Iterator[Scores]:
+        """Read the scores of an input in the order of its rows."""
+        for _, _, path in self._parts.get(key, []):
             table = pq.read_table(path, page_checksum_verification=True)
             yield Scores(table["score"].to_numpy(), table["status"].to_numpy())
 
-    def committing(self, index: int, identity: dict[str, Any]) -> None:
-        """Note which file input `index` is about to become, just before it takes its name."""
-        with atomic_file(self._commit_note(index)) as temporary:
-            temporary.write_text(json.dumps(identity))
+    def drop(self, key: PartKey) -> None:
+        """Remove the parts of an input: its output is there, or its content is another now."""
+        for _, _, path in self._parts.pop(key, []):
+            path.unlink(missing_ok=True)
 
-    def committed(self, index: int) -> dict[str, Any] | None:
-        """Return the note of `committing`, or None."""
-        try:
-            note: dict[str, Any] = json.loads(self._commit_note(index).read_text())
-        except (OSError, ValueError):
-            return None
-        return note
-
-    def _commit_note(self, index: int) -> Path:
-        return self.folder / f"{index:05d}-output.json"
+    def drop_older(self, key: PartKey) -> None:
+        """Remove the parts that stand at the key's place for another content."""
+        for other in [k for k in self._parts if k.place == key.place and k != key]:
+            self.drop(other)
 
 
 @contextmanager
-def open_parts(
-    folder: Path,
-    job: dict[str, Any],
-    resume: bool,
-    say: Callable[[str], None],
-    check: Callable[[], None] = lambda: None,
-) -> Iterator[PartStore]:
-    """Open the part files of a job, starting over when they belong to another one.
+def open_parts(folder: Path, job: Mapping[str, Any], resume: bool) -> Iterator[PartStore]:
+    """Take up the part files in a folder that is `locked`, or start over.
 
     Args:
-        folder: what `parts_folder` returns for the job's output; it is made.
-        job: what the results depend on, JSON-ready; compared field by field.
+        folder: what `parts_folder` returns for the job's output.
+        job: what every score depends on, JSON-ready; compared field by field.
         resume: go on from parts that are there; otherwise start over.
-        say: called with one line when parts are taken up or thrown away.
-        check: called before the job starts over; what it raises keeps the parts of the other one.
 
     Raises:
-        OutputError: another run is working on this output, or the folder is not ours.
+        OutputError: the folder cannot hold part files.
     """
-    with _locked(folder):
-        try:
-            yield _take_up(folder, job, resume, say, check)
-        except BaseException as error:
-            _leave(folder, error)
-            raise
-        try:
-            _remove(folder)
-        except OSError as error:
-            say(f"{folder}: could not be removed ({error}). It is of no use any more")
-        except KeyboardInterrupt:  # the job is done all the same
-            _remove(folder)
-            raise
-
-
-def _leave(folder: Path, error: BaseException) -> None:
-    """Let the error say what is kept and how to go on; keep no folder without progress."""
-    with contextlib.suppress(OSError):
-        if any(map(_is_progress, folder.iterdir())):
+    try:
+        store = _take_up(folder, job, resume)
+    except OSError as error:
+        raise OutputError(f"{folder}: cannot hold part files ({error})") from error
+    try:
+        yield store
+    except BaseException as error:
+        if not store.is_empty or store.has_outputs:
             error.add_note(
                 f"What is done is kept in {folder}: the same command goes on from there, "
                 "--no-resume starts over"
             )
         else:
-            _remove(folder)
-
-
-def _take_up(
-    folder: Path,
-    job: dict[str, Any],
-    resume: bool,
-    say: Callable[[str], None],
-    check: Callable[[], None],
-) -> PartStore:
-    """Make the locked folder that of the job, with the parts that belong to it."""
-    try:
-        _remove_temporaries(folder)
-        reason = _why_not(folder, job) if resume else "--no-resume"
-        if reason:
-            others = any(_PART.fullmatch(path.name) for path in folder.iterdir())
-            try:
-                check()
-            except OutputError as error:
-                if others:
-                    error.add_note(f"This is not the job that was interrupted ({reason})")
-                raise
-            if others:
-                say(f"Starting over ({reason}): the parts in {folder} are dropped.")
             _empty(folder)
-            with atomic_file(folder / _JOB) as temporary:
-                temporary.write_text(json.dumps(job, sort_keys=True, indent=1))
-        store = PartStore(folder)
+        raise
+    try:
+        _close(store)
     except OSError as error:
-        raise OutputError(f"{folder}: cannot hold part files ({error})") from error
+        say(f"{folder}: could not be emptied ({error}). It is of no use any more")
+    except KeyboardInterrupt:  # the job is done all the same
+        _close(store)
+        raise
+
+
+def _take_up(folder: Path, job: Mapping[str, Any], resume: bool) -> PartStore:
+    """Make the locked folder that of the job, with the parts that belong to it."""
+    _remove_temporaries(folder)
+    if reason := _why_not(folder, job) if resume else "--no-resume":
+        if any(_PART.fullmatch(path.name) for path in folder.iterdir()):
+            say(f"Starting over ({reason}): the parts in {folder} are dropped.")
+        _empty(folder)
+        with atomic_file(folder / _JOB) as temporary:
+            temporary.write_text(json.dumps(job, sort_keys=True, indent=1))
+    store = PartStore(folder)
     if not store.is_empty:
         say(f"Going on from the parts in {folder}.")
     return store
@@ -212,17 +187,16 @@ def job_errors() -> Iterator[None]:
         raise JobError(" ".join(str(error).split()) or "out of memory") from error
 
 
-def parts_folder(output: Path, single: bool) -> Path:
-    """Return where the part files of a job lie: beside its one output, or in its output folder."""
-    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX
-
-
 def is_interrupted(folder: Path) -> bool:
     """Whether a job with these part files was interrupted, and may have committed some outputs."""
     return not folder.is_symlink() and (folder / _JOB).is_file()
 
 
-def _why_not(folder: Path, job: dict[str, Any]) -> str:
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def _why_not(folder: Path, job: Mapping[str, Any]) -> str:
     """Return what keeps the parts of an earlier run from being taken up, or nothing."""
     try:
         before = json.loads((folder / _JOB).read_text())
@@ -235,8 +209,27 @@ def _why_not(folder: Path, job: dict[str, Any]) -> str:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the kernel lets it go when the process dies."""
+def locked(folder: Path) -> Iterator[None]:
+    """Make the folder and hold its lock, which the kernel lets go when the process dies.
+
+    What holds nothing but the lock in the end is removed.
+
+    Raises:
+        OutputError: another run holds it, or there is something else of that name.
+    """
+    handle = _hold(folder)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            if [path.name for path in folder.iterdir()] == [_LOCK]:
+                (folder / _LOCK).unlink()
+                folder.rmdir()
+        os.close(handle)
+
+
+def _hold(folder: Path) -> int:
+    """Open and lock the lock file that has its name in the end."""
     while True:
         try:
             handle = _open_lock(folder)
@@ -246,11 +239,12 @@ def _locked(folder: Path) -> Iterator[None]:
             raise OutputError(f"{folder}: cannot hold part files ({error.strerror})") from error
         try:
             _lock(handle, folder)
-            if _is_current(handle, folder / _LOCK):
-                yield
-                return
-        finally:
+        except BaseException:
             os.close(handle)
+            raise
+        if _is_current(handle, folder / _LOCK):
+            return handle
+        os.close(handle)
 
 
 def _lock(handle: int, folder: Path) -> None:
@@ -270,7 +264,7 @@ def _lock(handle: int, folder: Path) -> None:
 def _open_lock(folder: Path) -> int:
     folder.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.suppress(FileExistsError):
-        folder.mkdir()
+        folder.mkdir(0o700)  # the input may be nobody else's business
     if not stat.S_ISDIR(folder.lstat().st_mode):
         raise OutputError(
             f"{folder}: is no folder of this job's part files (a file or a symbolic link). "
@@ -295,26 +289,21 @@ def _is_whole(path: Path, rows: int) -> bool:
         return False
 
 
-def _is_progress(path: Path) -> bool:
-    return bool(_PART.fullmatch(path.name) or _COMMIT_NOTE.fullmatch(path.name))
-
-
 def _empty(folder: Path) -> None:
+    """Remove all progress. The job's description goes first: half of it is not taken up."""
     (folder / _JOB).unlink(missing_ok=True)
-    for path in filter(_is_progress, folder.iterdir()):
-        path.unlink()
+    for path in folder.iterdir():
+        if _PART.fullmatch(path.name) or _OLDER.fullmatch(path.name):
+            path.unlink()
 
 
-def _remove(folder: Path) -> None:
-    """Remove the job's files, and the folder unless others are in it.
-
-    The job's description goes first: what a kill leaves of a finished job is not taken up.
-    """
-    _empty(folder)
-    _remove_temporaries(folder)
-    (folder / _LOCK).unlink(missing_ok=True)
-    with contextlib.suppress(OSError):
-        folder.rmdir()
+def _close(store: PartStore) -> None:
+    """Empty the folder of a finished job, unless it holds the progress of other files."""
+    if store.is_empty:
+        _empty(store.folder)
+        _remove_temporaries(store.folder)
+    else:
+        say(f"The progress of other files is kept in {store.folder}.")
 
 
 def _remove_temporaries(folder: Path) -> None:

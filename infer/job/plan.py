@@ -3,18 +3,24 @@
 Nothing heavy is imported here: a wrong path, column or type is told within a second.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from infer.base.commit import check_folder, check_output, file_keys, writable
-from infer.job.parts import is_interrupted, parts_folder
-from infer.table.columns import Columns, choose_columns
-from infer.table.inputs import InputFile, find_inputs, output_paths
-from infer.table.parquet import open_parquet
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-DEFAULT_PART_ROWS: Final = 16_384
+from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
+from infer.base.console import say
+from infer.base.errors import InputError, all_at_once
+from infer.table.columns import TEXT_COLUMNS, Columns, choose_columns
+from infer.table.folders import PARTS_SUFFIX
+from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
+from infer.table.leaves import lost_meanings
+from infer.table.parquet import check_carried, open_parquet
+
+JOB_KEY: Final = "sent.job"  # of an output's metadata: the fingerprint of the job that made it
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class ScoreOptions:
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names of the three new columns.
         batch_tokens: padded tokens in a batch (None: the provider's default).
-        part_rows: rows scored between two part files, at most what a kill can cost.
+        part_rows: rows scored between two part files, at most what a kill can cost (None: the
+            provider's default).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
     """
@@ -35,19 +42,34 @@ class ScoreOptions:
     columns: tuple[str, ...] | None = None
     prefix: str = ""
     batch_tokens: int | None = None
-    part_rows: int = DEFAULT_PART_ROWS
+    part_rows: int | None = None
     overwrite: bool = False
     resume: bool = True
 
 
 @dataclass(frozen=True)
 class Task:
-    """One input, the columns read from it, and its output."""
+    """One input and its output.
+
+    Attributes:
+        source: the input.
+        identity: what it was when the job was planned (`InputFile.identity`).
+        columns: which of its columns are read.
+        rows: how many it has.
+        output: the file to make.
+    """
 
     source: InputFile
+    identity: Mapping[str, Any]
     columns: Columns
-    output: Path
     rows: int
+    output: Path
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What the scores of this input depend on, beside model and settings: not its name."""
+        identity = {key: value for key, value in self.identity.items() if key != "name"}
+        return {"text column": self.columns.text, **identity}
 
 
 @dataclass(frozen=True)
@@ -71,7 +93,11 @@ class Plan:
 
 
 def make_plan(
-    sources: Sequence[str], output: Path, options: ScoreOptions, model: Path | None = None
+    sources: Sequence[str],
+    output: str | Path,
+    options: ScoreOptions,
+    model: Path | None = None,
+    trained: str | None = None,
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -80,29 +106,103 @@ def make_plan(
         output: file, or folder where the sources are several.
         options: what is asked for.
         model: the model file, which no output may replace.
+        trained: the text column that the model was trained on, where that is known.
 
     Raises:
-        InputError: an input, column or type is wrong.
+        InputError: an input, column or type is wrong; all that are, at once.
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    output, named = Path(output), output
     with writable(output):
-        paths = output_paths(inputs, output)
-    tasks = []
-    for source, path in zip(inputs.files, paths, strict=True):
-        with open_parquet(source) as file:
-            columns = choose_columns(
-                file.schema, source.name, options.text_column, options.columns, options.prefix
-            )
-            tasks.append(Task(source, columns, path, file.rows))
+        paths = output_paths(inputs, named)
+    for remark in inputs.remarks:
+        say(remark)
+    tasks = _look_at(inputs, paths, options, trained)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
     with writable(output):
         check_folder(parts)
-        # An output may stand there because the job that is resumed has committed it.
-        may_exist = options.overwrite or (options.resume and is_interrupted(parts))
         keys = file_keys(read)
         for task in tasks:
-            check_output(task.output, may_exist, keys)
+            check_task(task, options, keys)
     return Plan(tuple(tasks), parts, options)
+
+
+def _look_at(
+    inputs: Inputs, paths: list[Path], options: ScoreOptions, trained: str | None
+) -> list[Task]:
+    """Open each input, choose its columns, and say what of them will not be as it was."""
+    tasks: list[Task] = []
+    errors: list[InputError] = []
+    for source, path in zip(inputs.files, paths, strict=True):
+        try:
+            with open_parquet(source) as file:
+                columns = choose_columns(
+                    file.schema,
+                    source.name,
+                    options.text_column,
+                    options.columns,
+                    options.prefix,
+                    trained,
+                )
+                check_carried(file, columns.carried)
+                lost = lost_meanings(file.leaves, file.schema, columns.carried)
+                tasks.append(Task(source, source.identity(), columns, file.rows, path))
+        except InputError as error:
+            errors.append(error)
+            continue
+        for change in lost:
+            say(
+                f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it "
+                "out (--columns) where that matters."
+            )
+    all_at_once(errors, len(inputs.files), "files")
+    if options.text_column is None and trained not in (None, *TEXT_COLUMNS):
+        count = sum(task.columns.text == trained for task in tasks)
+        if count:
+            say(f"Text column: {trained!r}, which the model was trained on ({count:,} files).")
+    return tasks
+
+
+def check_task(
+    task: Task,
+    options: ScoreOptions,
+    inputs: Mapping[FileKey, Path] = NO_FILES,
+    fingerprint: str | None = None,
+) -> bool:
+    """Say whether a task's output is there already, or refuse what may not be written.
+
+    An output carries the fingerprint of the job that made it, so the file itself tells.
+
+    Args:
+        task: an input and its output.
+        options: whether to replace, and whether to go on from an earlier run.
+        inputs: `file_keys` of what the output must not be.
+        fingerprint: of this job and task; None before the model is known, when any job's will do.
+
+    Raises:
+        OutputError: naming what is in the way and what to do.
+    """
+    found = _made_by(task.output)
+    is_ours = options.resume and found is not None and fingerprint in (None, found)
+    check_output(task.output, options.overwrite or is_ours, inputs)
+    return is_ours
+
+
+def _made_by(output: Path) -> str | None:
+    """Return the fingerprint of the job that made a file, None where there is none."""
+    if output.is_symlink() or not output.is_file():
+        return None
+    try:
+        metadata = pq.read_schema(output).metadata or {}
+    except (OSError, pa.ArrowException):
+        return None
+    found = metadata.get(JOB_KEY.encode())
+    return None if found is None else str(found.decode("utf-8", "replace"))
+
+
+def parts_folder(output: Path, single: bool) -> Path:
+    """Return where the part files of a job lie: beside its one output, or in its output folder."""
+    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX

@@ -5,9 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from infer import __version__
+from infer.model.file import ModelFile
+from infer.model.scorer import Scorer
 from infer.text.encoding import STATUSES
+
+# What of the parity certificate a summary repeats.
+CERTIFICATE: Final = (
+    "passed", "date", "providers", "max_logit_difference", "flipped_labels", "accuracy",
+)  # fmt: skip
 
 
 @dataclass
@@ -56,9 +64,20 @@ class Summary:
         tokens: tokens run through the model.
         padded_tokens: the same with padding.
         batch_tokens: the token budget at the end; halved where the device ran out of memory.
+        model: path, hash, precision and parity certificate of the model.
+        provider: ONNX Runtime's name of the provider that ran it.
+        provider_reason: why that one, in words.
+
+    Example:
+        >>> summary = infer.score_files("reviews.parquet", "scores.parquet")  # doctest: +SKIP
+        >>> summary.rows, summary.statuses["ok"]  # doctest: +SKIP
+        (1000, 998)
     """
 
     batch_tokens: int
+    model: dict[str, Any]
+    provider: str
+    provider_reason: str
     rows: int = 0
     resumed_rows: int = 0
     statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
@@ -67,6 +86,22 @@ class Summary:
     seconds: Seconds = field(default_factory=Seconds)
     tokens: int = 0
     padded_tokens: int = 0
+
+    @classmethod
+    def of(cls, scorer: Scorer) -> "Summary":
+        """Begin the figures of a job that a scorer carries out."""
+        session = scorer.session
+        return cls(scorer.batch_tokens, describe(scorer.file), session.provider, session.reason)
+
+    def finish(self, scorer: Scorer) -> None:
+        """Take over what the scorer knows at the end."""
+        self.batch_tokens = scorer.batch_tokens
+        self.seconds.run = scorer.seconds
+
+    def add(self, tokens: int, padded_tokens: int) -> None:
+        """Add a window that was run."""
+        self.tokens += tokens
+        self.padded_tokens += padded_tokens
 
     @property
     def reviews_per_second(self) -> float:
@@ -101,4 +136,19 @@ class Summary:
             "reviews_per_second": round(self.reviews_per_second, 1),
             "padding": round(self.padding, 4),
             "batch_tokens": self.batch_tokens,
+            "provider": self.provider,
+            "provider_reason": self.provider_reason,
+            "model": self.model,
+            "version": __version__,
         }
+
+
+def describe(file: ModelFile) -> dict[str, Any]:
+    """Say which model it is, with the key figures of its parity certificate, JSON-ready."""
+    parity = file.card.parity
+    return {
+        "path": str(file.path),
+        "sha256": file.sha256,
+        "precision": file.card.precision,
+        "parity": {key: value for key, value in parity.items() if key in CERTIFICATE},
+    }

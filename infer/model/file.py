@@ -29,6 +29,11 @@ INPUT_IDS, LENGTHS, LOGITS = "input_ids", "lengths", "logits"
 PRECISIONS: Final = ("fp32", "fp16", "int8")
 OPSETS: Final = range(17, 24)
 MAX_BYTES: Final = 1 << 30
+# The largest graph that the exporter writes has some hundred nodes. ONNX Runtime's time grows with
+# the square of a chain's length: 16,000 nodes took 17 seconds.
+MAX_NODES: Final = 2_000
+# A vocabulary of half a million long words; read, it takes 30 times its size.
+MAX_METADATA_BYTES: Final = 16 << 20
 
 _FORMAT, _VOCABULARY, _CARD, _DIGEST = (
     "sent.format",
@@ -76,6 +81,8 @@ class ModelCard:
         parity: the exporter's certificate.
         toolkit_version: version that exported the file.
         temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        text_column: the column that the texts it was trained on stood in; None where that is not
+            known.
     """
 
     text: TextSettings
@@ -86,6 +93,7 @@ class ModelCard:
     parity: dict[str, Any]
     toolkit_version: str
     temperature: float = 1.0
+    text_column: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -137,6 +145,8 @@ def stamp(model: ModelProto, card: ModelCard) -> bytes:
                 "parity": card.parity,
                 "toolkit_version": card.toolkit_version,
                 "temperature": card.temperature,
+                # Files of before have none; without it they come out as they did.
+                **({"text_column": card.text_column} if card.text_column is not None else {}),
             },
             sort_keys=True,
         ),
@@ -180,6 +190,7 @@ def check_model(model: ModelProto, size: int) -> ModelCard:
     Raises:
         ModelFileError: with the first thing found wrong.
     """
+    _check_size(model)
     metadata = _metadata(model)
     _check_container(model, size)
     _check_graph(model.graph)
@@ -222,6 +233,16 @@ def _read_regular_file(path: Path) -> bytes:
             f"{path}: cannot be read ({error.strerror}). Make a model file with sent-export, or "
             "name one with --model"
         ) from error
+
+
+def _check_size(model: ModelProto) -> None:
+    """Refuse what would take minutes or gigabytes to look at any further."""
+    if (nodes := len(model.graph.node)) > MAX_NODES:
+        raise ModelFileError(f"{nodes:,} nodes in its graph, expected at most {MAX_NODES:,}")
+    if (size := sum(entry.ByteSize() for entry in model.metadata_props)) > MAX_METADATA_BYTES:
+        raise ModelFileError(
+            f"{size:,} bytes of card and vocabulary, expected at most {MAX_METADATA_BYTES:,}"
+        )
 
 
 def _metadata(model: ModelProto) -> dict[str, str]:
@@ -343,11 +364,21 @@ def _read_card(metadata: dict[str, str]) -> ModelCard:
             parity=dict(values["parity"]),
             toolkit_version=str(values["toolkit_version"]),
             temperature=float(values["temperature"]),
+            text_column=_name(values.get("text_column")),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
             f"the model card is damaged ({type(error).__name__}: {error}). Export it again"
         ) from error
+
+
+def _name(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"text_column is {value!r}, expected a name")
+    value.encode()  # JSON can hold half a surrogate pair, which no output can
+    return value
 
 
 def _two_names(labels: Iterable[Any]) -> tuple[str, str]:

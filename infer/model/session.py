@@ -1,19 +1,13 @@
 """ONNX Runtime on the device that was asked for, or an error that says why not.
 
-ONNX Runtime falls back to the CPU in silence when a CUDA library is missing, and lists providers
-that its build knows rather than those that work here. So the reason is looked for first (driver,
-wheel, libraries), and the session's own providers are checked after it is made.
+ONNX Runtime falls back to the CPU in silence when a CUDA library is missing. So the reason is
+looked for first (`infer.model.cuda`), and the session's own providers are checked after it is made.
 """
 
-import contextlib
-import ctypes
-import importlib.metadata
-import io
-import sys
+import re
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,13 +17,17 @@ import onnxruntime as ort
 from infer.base.cores import cores
 from infer.base.device import Device
 from infer.base.errors import DeviceError, ModelFileError, SentError
+from infer.model.cuda import CUDA, cuda_problem, free_memory
 from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
 
-CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+CPU: Final = "CPUExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
-# cache; a GPU wants work.
-DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 131_072}
-_INSTALL_CUDA = "Install the CUDA libraries: pip install 'sent-toolkit[cuda]', or use --device cpu"
+# cache; a GPU wants work, as much as its memory holds.
+DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 262_144}
+# On CUDA one batch is computed while the next is copied; ONNX Runtime gives each a stream.
+CUDA_AT_ONCE: Final = 2
+# Device memory that a token takes, rounded up from 19.5 kB that ONNX Runtime's arena asks for.
+BYTES_PER_TOKEN: Final = 20_000
 _OUT_OF_MEMORY: Final = (
     "out of memory",
     "failed to allocate memory",
@@ -37,6 +35,7 @@ _OUT_OF_MEMORY: Final = (
     "alloc_failed",
     "bad allocation",
 )
+_CUDA_FAILURE: Final = re.compile(r"(CUDA|CUDNN|CUBLAS) failure \w+: [^;]*")
 
 
 class OutOfMemoryError(SentError):
@@ -50,8 +49,11 @@ class Session:
         provider: ONNX Runtime's name of the provider that was made, `CUDAExecutionProvider` or
             `CPUExecutionProvider`.
         reason: why that one, in words.
+        providers: the providers that were asked for, with CUDA's options.
         tf32: whether matrix products round their inputs to TF32.
+        label: provider and rounding, as reports name them.
         at_once: batches that may run side by side.
+        batch_tokens: padded tokens that a batch may hold here, unless another number is asked for.
     """
 
     def __init__(
@@ -79,17 +81,25 @@ class Session:
         wanted = Device.parse(device)
         self._session, self.reason = _open(data, wanted, precision, tf32)
         self.provider: str = self._session.get_providers()[0]
+        self.providers = _providers(wanted, tf32) if self.provider == CUDA else [CPU]
         self.tf32 = tf32 and self.provider == CUDA
-        self.at_once = (threads or cores()) if self.provider == CPU else 1
+        self.label = f"{self.provider}, TF32" if self.tf32 else self.provider
+        self.at_once = (threads or cores()) if self.provider == CPU else CUDA_AT_ONCE
+        self.batch_tokens = default_batch_tokens(self.provider, wanted.index, self.at_once)
+        self._giving_back = _giving_back(f"gpu:{wanted.index}") if self.provider == CUDA else None
 
     def run(
-        self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+        self,
+        input_ids: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int32],
+        give_back: bool = False,
     ) -> npt.NDArray[np.float32]:
         """Compute a batch's logits.
 
         Args:
             input_ids: (B, T) int64, padded behind each row.
             lengths: (B,) int32 from 1 to T.
+            give_back: return the device memory that is held for later batches, at the end.
 
         Returns:
             (B,) float32.
@@ -99,10 +109,11 @@ class Session:
         """
         try:
             feeds = {INPUT_IDS: input_ids, LENGTHS: lengths}
-            logits: npt.NDArray[np.float32] = self._session.run([LOGITS], feeds)[0]
+            options = self._giving_back if give_back else None
+            logits: npt.NDArray[np.float32] = self._session.run([LOGITS], feeds, options)[0]
         except Exception as error:
             text = _one_line(error)
-            if isinstance(error, MemoryError) or any(w in text.lower() for w in _OUT_OF_MEMORY):
+            if isinstance(error, MemoryError) or _is_out_of_memory(text):
                 raise OutOfMemoryError(
                     f"no room on {self.provider} for a batch of {input_ids.shape} tokens"
                 ) from error
@@ -122,36 +133,17 @@ class Session:
             executor.shutdown(cancel_futures=True)
 
 
-def cuda_problem() -> str | None:
-    """Return why CUDA cannot be used here, with the remedy, or None."""
-    if CUDA not in ort.get_available_providers():
-        return (
-            f"this ONNX Runtime ({ort.__version__}) was built without CUDA. Install the GPU wheel: "
-            "pip install onnxruntime-gpu (and uninstall onnxruntime), or use --device cpu"
-        )
-    driver = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-    if (missing := _cannot_load(driver)) is not None:
-        return f"no NVIDIA driver ({missing}). Use --device cpu, or run on a host with a GPU"
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does not find
-        ort.preload_dlls()
-    if sys.platform != "win32":
-        library = Path(ort.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
-        missing = _cannot_load(str(library))
-        if missing is not None and "undefined symbol" not in missing:
-            return f"a CUDA library is missing ({missing}). {_INSTALL_CUDA}"
-    return None
+def default_batch_tokens(provider: str, index: int, at_once: int) -> int:
+    """Return the padded tokens that a batch may hold: on CUDA what the free memory has room for.
 
-
-def wheel_conflict() -> str | None:
-    """Return a warning when both wheels of ONNX Runtime are installed, else None."""
-    names = ("onnxruntime", "onnxruntime-gpu")
-    if not all(_installed(name) for name in names):
-        return None
-    return (
-        "both onnxruntime and onnxruntime-gpu are installed; they overwrite each other's files "
-        "and CUDA may be lost. Remedy: pip uninstall onnxruntime onnxruntime-gpu, then "
-        "pip install onnxruntime-gpu"
-    )
+    It is a power of two, so that it stays the same when the card is nearly as free as before.
+    """
+    most = DEFAULT_BATCH_TOKENS[provider]
+    free = free_memory(index) if provider == CUDA else None
+    if free is None:
+        return most
+    room = max(DEFAULT_BATCH_TOKENS[CPU], free // (at_once * BYTES_PER_TOKEN))
+    return min(most, 1 << (room.bit_length() - 1))
 
 
 def _open(
@@ -164,26 +156,46 @@ def _open(
         "int8 models have no CUDA kernels. Score them with --device cpu, or export with "
         "--precision fp16"
         if precision == "int8"
-        else cuda_problem()
+        else cuda_problem(wanted.index)
     )
     if problem is None:
-        cuda = {
-            "device_id": wanted.index,
-            "use_tf32": int(tf32),
-            # Every batch has another shape: powers of two would double what each one takes.
-            "arena_extend_strategy": "kSameAsRequested",
-        }
         try:
-            session = _make(data, [(CUDA, cuda), CPU])
-        except ModelFileError as error:  # a GPU that is hidden or full; the CPU will tell
-            problem = f"CUDA failed: {error}. Use --device cpu"
+            session = _make(data, _providers(wanted, tf32))
+        except ModelFileError as error:  # a GPU that is full or fails; the CPU will tell
+            problem = _refusal(str(error), wanted.index)
         else:
             if session.get_providers()[0] == CUDA:
                 return session, "asked for" if wanted.kind == "cuda" else "CUDA works here"
             problem = "ONNX Runtime fell back to the CPU without a reason. Use --device cpu"
     if wanted.kind == "cuda":
-        raise DeviceError(f"--device cuda: {problem}")
+        raise DeviceError(f"--device {wanted}: {problem}")
     return _make(data, [CPU]), problem
+
+
+def _providers(wanted: Device, tf32: bool) -> list[Any]:
+    """Return CUDA with its options, and the CPU for the few nodes that shape arithmetic needs.
+
+    The memory arena grows by powers of two, as it does unless told otherwise: blocks of exactly
+    what was asked for suit no batch of another shape, and took twice the memory.
+    """
+    return [(CUDA, {"device_id": wanted.index, "use_tf32": int(tf32)}), CPU]
+
+
+def _giving_back(device: str) -> ort.RunOptions:
+    """Return options of a run that shrinks the memory arena of a device when it ends."""
+    options = ort.RunOptions()
+    options.log_severity_level = 4
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
+    return options
+
+
+def _refusal(text: str, index: int) -> str:
+    """Say why CUDA, which is all there, made no session."""
+    if not _is_out_of_memory(text):
+        return f"CUDA failed: {text}. Use --device cpu"
+    free = free_memory(index)
+    room = "" if free is None else f" ({free >> 20:,} MiB are free)"
+    return f"the GPU has no room for the model{room}. End what else uses it, or use --device cpu"
 
 
 def _make(data: bytes, providers: list[Any]) -> ort.InferenceSession:
@@ -192,27 +204,19 @@ def _make(data: bytes, providers: list[Any]) -> ort.InferenceSession:
     options.intra_op_num_threads = 1
     options.enable_mem_pattern = False  # every batch has another shape
     options.log_severity_level = 4  # every error is raised, and told in one line
+    ort.set_default_logger_severity(4)  # what is said outside any session, in colour
     try:
         return ort.InferenceSession(data, options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's errors share no other base class
         raise ModelFileError(f"ONNX Runtime refuses the graph: {_one_line(error)}") from error
 
 
-def _cannot_load(library: str) -> str | None:
-    try:
-        ctypes.CDLL(library)
-    except OSError as error:
-        return str(error)
-    return None
-
-
-def _installed(name: str) -> bool:
-    try:
-        importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
+def _is_out_of_memory(text: str) -> bool:
+    return any(words in text.lower() for words in _OUT_OF_MEMORY)
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+    """Return ONNX Runtime's words without the C++ around them, where CUDA's own are in them."""
+    text = " ".join(str(error).split())
+    failure = _CUDA_FAILURE.search(text)
+    return (failure.group() if failure else text)[:500]

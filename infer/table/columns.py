@@ -1,5 +1,10 @@
-"""Which columns of a file are read and written: the text, the carried ones, the three new ones."""
+"""Which columns of a table are read and written: the text, the label, the carried and the new ones.
 
+Training, parity data and scoring find text and label by the one rule here.
+"""
+
+import csv
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -7,9 +12,11 @@ from typing import Final
 import pyarrow as pa
 
 from infer.base.errors import InputError
+from infer.table.metadata import still_true
 
 RESULT_COLUMNS: Final = ("score", "prediction", "status")
-_TEXT_NAMES: Final = ("text", "review")
+TEXT_COLUMNS: Final = ("text", "review")
+LABEL_COLUMNS: Final = ("label", "sentiment", "target")
 
 
 @dataclass(frozen=True)
@@ -31,40 +38,39 @@ def choose_columns(
     text: str | None = None,
     carry: Sequence[str] | None = None,
     prefix: str = "",
+    trained: str | None = None,
 ) -> Columns:
     """Decide which column is the text and which are carried over.
 
     Args:
         schema: the file's Arrow schema.
         name: the file, for messages.
-        text: `--text-column`; by default `text`, else `review`, else the only string column.
+        text: `--text-column`; by default what `find_text_column` finds.
         carry: `--columns`; by default all but the text.
         prefix: `--prefix`, put before the names of the three new columns.
+        trained: the text column that the model was trained on, where that is known.
 
     Raises:
         InputError: a column is missing, doubled, of a type that holds no text, or has the name
             of a new column.
     """
-    if not schema.names:
+    names = schema.names  # made anew each time it is asked for
+    if not names:
         raise InputError(f"{name}: no columns at all, expected at least a text column")
-    doubled = sorted({column for column in schema.names if schema.names.count(column) > 1})
-    if doubled:
-        raise InputError(f"{name}: column {doubled[0]!r} occurs twice. Rename one of them")
-    text = text if text is not None else _default_text_column(schema, name)
-    _check_present(schema, name, [text], "--text-column")
-    if not is_text(schema.field(text).type):
-        raise InputError(
-            f"{name}: column {text!r} has type {schema.field(text).type}, expected string, "
-            "large_string, string_view, binary (UTF-8) or a dictionary of these. "
-            "Name another with --text-column"
-        )
+    if doubled := [column for column, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{name}: column {min(doubled)!r} occurs twice. Rename one of them")
+    if text is None and trained in names and is_text(schema.field(trained).type):
+        text = trained
+    text = find_text_column(schema, name, text)
     if carry is None:
-        carried = [column for column in schema.names if column != text]
+        carried = [column for column in names if column != text]
     else:
-        _check_present(schema, name, carry, "--columns")
-        carried = [column for column in schema.names if column in set(carry)]
-    clash = [column for column in carried if column in {prefix + new for new in RESULT_COLUMNS}]
-    if clash:
+        _check_present(schema, name, carry, "Name others with --columns")
+        wanted = set(carry)
+        carried = [column for column in names if column in wanted]
+    # Spark and Hive know no difference between upper and lower case.
+    new = {(prefix + column).casefold() for column in RESULT_COLUMNS}
+    if clash := [column for column in carried if column.casefold() in new]:
         raise InputError(
             f"{name}: column {clash[0]!r} would be written twice. Put a prefix before the new "
             "columns (--prefix sent_), or leave it out (--columns)"
@@ -72,12 +78,100 @@ def choose_columns(
     return Columns(text, tuple(carried))
 
 
+def find_text_column(
+    schema: pa.Schema,
+    name: object,
+    asked: str | None = None,
+    label: str | None = None,
+    is_typed: bool = True,
+) -> str:
+    """Return the text column: the one asked for, `text`, `review`, or the only one of strings.
+
+    Args:
+        schema: the table's.
+        name: what messages call it.
+        asked: `--text-column`.
+        label: a column that is the label's; by default those that are called like one come last.
+        is_typed: whether the file itself says what its columns hold. What looks like numbers or
+            dates in a CSV file may still be texts.
+
+    Raises:
+        InputError: there is no such column, it holds no text, or several could be meant.
+    """
+    names = [column for column in schema.names if column != label]
+    if asked is not None:
+        _check_present(schema, str(name), [asked], "Name another with --text-column")
+        return _checked(schema, name, asked, is_typed)
+    named = [column for column in TEXT_COLUMNS if column in names]
+    for column in named:
+        if not is_typed or is_text(schema.field(column).type):
+            return column
+    kinds = [(column, schema.field(column).type) for column in names if names.count(column) == 1]
+    strings = [column for column, kind in kinds if _is_string(_value_type(kind))]
+    others = [column for column in strings if column not in LABEL_COLUMNS]
+    binary = [column for column, kind in kinds if _is_binary(_value_type(kind))]
+    for candidates in (others, strings, binary):
+        if len(candidates) == 1:
+            return str(candidates[0])
+        if candidates:
+            break
+    if named:
+        return _checked(schema, name, named[0], is_typed)
+    raise InputError(
+        f"{name}: no column 'text' or 'review', and {len(others) or 'no'} string columns. "
+        f"Columns: {_listed(schema)}. Use --text-column"
+    )
+
+
+def _checked(schema: pa.Schema, name: object, column: str, is_typed: bool) -> str:
+    if not is_typed or is_text(schema.field(column).type):
+        return column
+    raise InputError(
+        f"{name}: column {column!r} has type {schema.field(column).type}, expected string, "
+        "large_string, string_view, binary (UTF-8) or a dictionary of these. "
+        "Name another with --text-column"
+    )
+
+
+def find_label_column(schema: pa.Schema, name: object, asked: str | None = None) -> str:
+    """Return the label column: the one asked for, `label`, `sentiment` or `target`.
+
+    Raises:
+        InputError: there is no such column.
+    """
+    if asked is not None:
+        _check_present(schema, str(name), [asked], "Name another with --label-column")
+        return asked
+    there = set(schema.names)
+    for column in LABEL_COLUMNS:
+        if column in there:
+            return column
+    raise InputError(
+        f"{name}: no label column. Columns: {_listed(schema)}. Expected one named "
+        f"{', '.join(LABEL_COLUMNS)}. Name it with --label-column"
+    )
+
+
+def split_names(listed: str) -> tuple[str, ...]:
+    """Split names at commas; a name in double quotes may hold some (RFC 4180).
+
+    Raises:
+        InputError: it is no such list.
+    """
+    try:
+        return tuple(filter(None, next(csv.reader([listed], strict=True), [])))
+    except csv.Error as error:
+        raise InputError(
+            f"--columns {listed}: no list of names ({error}). Put a name with a comma in double "
+            "quotes, and double the quotes in it"
+        ) from error
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Whether a column of this type can be scored."""
     value = _value_type(kind)
-    binary = (pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view)
     # A column without a single value, as pandas writes it, has no type.
-    return _is_string(value) or any(is_kind(value) for is_kind in (*binary, pa.types.is_null))
+    return _is_string(value) or _is_binary(value) or bool(pa.types.is_null(value))
 
 
 def output_schema(
@@ -91,36 +185,25 @@ def output_schema(
         pa.field(prediction, pa.string()),
         pa.field(status, pa.string(), nullable=False),
     ]
-    return pa.schema(fields, metadata={**(schema.metadata or {}), **_encoded(metadata)})
+    kept = still_true(schema.metadata or {}, schema.names, fields)
+    return pa.schema(fields, metadata={**kept, **_encoded(metadata)})
 
 
 def _encoded(metadata: dict[str, str]) -> dict[bytes, bytes]:
     return {key.encode(): value.encode() for key, value in metadata.items()}
 
 
-def _default_text_column(schema: pa.Schema, name: str) -> str:
-    for column in _TEXT_NAMES:
-        if column in schema.names:
-            return column
-    strings = [field.name for field in schema if _is_string(_value_type(field.type))]
-    if len(strings) == 1:
-        return str(strings[0])
-    raise InputError(
-        f"{name}: no column 'text' or 'review', and {len(strings) or 'no'} string columns. "
-        f"Columns: {_listed(schema)}. Use --text-column"
-    )
-
-
-def _check_present(schema: pa.Schema, name: str, columns: Sequence[str], option: str) -> None:
-    for column in columns:
-        if column not in schema.names:
-            raise InputError(
-                f"{name}: no column {column!r}. Columns: {_listed(schema)}. Use {option}"
-            )
+def _check_present(schema: pa.Schema, name: str, columns: Sequence[str], remedy: str) -> None:
+    there = set(schema.names)
+    if missing := [column for column in columns if column not in there]:
+        raise InputError(
+            f"{name}: no column {', '.join(map(repr, missing))}. Columns: {_listed(schema)}. "
+            f"{remedy}"
+        )
 
 
 def _listed(schema: pa.Schema, most: int = 30) -> str:
-    names = [f"{field.name} ({field.type})" for field in schema][:most]
+    names = [f"{schema.field(i).name} ({schema.field(i).type})" for i in range(len(schema))[:most]]
     return ", ".join(names) + (", …" if len(schema) > most else "")
 
 
@@ -131,4 +214,10 @@ def _value_type(kind: pa.DataType) -> pa.DataType:
 def _is_string(kind: pa.DataType) -> bool:
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
     )

@@ -1,26 +1,24 @@
 """What is to be scored: files, folders, globs and URIs → Parquet files and their output paths."""
 
 import fnmatch
-import glob
 import hashlib
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote
 
-import pyarrow as pa
 from pyarrow import fs
 
-from infer.base.errors import InputError, MissingExtraError, OutputError
+from infer.base.errors import InputError, OutputError, all_at_once
+from infer.table.folders import Listing, Parts, list_folder
+from infer.table.places import Place, check_utf8, locate, told
 
-PARTS_SUFFIX = ".sent-parts"  # of the folder that keeps a job's part files
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
 _GLOB = frozenset("*?[")
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_URI_CHARACTERS = ":/?&=%*,;@+$!'()~#-._"  # the rest (spaces, brackets, …) is percent-encoded
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 @dataclass(frozen=True)
@@ -47,14 +45,16 @@ class InputFile:
     def identity(self) -> dict[str, Any]:
         """Return what changes when the file changes: name, size, time and a hash of the footer.
 
+        The name is without credentials and signatures: those change while the file does not.
+
         Raises:
             InputError: it cannot be read.
         """
         try:
             info = self.filesystem.get_file_info(self.path)
             content = content_identity(self.filesystem, self.path)
-        except OSError as error:
-            raise InputError(f"{self.name}: cannot be read ({error})") from error
+        except Exception as error:  # fsspec hands on whatever a client raises
+            raise InputError(f"{self.name}: cannot be read ({told(error, self.path)})") from error
         return {"name": self.name, "mtime_ns": info.mtime_ns, **content}
 
 
@@ -66,11 +66,13 @@ class Inputs:
         files: at least one.
         single: one file was named, so that one file comes out.
         folders: folders of this machine that were searched.
+        remarks: what was passed over in folders, a line each.
     """
 
     files: tuple[InputFile, ...]
     single: bool
     folders: tuple[Path, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def find_inputs(sources: Sequence[str]) -> Inputs:
@@ -80,31 +82,63 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
         sources: paths, folders, globs, or URIs that pyarrow or fsspec opens (`s3://bucket/key`).
 
     Raises:
-        InputError: something is not there, or holds no Parquet file.
+        InputError: something is not there, or holds no Parquet file; all of these at once.
     """
-    found: list[InputFile] = []
-    folders: list[Path] = []
+    found: list[Inputs] = []
+    errors: list[InputError] = []
     for source in sources:
-        filesystem, path, prefix = _locate(source)
-        kind = _type(filesystem, path, source)
-        if kind == fs.FileType.NotFound and _GLOB & set(path):
-            found += _expand(filesystem, path, prefix, source)
-            # What reads any depth below its base would read scores written there, too.
-            if "**" in PurePosixPath(path).parts and isinstance(filesystem, fs.LocalFileSystem):
-                folders.append(Path(_base(path)))
-        elif kind == fs.FileType.NotFound:
-            raise InputError(f"{source}: no such file or folder")
-        elif kind == fs.FileType.Directory:
-            found += _list_folder(filesystem, path, prefix, source)
-            folders += [Path(path)] if isinstance(filesystem, fs.LocalFileSystem) else []
-        elif kind == fs.FileType.File:
-            name = PurePosixPath(PurePosixPath(path).name)
-            found.append(InputFile(filesystem, path, prefix + path, name))
-        else:
-            raise InputError(f"{source}: not a regular file, expected a Parquet file or a folder")
-    _check_places(found)
-    single = len(sources) == 1 and kind == fs.FileType.File
-    return Inputs(tuple(found), single, tuple(folders))
+        try:
+            found.append(_find(source))
+        except InputError as error:
+            errors.append(error)
+    all_at_once(errors, len(sources), "inputs")
+    files = [file for inputs in found for file in inputs.files]
+    _check_places(files)
+    return Inputs(
+        files=tuple(files),
+        single=len(found) == 1 and found[0].single,
+        folders=tuple(folder for inputs in found for folder in inputs.folders),
+        remarks=tuple(remark for inputs in found for remark in inputs.remarks),
+    )
+
+
+def _find(source: str) -> Inputs:
+    """Resolve one thing that the user named."""
+    place = locate(source)
+    if place.type == fs.FileType.NotFound and place.may_be_pattern and _GLOB & set(place.path):
+        return _expand(place)
+    if place.type == fs.FileType.NotFound:
+        raise InputError(f"{place.source}: no such file or folder")
+    if place.type == fs.FileType.Directory:
+        listing = list_folder(place.filesystem, place.path, place.source, _ends_with_parquet)
+        return _inputs(
+            place, PurePosixPath(place.path), listing, "no file in it ends with .parquet"
+        )
+    if place.type == fs.FileType.File:
+        relative = PurePosixPath(PurePosixPath(place.name()).name)
+        file = InputFile(place.filesystem, place.path, place.name(), relative)
+        return Inputs((file,), single=True)
+    raise InputError(f"{place.source}: not a regular file, expected a Parquet file or a folder")
+
+
+def _ends_with_parquet(parts: Parts) -> bool:
+    return parts[-1].lower().endswith(".parquet")
+
+
+def _inputs(place: Place, base: PurePosixPath, listing: Listing, nothing: str) -> Inputs:
+    """Return what was listed below a folder as inputs, which mirror their place in it."""
+    remark = listing.remark(place.source)
+    if not listing.files:
+        raise InputError(f"{place.source}: {nothing}. {remark}".removesuffix(". "))
+    files = []
+    for relative in listing.files:
+        path = str(base / relative)
+        check_utf8(path)
+        files.append(InputFile(place.filesystem, path, place.name(path), relative))
+    # What reads any depth below its base would read scores written there, too.
+    searched = place.type == fs.FileType.Directory or "**" in PurePosixPath(place.path).parts
+    folders = (Path(base),) if searched and place.is_local else ()
+    return Inputs(tuple(files), False, folders, (remark,) if remark else ())
 
 
 def content_identity(filesystem: fs.FileSystem, path: str) -> dict[str, Any]:
@@ -121,28 +155,39 @@ def content_identity(filesystem: fs.FileSystem, path: str) -> dict[str, Any]:
     return {"size": size, "footer": digest}
 
 
-def output_paths(inputs: Inputs, output: Path) -> list[Path]:
+def output_paths(inputs: Inputs, output: str | Path) -> list[Path]:
     """Return where each input's scores go: the output itself, or one file each below it.
+
+    Args:
+        inputs: what is scored.
+        output: a file or a folder; a name that ends with / is a folder's.
 
     Raises:
         OutputError: the output is a folder where a file is due, or the other way round, or lies
             among the inputs, or is a URI.
     """
-    if _SCHEME.match(str(output)):
-        raise OutputError(f"{output}: is a URI, expected a path of this machine")
+    if uri := _SCHEME.match(os.fspath(output)):
+        rest = os.fspath(output)[uri.end() :]
+        raise OutputError(f"{uri[1]}://{rest}: is a URI, expected a path of this machine")
+    path = Path(output)
     if inputs.single:
-        if output.is_dir():
+        if path.is_dir() or os.fspath(output).endswith(os.sep):
             raise OutputError(
                 f"{output}: is a folder, expected a file for the scores of "
-                f"{inputs.files[0].name}. Name one, such as {output / inputs.files[0].relative}"
+                f"{inputs.files[0].name}. Name one, such as {path / inputs.files[0].relative}"
             )
-        return [output]
-    if output.exists() and not output.is_dir():
+        return [path]
+    if path.exists() and not path.is_dir():
         raise OutputError(
             f"{output}: is a file, expected a folder for the scores of {len(inputs.files)} files"
         )
-    _check_apart(inputs, output)
-    return [output.joinpath(*file.relative.parts) for file in inputs.files]
+    if not path.exists() and path.suffix.lower() == ".parquet":
+        raise OutputError(
+            f"{output}: is a file's name, expected a folder for the scores of "
+            f"{len(inputs.files)} files. Name one, such as {path.with_suffix('')}"
+        )
+    _check_apart(inputs, path)
+    return [path.joinpath(*file.relative.parts) for file in inputs.files]
 
 
 def _check_apart(inputs: Inputs, output: Path) -> None:
@@ -156,139 +201,55 @@ def _check_apart(inputs: Inputs, output: Path) -> None:
             raise OutputError(f"{output}: holds the input {file.name}. Name another output")
 
 
-def _locate(source: str) -> tuple[fs.FileSystem, str, str]:
-    """Return the file system, the path in it, and what stands before the path in its name."""
-    if "://" not in source:
-        return fs.LocalFileSystem(), source, ""
-    scheme = source.partition("://")[0]
-    try:
-        filesystem, path = fs.FileSystem.from_uri(_quoted(source))
-    except pa.ArrowInvalid as error:
-        filesystem, path = _fsspec(source, str(error))
-    except OSError as error:
-        raise InputError(f"{source}: cannot be opened ({_one_line(error)})") from error
-    is_local = isinstance(filesystem, fs.LocalFileSystem)
-    return filesystem, path, "" if is_local else f"{scheme}://"
+def _expand(place: Place) -> Inputs:
+    """Expand a glob; outputs mirror the part of the path behind the first wildcard."""
+    parts = PurePosixPath(place.path).parts
+    fixed = next(i for i, part in enumerate(parts) if _GLOB & set(part))
+    base, patterns = PurePosixPath(*parts[:fixed]), parts[fixed:]
+    if ".." in patterns:
+        raise InputError(f"{place.source}: '..' behind the folder or wildcard. Name the file")
+    if place.is_local and not Path(base).is_dir():
+        raise InputError(f"{place.source}: no file matches")
+    listing = list_folder(
+        place.filesystem,
+        str(base),
+        place.source,
+        lambda parts: _matches(parts, patterns),
+        lambda parts: _leads(parts, patterns),
+    )
+    return _inputs(place, base, listing, "no file matches")
 
 
-def _quoted(source: str) -> str:
-    """Percent-encode what no URI may hold, and a question mark that begins no `?option=value`."""
-    return re.sub(r"\?(?![^/?=]+=)", "%3F", quote(source, safe=_URI_CHARACTERS))
-
-
-def _fsspec(source: str, refusal: str) -> tuple[fs.FileSystem, str]:
-    """Open a URI that Arrow does not know (`refusal` says why) through fsspec."""
-    try:
-        import fsspec
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("fsspec", "uri") from error
-    try:
-        filesystem, path = fsspec.core.url_to_fs(source)
-    except (ValueError, ImportError, OSError) as error:
-        reasons = f"fsspec: {_one_line(error)}; Arrow: {refusal}"
-        raise InputError(f"{source}: no file system opens it ({reasons})") from error
-    if "file" in filesystem.protocol:
-        return fs.LocalFileSystem(), path
-    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
-
-
-def _type(filesystem: fs.FileSystem, path: str, source: str) -> fs.FileType:
-    _check_name(source)
-    try:
-        return filesystem.get_file_info(path).type
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{source}: cannot be read ({_one_line(error)})") from error
-
-
-def _check_name(path: str) -> None:
-    """Refuse a name that Arrow cannot be given."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(f"{path!r}: the name is not UTF-8. Rename the file") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
-
-
-def _list_folder(
-    filesystem: fs.FileSystem, folder: str, prefix: str, source: str
-) -> list[InputFile]:
-    """List the Parquet files below a folder; names that start with . or _ are not data."""
-    found = []
-    for path in _walk(filesystem, folder, source):
-        relative = PurePosixPath(path).relative_to(PurePosixPath(folder))
-        if path.endswith(".parquet") and _is_data(relative):
-            found.append(InputFile(filesystem, path, prefix + path, relative))
-    if not found:
-        raise InputError(f"{source}: no file in it ends with .parquet")
-    return sorted(found, key=lambda file: file.relative)
-
-
-def _walk(filesystem: fs.FileSystem, folder: str, source: str) -> list[str]:
-    try:
-        listed = filesystem.get_file_info(fs.FileSelector(folder, recursive=True))
-        return [info.path for info in listed if info.is_file]
-    except UnicodeDecodeError as error:
-        name = error.object.decode("utf-8", "backslashreplace")
-        raise InputError(f"{source}: the name '{name}' in it is not UTF-8. Rename it") from error
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{source}: cannot be listed ({_one_line(error)})") from error
-
-
-def _is_data(relative: PurePosixPath) -> bool:
-    """Whether a place below a folder is neither hidden nor among a job's part files."""
-    return not any(
-        (part.startswith((".", "_")) and part != "..") or part.endswith(PARTS_SUFFIX)
-        for part in relative.parts
+def _matches(parts: Parts, patterns: Parts) -> bool:
+    """Match part by part, as a shell does: `*` stays within a folder, `**` does not."""
+    if not patterns:
+        return not parts
+    if patterns[0] == "**":
+        return _matches(parts, patterns[1:]) or (bool(parts) and _matches(parts[1:], patterns))
+    return (
+        bool(parts)
+        and fnmatch.fnmatchcase(parts[0], patterns[0])
+        and _matches(parts[1:], patterns[1:])
     )
 
 
-def _expand(filesystem: fs.FileSystem, pattern: str, prefix: str, source: str) -> list[InputFile]:
-    """Expand a glob; outputs mirror the part of the path behind the first wildcard."""
-    base = _base(pattern)
-    if isinstance(filesystem, fs.LocalFileSystem):
-        paths = [path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()]  # noqa: PTH207
-    else:
-        listed = _walk(filesystem, str(base), source)
-        paths = [path for path in listed if _matches(path, pattern)]
-    for path in paths:
-        _check_name(path)
-    places = {path: PurePosixPath(path).relative_to(base) for path in sorted(paths)}
-    found = [
-        InputFile(filesystem, path, prefix + path, relative)
-        for path, relative in places.items()
-        if _is_data(relative)
-    ]
-    if not found:
-        raise InputError(f"{source}: no file matches")
-    return found
-
-
-def _base(pattern: str) -> PurePosixPath:
-    """Return the folder before the first wildcard."""
-    parts = PurePosixPath(pattern).parts
-    fixed = next(i for i, part in enumerate(parts) if _GLOB & set(part))
-    return PurePosixPath(*parts[:fixed])
-
-
-def _matches(path: str, pattern: str) -> bool:
-    """Match part by part, as a shell does: `*` stays within a folder, `**` does not."""
-    parts, patterns = PurePosixPath(path).parts, PurePosixPath(pattern).parts
-    if "**" in patterns:
-        return fnmatch.fnmatchcase(path, pattern.replace("**/", "*"))
-    return len(parts) == len(patterns) and all(map(fnmatch.fnmatchcase, parts, patterns))
+def _leads(parts: Parts, patterns: Parts) -> bool:
+    """Whether a folder may hold what a pattern matches."""
+    if not parts or (patterns and patterns[0] == "**"):
+        return True
+    return (
+        len(patterns) > 1
+        and fnmatch.fnmatchcase(parts[0], patterns[0])
+        and _leads(parts[1:], patterns[1:])
+    )
 
 
 def _check_places(files: list[InputFile]) -> None:
-    """Refuse files that would share a place in the output folder, or stand outside of it."""
+    """Refuse files that would share a place in the output folder."""
     named = Counter(file.name for file in files)
     places: dict[PurePosixPath, str] = {}
     for file in files:
         other = places.setdefault(file.relative, file.name)
-        if ".." in file.relative.parts:
-            raise InputError(f"{file.name}: '..' behind the folder or wildcard. Name the file")
         if other != file.name or named[file.name] > 1:
             raise InputError(
                 f"{other} and {file.name} would both become {file.relative} in the output "

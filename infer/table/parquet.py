@@ -4,13 +4,19 @@ Nothing here depends on how many rows a file has: windows are bounded by rows an
 sizes in a footer decide: a dictionary page of 3 MB can stand for 3 TB of repeated text, so the
 longest entry of each dictionary is looked up before a batch of rows is decoded. (The encoding
 DELTA_BYTE_ARRAY can hide as much behind shared beginnings; of that one only the rows are bounded.)
+
+Nor is a footer believed: pyarrow ends the process where what it says of a column chunk cannot be
+used (a damaged statistic, a column encrypted with a key that is not here). The reader meets the
+same fault as an exception, so it touches each chunk first, and only chunks of wanted columns.
 """
 
+import collections
 import contextlib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,14 +26,38 @@ import pyarrow.parquet as pq
 
 from infer.base.errors import InputError
 from infer.table.inputs import InputFile
+from infer.table.leaves import Leaf, leaves_of
+from infer.table.places import told
+from infer.table.row_group import RowGroup
 
 # Sixteen megabytes hold some 1.6 million words at most that are all new, which cost spaCy 2.7 GB.
 WINDOW_BYTES: Final = 16 << 20
 _READ_BYTES: Final = 4 << 20
-_OUTPUT_BYTES: Final = 64 << 20
 _READ_ROWS: Final = 8_192
 _FIRST_ROWS: Final = 1_024
-_OUTPUT_ROWS: Final = 65_536
+# A row group of the output: as many rows as pyarrow puts in one, so that a dictionary is written
+# as seldom, and as many bytes as memory is spent on.
+_OUTPUT_BYTES: Final = 128 << 20
+_OUTPUT_ROWS: Final = 1 << 20
+_CARRIED_BYTES, _CARRIED_ROWS = 16 << 20, 16_384
+# Of a chunk without a dictionary only the mean length is known. One of so many bytes at most may be
+# decoded at once; in a larger one, a value is taken to be longer than the mean by a factor. (A
+# batch costs some 20 µs, so that one for each 16 kB reads 800 MB a second.)
+_WHOLE_CHUNK: Final = 64 << 20
+_SPREAD: Final = 256
+# Carried columns of so many bytes are read once before the work, to find damage early.
+_LOOK_BYTES: Final = 64 << 20
+_OTHER_FORMATS: Final = (
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".ndjson",
+    ".txt",
+    ".gz",
+    ".zip",
+    ".xlsx",
+)
 # Read ahead in each column: enough for a disk, and few enough requests for an object store.
 _LOCAL_BUFFER, _REMOTE_BUFFER = 1 << 20, 4 << 20
 
@@ -39,14 +69,18 @@ class ParquetInput:
     Attributes:
         name: what messages call it.
         file: reads columns in the types that the file gives them.
-        dictionaries: reads the same file's string columns with their dictionaries.
+        raw: its bytes.
+        options: how they are read.
+        is_local: whether it lies on this machine.
     """
 
     name: str
     file: pq.ParquetFile
-    dictionaries: pq.ParquetFile
+    raw: pa.NativeFile
+    options: dict[str, Any]
+    is_local: bool
 
-    @property
+    @cached_property
     def schema(self) -> pa.Schema:
         """The Arrow schema."""
         return self.file.schema_arrow
@@ -55,6 +89,19 @@ class ParquetInput:
     def rows(self) -> int:
         """Rows that the footer counts."""
         return int(self.file.metadata.num_rows)
+
+    @cached_property
+    def leaves(self) -> tuple[Leaf, ...]:
+        """The columns of values that the file's columns consist of, in the file's order."""
+        return leaves_of(self.file.schema, self.schema)
+
+    @cached_property
+    def dictionaries(self) -> pq.ParquetFile:
+        """Reads the same file's string columns with their dictionaries."""
+        strings = [leaf.path for leaf in self.leaves if leaf.physical == "BYTE_ARRAY"]
+        return pq.ParquetFile(
+            self.raw, metadata=self.file.metadata, read_dictionary=strings, **self.options
+        )
 
     def batches(
         self, columns: Sequence[str], budget: int, most: int, skip: int = 0
@@ -75,56 +122,65 @@ class ParquetInput:
             if skip >= rows:
                 skip -= rows
                 continue
-            with _reading(self.name):
-                size = self._rows_within(budget, most, group, columns)
-                batches = self.file.iter_batches(size, row_groups=[group], columns=list(columns))
-            for batch in _guarded(batches, self.name):
+            for batch in self._group(group, columns, budget, most):
                 if skip < batch.num_rows:
                     # Arrow selects `a.b` along with `a`, be it a field of `a` or a column.
                     yield batch.select(list(columns)).slice(skip)
                 skip = max(0, skip - batch.num_rows)
 
+    def _group(
+        self, group: int, columns: Sequence[str], budget: int, most: int
+    ) -> Iterator[pa.RecordBatch]:
+        """Read columns of a row group; where that fails, find out which column it is."""
+        name = f"{self.name}: column {columns[0]!r}" if len(columns) == 1 else self.name
+        try:
+            with _reading(name):
+                size = self._rows_within(budget, most, group, columns)
+                batches = self.file.iter_batches(size, row_groups=[group], columns=list(columns))
+            yield from _guarded(batches, name)
+        except InputError:
+            if len(columns) > 1:
+                for column in columns:
+                    collections.deque(self._group(group, [column], budget, most), maxlen=0)
+            raise
+
     def _rows_within(self, budget: int, most: int, group: int, columns: Sequence[str]) -> int:
         """Return how many rows of a group surely fit a budget of bytes, 1 to `most`."""
-        chunks, wanted = self.file.metadata.row_group(group), set(columns)
-        leaves = [
-            leaf
-            for leaf in range(chunks.num_columns)
-            if _is_within(chunks.column(leaf).path_in_schema, wanted)
-        ]
+        wanted = set(columns)
+        leaves = [leaf for leaf in self.leaves if leaf.column in wanted]
         row_bytes = sum(self._row_bytes(group, leaf, budget) for leaf in leaves)
         return max(1, min(most, int(budget / max(row_bytes, 1))))
 
-    def _row_bytes(self, group: int, leaf: int, budget: int) -> float:
+    def _row_bytes(self, group: int, leaf: Leaf, budget: int) -> float:
         """Return how many bytes a row of a column takes when each value is the longest one."""
-        chunk = self.file.metadata.row_group(group).column(leaf)
+        if leaf.physical != "BYTE_ARRAY" and not leaf.is_repeated:
+            return leaf.width
+        longest_entry = self._longest_entry(group, leaf)
+        # From here on the chunk is known to be one that pyarrow can describe.
+        chunk = self.file.metadata.row_group(group).column(leaf.index)
         rows = max(int(self.file.metadata.row_group(group).num_rows), 1)
-        average = int(chunk.total_uncompressed_size) / rows
-        if chunk.physical_type == "BYTE_ARRAY":
-            if not chunk.has_dictionary_page or chunk.total_uncompressed_size * rows <= budget:
-                return average
-            longest = self._longest_entry(group, chunk)
-        else:
-            longest = max(8, int(self.file.schema.column(leaf).length or 0))
+        size = int(chunk.total_uncompressed_size)
+        average = size / rows if size <= _WHOLE_CHUNK else _SPREAD * size / rows
+        if leaf.physical != "BYTE_ARRAY":
+            return max(average, leaf.width * int(chunk.num_values) / rows)
+        if not chunk.has_dictionary_page or size * rows <= budget:
+            return average
+        longest = longest_entry if longest_entry is not None else size
         return max(average, longest * int(chunk.num_values) / rows)
 
-    def _longest_entry(self, group: int, chunk: pq.ColumnChunkMetaData) -> int:
-        """Return the bytes of the longest entry of a dictionary page."""
-        batches = self.dictionaries.iter_batches(
-            1, row_groups=[group], columns=[chunk.path_in_schema]
-        )
-        values = next(batches).column(0)
+    def _longest_entry(self, group: int, leaf: Leaf) -> int | None:
+        """Read a chunk's first row: the bytes of the longest entry of its dictionary, if any."""
+        batches = self.dictionaries.iter_batches(1, row_groups=[group], columns=[leaf.path])
+        if (batch := next(batches, None)) is None:
+            return None
+        values = batch.column(0)
         while pa.types.is_nested(values.type):
             values = values.field(0) if pa.types.is_struct(values.type) else values.values
         if not pa.types.is_dictionary(values.type) or not len(values.dictionary):
-            return int(chunk.total_uncompressed_size)  # nothing in it can be longer
+            return None  # nothing in it can be longer than the chunk
+        if not _has_lengths(values.dictionary.type):
+            return None
         return int(_byte_lengths(values.dictionary).max())
-
-
-def _is_within(path: str, columns: Set[str]) -> bool:
-    """Whether a leaf's path is a column's or leads into one; both may hold dots."""
-    names = path.split(".")
-    return any(".".join(names[:count]) in columns for count in range(1, len(names) + 1))
 
 
 @contextmanager
@@ -137,24 +193,18 @@ def open_parquet(source: InputFile) -> Iterator[ParquetInput]:
     with contextlib.ExitStack() as stack:
         with _reading(source.name):
             raw = stack.enter_context(source.filesystem.open_input_file(source.path))
-            options = {
+            options: dict[str, Any] = {
                 # Streams read a column page by page: a huge row group need not fit the memory.
                 "pre_buffer": False,
                 "buffer_size": _LOCAL_BUFFER if source.is_local else _REMOTE_BUFFER,
                 "page_checksum_verification": True,
+                # The old INT96 in nanoseconds would turn the year 9999 into 1816.
+                "coerce_int96_timestamp_unit": "us",
             }
-            file = stack.enter_context(pq.ParquetFile(raw, **options))
-            strings = _string_leaves(file)
-            dictionaries = pq.ParquetFile(
-                raw, metadata=file.metadata, read_dictionary=strings, **options
-            )
-            stack.enter_context(dictionaries)
-        yield ParquetInput(source.name, file, dictionaries)
-
-
-def _string_leaves(file: pq.ParquetFile) -> list[str]:
-    columns = (file.schema.column(i) for i in range(len(file.schema)))
-    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+            reader = stack.enter_context(pq.ParquetFile(raw, **options))
+            file = ParquetInput(source.name, reader, raw, options, source.is_local)
+            _ = file.schema, file.leaves
+        yield file
 
 
 @contextmanager
@@ -162,9 +212,20 @@ def _reading(name: str) -> Iterator[None]:
     """Turn what Arrow raises about a damaged or unreadable file into an `InputError`."""
     try:
         yield
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise InputError(f"{name}: not a whole, readable Parquet file ({reason})") from error
+    except MemoryError:
+        raise
+    except pa.ArrowNotImplementedError as error:
+        raise InputError(
+            f"{name}: written in a way that pyarrow {pa.__version__} cannot read "
+            f"({told(error)}). Write it again in another way"
+        ) from error
+    except Exception as error:  # fsspec hands on whatever a client raises
+        remedy = ""
+        if name.lower().endswith(_OTHER_FORMATS):
+            remedy = ". By its name it is of another format: write it as Parquet first"
+        raise InputError(
+            f"{name}: not a whole, readable Parquet file ({told(error)}){remedy}"
+        ) from error
 
 
 def _guarded(batches: Iterator[pa.RecordBatch], name: str) -> Iterator[pa.RecordBatch]:
@@ -247,16 +308,36 @@ def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.
     Raises:
         InputError: the file is damaged.
     """
-    pending: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in source.batches(columns, _OUTPUT_BYTES // 4, _OUTPUT_ROWS // 4):
-        pending.append(batch)
-        rows, size = rows + batch.num_rows, size + batch.nbytes
-        if rows >= _OUTPUT_ROWS or size >= _OUTPUT_BYTES:
-            yield pa.Table.from_batches(pending)
-            pending, rows, size = [], 0, 0
-    if pending:
-        yield pa.Table.from_batches(pending)
+    group = RowGroup()
+    for batch in _carried(source, columns):
+        group.add(batch)
+        if group.rows >= _OUTPUT_ROWS or group.size >= _OUTPUT_BYTES:
+            yield group.table()
+            group = RowGroup()
+    if group.rows:
+        yield group.table()
+
+
+def check_carried(source: ParquetInput, columns: Sequence[str]) -> None:
+    """Look at the carried columns before the work: all of a small local file, else their beginning.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    groups = range(source.file.metadata.num_row_groups)
+    size = sum(source.file.metadata.row_group(group).total_byte_size for group in groups)
+    batches = _carried(source, columns)
+    if source.is_local and size <= _LOOK_BYTES:
+        collections.deque(batches, maxlen=0)
+    else:
+        next(batches, None)
+
+
+def _carried(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from source.batches(columns, _CARRIED_BYTES, _CARRIED_ROWS)
+    except InputError as error:
+        raise InputError(f"{error}. Leave that column out with --columns") from error
 
 
 def _decoded(texts: pa.Array) -> pa.Array:
@@ -273,6 +354,13 @@ def _window_end(texts: pa.Array, rows: int, max_bytes: int) -> int | None:
     if end < len(lengths):
         return max(1, end)
     return rows if len(lengths) == rows else None
+
+
+def _has_lengths(kind: pa.DataType) -> bool:
+    """Whether values of a type differ in their bytes."""
+    is_view = pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
+    is_large = pa.types.is_large_string(kind) or pa.types.is_large_binary(kind)
+    return bool(is_view or is_large or pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _byte_lengths(texts: pa.Array) -> npt.NDArray[np.int64]:

@@ -1,6 +1,6 @@
-"""Rows of like length, padded together under a token budget. Legend: B rows, T tokens."""
+"""Rows of like length, padded together under a token budget. Legend: R texts, B rows, T tokens."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -8,6 +8,43 @@ import numpy.typing as npt
 from infer.text.encoding import EncodedTexts
 from infer.text.ranges import ranges
 from infer.text.vocabulary import PAD_ID
+
+Rows = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
+# (input_ids (B, T) int64, lengths (B,) int32) → logits (B,), or None where there is no room.
+Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], Logits | None]
+
+
+def run_in_batches(
+    encoded: EncodedTexts,
+    budget: int,
+    run: Run,
+    rows: Rows | None = None,
+    in_turn: Callable[..., Iterable[Logits | None]] = map,
+    done: Callable[[Rows], object] = lambda rows: None,
+) -> Logits:
+    """Run texts in batches of like length and put the results back in order.
+
+    Args:
+        encoded: R texts.
+        budget: padded tokens in a batch.
+        run: from a padded batch to its logits; None leaves its rows without one.
+        rows: the texts to run (None: all).
+        in_turn: `map`, or an executor's, which runs batches side by side.
+        done: is told the row numbers of each batch that was run, in this thread.
+
+    Returns:
+        (R,) float32 logits, NaN for a text without a token, or that was not run.
+    """
+    logits = np.full(len(encoded), np.nan, np.float32)
+    rows = np.arange(len(encoded)) if rows is None else rows
+    batches = [rows[batch] for batch in plan_batches(encoded.lengths[rows], budget)]
+    results = in_turn(lambda batch: run(*pad(encoded, batch)), batches)
+    for batch, found in zip(batches, results, strict=True):
+        if found is not None:
+            logits[batch] = found
+            done(batch)
+    return logits
 
 
 def plan_batches(lengths: npt.NDArray[np.int64], budget: int) -> list[npt.NDArray[np.int64]]:

@@ -5,7 +5,7 @@ seen before come from a bounded cache; only new chunks are tokenized. Legend: R 
 N tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from infer.text.memo import Memo
 from infer.text.ranges import ranges
@@ -23,6 +24,8 @@ from infer.text.vocabulary import UNK_ID, Vocabulary
 STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
 OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
 
+ENCODED_AT_ONCE: Final = 4_096
+ENCODED_BYTES: Final = 16 << 20  # may hold 1.6 million words that are all new
 # 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
 CACHE_CHUNKS: Final = 500_000
 CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
@@ -152,6 +155,37 @@ def concatenate(parts: Sequence[EncodedTexts]) -> EncodedTexts:
         offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         statuses=np.concatenate([np.zeros(0, np.uint8), *(part.statuses for part in parts)]),
     )
+
+
+def encode_all(
+    encoder: Encoder, texts: pa.Array, advance: Callable[[int], object] = lambda rows: None
+) -> EncodedTexts:
+    """Encode many texts in blocks, which bound the memory; a signal need not wait for them all.
+
+    Args:
+        encoder: settings and vocabulary.
+        texts: (R,) of the types that `Encoder.encode` takes.
+        advance: is told how many texts more are encoded.
+    """
+    parts = []
+    for block in _blocks(texts):
+        parts.append(encoder.encode(block))
+        advance(len(block))
+    return concatenate(parts)
+
+
+def _blocks(texts: pa.Array) -> Iterator[pa.Array]:
+    """Cut texts into blocks of bounded rows and bytes; a larger single text is one of its own."""
+    if pa.types.is_dictionary(texts.type):
+        texts = texts.dictionary_decode()
+    sizes = pc.fill_null(pc.binary_length(texts.cast(pa.large_binary())), 0)
+    ends = np.cumsum(sizes.to_numpy(zero_copy_only=False), dtype=np.int64)
+    start = before = 0
+    while start < len(texts):
+        fitting = int(np.searchsorted(ends, before + ENCODED_BYTES, side="right"))
+        end = max(start + 1, min(fitting, start + ENCODED_AT_ONCE))
+        yield texts.slice(start, end - start)
+        start, before = end, int(ends[end - 1])
 
 
 def decode_utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:

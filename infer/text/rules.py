@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-import spacy.util
-from spacy.attrs import ORTH
-from spacy.lang import char_classes as chars
-from spacy.lang.tokenizer_exceptions import URL_PATTERN
+from infer.base.lean_import import lean_spacy
+
+with lean_spacy():
+    import spacy.util
+    from spacy.attrs import ORTH
+    from spacy.lang import char_classes as chars
+    from spacy.lang.tokenizer_exceptions import URL_PATTERN
+
 
 _DASHES: Final = "—–"
 _ELLIPSIS: Final = "…"

@@ -17,10 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from spacy.lang import char_classes as chars
 
+from infer.base.lean_import import lean_spacy
 from infer.text.ranges import ranges
 from infer.text.rules import Rules
+
+with lean_spacy():
+    from spacy.lang import char_classes as chars
 
 _KEPT: Final = 4  # bytes of a run
 # The rule for a URL counts letters, up to 63, and in an address of numbers it reads the digits.

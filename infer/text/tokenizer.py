@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import spacy.about
 
+from infer.base.lean_import import lean_spacy
 from infer.text.chunks import Chunker, Chunks
 from infer.text.memo import Memo
 from infer.text.pieces import cut_piece
@@ -23,6 +23,9 @@ from infer.text.rules import rules_of
 from infer.text.settings import TextSettings
 from infer.text.shapes import Shaper
 from infer.text.special_cases import SpecialCases
+
+with lean_spacy():
+    import spacy.about
 
 # 100,000 film reviews have some 60,000 shapes, which take 10 MB.
 REMEMBERED_SHAPES: Final = 200_000

@@ -36,15 +36,14 @@ class Vocabulary:
         return len(self.tokens)
 
     @classmethod
-    def from_counts(cls, counts: Mapping[str, int], size: int, min_count: int = 1) -> "Vocabulary":
+    def from_counts(cls, counts: Mapping[str, int], size: int) -> "Vocabulary":
         """Keep the `size` most frequent tokens, ties in alphabetical order.
 
         Args:
             counts: token → occurrences in the training texts.
             size: number of tokens kept besides `<pad>` and `<unk>`.
-            min_count: occurrences below which a token is left out.
         """
-        kept = [token for token, n in counts.items() if n >= min_count and token not in (PAD, UNK)]
+        kept = [token for token in counts if token not in (PAD, UNK)]
         kept.sort(key=lambda token: (-counts[token], token))
         return cls((PAD, UNK, *kept[:size]))
 

@@ -70,7 +70,7 @@ def encoding_vocabulary(settings):
     from benchmarks.material import model_path
     from infer.model.file import read_model_file
 
-    return read_model_file(model_path(settings, "seed fp32")).card.vocabulary
+    return read_model_file(model_path(settings, "article fp32")).card.vocabulary
 
 
 def test_packed_network_is_the_same_network(settings):

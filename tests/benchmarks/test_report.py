@@ -55,7 +55,7 @@ def test_every_goal_is_told_and_losses_plainly(results):
     assert "- Not measured: labels (needs a model)" in text
     assert "met (-1.00%)" in text
     assert "- linear is faster than small int8 (2.0 times)" in text
-    assert "Single runs: speed: 2.30x, 2.40x, 2.50x." in text
+    assert "| Speed | 2.30x, 2.40x, 2.50x |" in text
     assert "A CPU, 2 cores" in text
 
 

@@ -1,4 +1,4 @@
-"""Help answers without heavy imports, and the README holds the same text."""
+"""Help answers without heavy imports."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import REPOSITORY, run
+from .conftest import run
 
 HEAVY = ("torch", "spacy", "onnxruntime", "onnx", "pyarrow", "numpy", "sklearn")
 COMMANDS = {"sent-train": "trainer", "sent-export": "exporter", "sent-score": "infer"}
@@ -29,20 +29,3 @@ def test_commands_say_their_version(command: str, tmp_path: Path) -> None:
     from infer import __version__
 
     assert __version__ in run(command, "--version", folder=tmp_path).stdout
-
-
-def test_the_readme_holds_the_help_texts() -> None:
-    checked = subprocess.run(
-        [Path(sys.executable).with_name("cog"), "--check", "README.md"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stdout
-
-
-def test_the_readmes_tree_is_the_tree() -> None:
-    readme = (REPOSITORY / "README.md").read_text()
-    modules = {f"infer/{path.name}" for path in (REPOSITORY / "infer").glob("*.py")}
-    assert {name for name in modules if f"`{name}`" not in readme} == {"infer/__init__.py"}

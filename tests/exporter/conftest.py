@@ -10,14 +10,23 @@ import pytest
 import torch
 
 from exporter.graph.build import build_graph
-from infer.base.console import Console
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint, save_checkpoint
+from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.network.model import ModelConfig, SentimentLSTM
 
 WORDS = tuple(f"word{i}" for i in range(60))
 MAX_TOKENS = 60
+RECORD = TrainingRecord(
+    recipe={},
+    seed=1,
+    device="cpu",
+    threads=1,
+    data=DataRecord("made up", "0", None, None, 1, None),
+    teacher=None,
+    versions={},
+)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -71,14 +80,14 @@ def make_checkpoint(model):
         text=TextSettings(lower=True, max_tokens=MAX_TOKENS, head_tokens=20),
         labels=("negative", "positive"),
         metrics={"validation": {"accuracy": 0.5}, "data": {"sha256": "0"}},
-        config={},
+        record=RECORD,
         validation=make_validation(),
     )
 
 
 @pytest.fixture(scope="session")
 def checkpoint():
-    """The seed's model, small: two layers, last states."""
+    """The article's model, small: two layers, last states."""
     return make_checkpoint(make_model())
 
 
@@ -100,11 +109,6 @@ def folder(checkpoint, tmp_path_factory):
 def graph(checkpoint):
     """The checkpoint's fp32 graph at opset 17; copy before changing it."""
     return build_graph(checkpoint.model, 17)
-
-
-@pytest.fixture
-def console():
-    return Console(quiet=True)
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ def test_eight_processes_onto_one_output(case, reader, full, tally, overwrite):
             codes = [job.wait() for job in jobs]
         assert set(codes) <= {0, 2}, [job.stderr for job in jobs]
         assert codes.count(0) >= 1
-        assert overwrite or codes.count(0) == 1
         for job, code in zip(jobs, codes, strict=True):
             reasons = ("another run is writing the output", "exists already", "appeared while")
             assert code == 0 or any(reason in job.stderr for reason in reasons), job.stderr

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from infer import __version__, cli
-from infer.job.plan import DEFAULT_PART_ROWS, ScoreOptions
+from infer.job.plan import ScoreOptions
 
 HEAVY = ("spacy", "onnxruntime", "onnx", "torch")
 RUN = """
@@ -80,7 +80,7 @@ def test_one_json_object_on_stdout(source, tmp_path, sent_score, model_path, mod
 def test_quiet_says_nothing(source, tmp_path, sent_score):
     done = sent_score(source, "-o", tmp_path / "out.parquet", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    done = sent_score(source, "-o", tmp_path / "out.parquet", "--quiet")
+    done = sent_score(source, "-o", tmp_path / "out.parquet", "--quiet", "--no-resume")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Error: ")
     assert "exists already. Use --overwrite" in done.stderr
@@ -171,7 +171,7 @@ def test_help_loads_nothing(tmp_path):
 
 
 def test_a_device_that_cannot_be_had(source, tmp_path, sent_score):
-    from infer.model.session import cuda_problem
+    from infer.model.cuda import cuda_problem
 
     if cuda_problem() is None:
         pytest.skip("CUDA works here")
@@ -184,6 +184,7 @@ def test_a_device_that_cannot_be_had(source, tmp_path, sent_score):
 
 def test_the_defaults_shown_are_the_defaults_used():
     options = {option.name: option.default for option in cli.main.params}
-    assert options["part_rows"] == DEFAULT_PART_ROWS
     used = ScoreOptions()
-    assert (used.prefix, used.overwrite, used.resume) == (options["prefix"], False, True)
+    for name in ("text_column", "columns", "prefix", "batch_tokens", "part_rows"):
+        assert getattr(used, name) == options[name]
+    assert (used.overwrite, used.resume) == (False, True)

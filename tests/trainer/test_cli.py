@@ -60,7 +60,8 @@ finally:
     assert "LOADED []" in done.stdout
     for spec in fields(Recipe):
         assert f"--{spec.name.replace('_', '-')}" in done.stdout, spec.name
-    assert "[default: seed 256, small 64, strong 256]" in " ".join(done.stdout.split())
+    assert "[default: article 256, small 64, strong 256]" in " ".join(done.stdout.split())
+    assert "--recipe [article|small|strong]" in done.stdout
 
 
 def test_json_on_stdout_and_talk_on_stderr(data: Path, tmp_path: Path) -> None:
@@ -100,7 +101,14 @@ def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None
         assert words in done.stderr
     checkpoint = tmp_path / "artifacts" / "checkpoint"
     assert (checkpoint / "weights.safetensors").is_file()
-    assert recipe_of(checkpoint) == replace(RECIPES["seed"], **SIZES)
+    assert recipe_of(checkpoint) == replace(RECIPES["article"], **SIZES)
+
+
+def test_a_recipes_old_name_is_taken_and_told(data: Path, tmp_path: Path) -> None:
+    done = invoke("--data", data, "--output", tmp_path / "c", *TINY, "--recipe", "seed")
+    assert done.exit_code == 0, done.stderr
+    assert done.stderr.startswith("recipe seed is the old name of recipe article\n")
+    assert recipe_of(tmp_path / "c") == replace(RECIPES["article"], **SIZES)
 
 
 def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
@@ -114,7 +122,7 @@ def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
         (["--data", "absent.parquet"], 2, "Error: --data absent.parquet: no such file or folder"),
         (["--vectors", "absent.txt"], 2, "Error: --vectors absent.txt: No such file"),
         (["--hidden", "0"], 2, "Error: hidden is 0, expected at least 1"),
-        (["--recipe", "huge"], 2, "'huge' is not one of 'seed', 'small', 'strong'"),
+        (["--recipe", "huge"], 2, "'huge' is not one of 'article', 'small', 'strong'"),
         (["--device", "cuda:99"], 1, "Error: device cuda:99: "),
         (["--resume"], 1, "no checkpoint there"),
         (["--seed", "-1"], 2, "Error: seed is -1"),
@@ -145,4 +153,4 @@ main()
 """
     done = run("--output", tmp_path / "c", code=code)
     assert done.returncode == 2
-    assert "pip install 'sent-toolkit[train]'" in done.stderr
+    assert "pip install -c constraints.txt '.[train]'" in done.stderr

@@ -15,12 +15,10 @@
 
 import csv
 import io
-import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,14 +29,22 @@ from infer.base.commit import check_folder, sync, writable
 from infer.base.errors import ModelFileError, OutputError, TrainingError
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
+from trainer.checkpoint.config import (
+    CONFIG,
+    FORMAT,
+    FORMAT_VERSION,
+    is_checkpoint,
+    label_names,
+    model_sizes,
+    read_config,
+    temperature_of,
+)
 from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
-from trainer.network.model import POOLINGS, ModelConfig, SentimentLSTM
+from trainer.checkpoint.record import TrainingRecord
+from trainer.network.model import ModelConfig, SentimentLSTM
 
-FORMAT: Final = "sent-checkpoint"
-FORMAT_VERSION: Final = 1
 WEIGHTS: Final = "weights.safetensors"
 VOCABULARY: Final = "vocabulary.txt"
-CONFIG: Final = "config.json"
 METRICS: Final = "metrics.json"
 HISTORY: Final = "history.csv"
 REPORT: Final = "report.html"
@@ -61,7 +67,7 @@ class Checkpoint:
         text: how text becomes tokens.
         labels: names of the classes, (negative, positive).
         metrics: `validation`, `test` (null while training is unfinished) and `data`.
-        config: every other setting, as `config.json` holds it.
+        record: of the run that made it.
         validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
         temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
     """
@@ -71,12 +77,12 @@ class Checkpoint:
     text: TextSettings
     labels: tuple[str, str]
     metrics: dict[str, Any]
-    config: dict[str, Any]
+    record: TrainingRecord
     validation: pa.Table
     temperature: float = 1.0
 
 
-def check_output(folder: Path) -> None:
+def check_place(folder: Path) -> None:
     """Make sure that a checkpoint may be written to `folder`.
 
     A checkpoint or an empty folder may be replaced; nothing else is.
@@ -86,12 +92,12 @@ def check_output(folder: Path) -> None:
             point, which cannot be renamed.
     """
     with writable(folder):
-        _check_place(folder)
+        _refuse_wrong_place(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
     check_folder(folder)
 
 
-def _check_place(folder: Path) -> None:
+def _refuse_wrong_place(folder: Path) -> None:
     if folder.name in ("", ".."):
         raise OutputError(f"{folder}: expected the folder's name. Use --output with another path")
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
@@ -112,15 +118,6 @@ def _check_place(folder: Path) -> None:
         )
 
 
-def is_checkpoint(folder: Path) -> bool:
-    """Tell whether this toolkit made the folder."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(config, dict) and config.get("format") == FORMAT
-
-
 def save_checkpoint(
     folder: Path,
     checkpoint: Checkpoint,
@@ -138,10 +135,10 @@ def save_checkpoint(
         report: a finished run's figures as an HTML page.
 
     Raises:
-        OutputError: `check_output` refuses the place.
+        OutputError: `check_place` refuses the place.
         TrainingError: the disk is full or failing; an older checkpoint is intact.
     """
-    check_output(folder)
+    check_place(folder)
     new = folder.with_name(f".{folder.name}.new")
     try:
         shutil.rmtree(new, ignore_errors=True)
@@ -171,7 +168,7 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     config = {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        **checkpoint.config,
+        **checkpoint.record.to_json(),
         "model": asdict(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
@@ -219,21 +216,9 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         ModelFileError: a file is missing or damaged, or parts do not agree; the message says which.
     """
-    try:
-        recover(folder)
-        is_there = folder.is_dir()
-    except OSError as error:
-        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
-    if not is_there:
-        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
-    config = read_json(folder / CONFIG)
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
-        raise ModelFileError(
-            f"{folder / CONFIG}: format {config.get('format')!r}, version "
-            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
-        )
+    config = _read_config(folder)
     vocabulary = _read_vocabulary(folder / VOCABULARY)
-    sizes = _model_config(config.get("model"), folder)
+    sizes = model_sizes(config, folder)
     if sizes.vocabulary_size != len(vocabulary):
         raise ModelFileError(
             f"{folder}: the embedding has {sizes.vocabulary_size} rows, the vocabulary "
@@ -243,12 +228,32 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model=_load_model(folder / WEIGHTS, sizes),
         vocabulary=vocabulary,
         text=TextSettings.from_json(config.get("text")),
-        labels=_labels(config.get("labels"), folder),
+        labels=label_names(config, folder),
         metrics=read_json(folder / METRICS),
-        config=config,
+        record=TrainingRecord.from_json(config, folder),
         validation=_read_validation(folder / VALIDATION),
-        temperature=_temperature(config.get("temperature", 1.0), folder),
+        temperature=temperature_of(config, folder),
     )
+
+
+def load_record(folder: Path) -> TrainingRecord:
+    """Read what is written down of the run in a checkpoint folder, and nothing else.
+
+    Raises:
+        ModelFileError: there is no checkpoint, or its config.json is damaged.
+    """
+    return TrainingRecord.from_json(_read_config(folder), folder)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    try:
+        recover(folder)
+        is_there = folder.is_dir()
+    except OSError as error:
+        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not is_there:
+        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
+    return read_config(folder)
 
 
 def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:
@@ -264,37 +269,6 @@ def _read_vocabulary(path: Path) -> Vocabulary:
             return Vocabulary.from_text(file.read())
     except (OSError, UnicodeDecodeError) as error:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-
-
-def _model_config(values: object, folder: Path) -> ModelConfig:
-    types = {spec.name: spec.type for spec in fields(ModelConfig)}
-    if not isinstance(values, dict) or values.keys() != types.keys():
-        raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
-    sizes = ("vocabulary_size", "embedding", "hidden", "layers")
-    if any(type(values[name]) is not int or values[name] < 1 for name in sizes):
-        raise ModelFileError(f"{folder / CONFIG}: model sizes {values!r}, expected positive ones")
-    if values["pooling"] not in POOLINGS:
-        raise ModelFileError(
-            f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"
-        )
-    return ModelConfig(**values)
-
-
-def _labels(values: object, folder: Path) -> tuple[str, str]:
-    if (
-        isinstance(values, list)
-        and len(values) == 2
-        and all(isinstance(name, str) and name for name in values)
-        and values[0] != values[1]
-    ):
-        return values[0], values[1]
-    raise ModelFileError(f"{folder / CONFIG}: labels {values!r}, expected two different names")
-
-
-def _temperature(value: object, folder: Path) -> float:
-    if isinstance(value, float) and 0 < value < math.inf:
-        return value
-    raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
 
 
 def _read_validation(path: Path) -> pa.Table:

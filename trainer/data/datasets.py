@@ -4,21 +4,21 @@ Legend: R rows.
 """
 
 import hashlib
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.table.columns import find_label_column, find_text_column, is_text
 from trainer.data.labels import Labels, name_labels, read_labels
 from trainer.data.tables import FORMATS, find_format, read_columns, read_schema
 
-TEXT_COLUMNS: Final = ("text", "review")
-LABEL_COLUMNS: Final = ("label", "sentiment", "target")
 ID_COLUMNS: Final = ("id", "review_id")
 SCHEMA: Final = pa.schema(
     [("text", pa.large_string()), ("label", pa.int8()), ("id", pa.large_string())]
@@ -52,6 +52,7 @@ class Dataset:
         labels: names of the classes, (negative, positive).
         sha256: hash over the bytes of the files.
         notes: what a person should know about the data, a sentence each.
+        text_column: the column that the training texts stood in.
     """
 
     name: str
@@ -61,9 +62,10 @@ class Dataset:
     labels: tuple[str, str]
     sha256: str
     notes: tuple[str, ...] = ()
+    text_column: str | None = None
 
 
-def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = False) -> Dataset:
+def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
@@ -71,13 +73,12 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = F
             files, train and test.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
-        quiet: show no progress of a download.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
     """
     try:
-        path = _locate(name, quiet)
+        path = _locate(name)
         if path.is_dir():
             data = _load_folder(name, path, columns)
         else:
@@ -87,14 +88,14 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = F
     return replace(data, notes=(*data.notes, *_remarks(data)))
 
 
-def _locate(name: str, quiet: bool) -> Path:
+def _locate(name: str) -> Path:
     """Return the file or folder that holds the data, downloading it where that is asked for."""
     if name == "sample":
         return find_sample()
     if name == "imdb":
         from trainer.data.download import fetch_imdb
 
-        return fetch_imdb(quiet)
+        return fetch_imdb()
     path = Path(name)
     if not path.exists():
         raise InputError(
@@ -132,6 +133,8 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
     raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
     labels = name_labels(raw_train["label"], train)
     training, testing = _table(raw_train, labels, train), _table(raw_test, labels, test)
+    for problem in _one_class(training, labels, train):
+        raise InputError(f"{problem} Nothing can be learnt from one class")
     left_out = *_left_out(raw_train, training, train), *_left_out(raw_test, testing, test)
     return Dataset(
         name=name,
@@ -140,7 +143,8 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
         sha256=hash_files([train, test]),
-        notes=(*labels.notes, *left_out),
+        notes=(*labels.notes, *left_out, *_one_class(testing, labels, test)),
+        text_column=_text_column(read_schema(train), train, columns)[0],
     )
 
 
@@ -161,7 +165,7 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
     train, test = split_rows(table, TEST_SHARE, seed)
     note = (
         f"{path} is one file: {test.num_rows:,} of its {table.num_rows:,} rows, drawn with seed "
-        f"{seed}, are kept apart as the test part."
+        f"{seed} from each class by about its share, are kept apart as the test part."
     )
     return Dataset(
         name=name,
@@ -171,22 +175,44 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
         labels=labels.names,
         sha256=hash_files([path]),
         notes=(*labels.notes, *_left_out(raw, table, path), note),
+        text_column=_text_column(read_schema(path), path, columns)[0],
     )
 
 
 def split_rows(table: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa.Table]:
     """Draw `share` of the rows with `seed`: (the others, the drawn ones), both in file order.
 
-    At least one row is drawn and at least one is left.
+    Each class is drawn from by about its share, and both parts get at least one row of each. A draw
+    that did not look at the labels is kept where it came close to that: so drew the versions
+    before, whose runs can be taken up.
 
     Raises:
-        InputError: the table has fewer than two rows.
+        InputError: a class has fewer than two rows.
     """
-    if table.num_rows < 2:
-        raise InputError(f"{table.num_rows} rows cannot be split; expected at least 2 reviews")
-    count = min(max(1, round(share * table.num_rows)), table.num_rows - 1)
+    labels = table["label"].to_numpy()
     order = np.random.default_rng([seed, 0]).permutation(table.num_rows)
-    return table.take(np.sort(order[count:])), table.take(np.sort(order[:count]))
+    classes = [order[labels[order] == label] for label in np.unique(labels)]
+    if (least := min(map(len, classes), default=0)) < 2:
+        raise InputError(
+            f"{table.num_rows:,} rows cannot be split into a part to train on and one to judge by: "
+            f"one of the classes has {least} of them, expected at least 2"
+        )
+    drawn = order[: max(1, round(share * table.num_rows))]
+    if not all(_is_near(rows, drawn, share) for rows in classes):
+        counts = [min(max(1, round(share * len(rows))), len(rows) - 1) for rows in classes]
+        pairs = zip(classes, counts, strict=True)
+        drawn = np.concatenate([rows[:count] for rows, count in pairs])
+    is_drawn = np.zeros(table.num_rows, bool)
+    is_drawn[drawn] = True
+    return table.filter(pa.array(~is_drawn)), table.filter(pa.array(is_drawn))
+
+
+def _is_near(
+    rows: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], share: float, off: float = 0.5
+) -> bool:
+    """Whether a draw took about the share of a class, and neither nothing nor all of it."""
+    count, expected = int(np.isin(rows, drawn).sum()), share * len(rows)
+    return 1 <= count < len(rows) and abs(count - expected) <= max(1.5, off * expected)
 
 
 def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
@@ -196,8 +222,7 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
         InputError: it cannot be read, or a column is missing.
     """
     schema = read_schema(path)
-    label = _label_column(schema, path, columns.label)
-    text = text_column(schema, path, columns.text, without=(label,))
+    text, label = _text_column(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
     own = names[:1]
     _check_once(schema, path, text, label)
@@ -214,7 +239,7 @@ def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
         InputError: it cannot be read, or has no text column.
     """
     schema = read_schema(path)
-    name = text_column(schema, path, columns.text, without=LABEL_COLUMNS)
+    name = find_text_column(schema, path, columns.text, is_typed=find_format(path).is_typed)
     _check_once(schema, path, name)
     return read_columns(path, [name], strings=[name])[name].combine_chunks()
 
@@ -231,42 +256,11 @@ def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     return read_texts(path, Columns(text=columns.text if there else None)).drop_null()
 
 
-def text_column(
-    schema: pa.Schema, path: Path, asked: str | None = None, without: Container[str] = ()
-) -> str:
-    """Return the text column: the one asked for, `text`, `review`, or the only string column.
-
-    Raises:
-        InputError: there is no such column, or several could be meant.
-    """
-    # What looks like numbers or dates in a CSV file may still be texts.
-    takes_any = not find_format(path).is_typed
-    strings: list[str] = [f.name for f in schema if _holds_text(f.type) and f.name not in without]
-    for name in (asked,) if asked is not None else TEXT_COLUMNS:
-        if name in strings or (takes_any and name in schema.names and name not in without):
-            return name
-    if asked is None and len(strings) == 1:
-        return strings[0]
-    shown = ", ".join(f"{field.name} ({field.type})" for field in schema)
-    if asked is not None:
-        raise InputError(f"{path}: no string column {asked!r} (--text-column). Columns: {shown}")
-    raise InputError(
-        f"{path}: no text column. Columns: {shown}. Expected a string column named "
-        f"{' or '.join(TEXT_COLUMNS)}, or a single string column. Name it with --text-column"
-    )
-
-
-def _label_column(schema: pa.Schema, path: Path, asked: str | None) -> str:
-    for name in (asked,) if asked is not None else LABEL_COLUMNS:
-        if name in schema.names:
-            return name
-    columns = ", ".join(schema.names)
-    if asked is not None:
-        raise InputError(f"{path}: no column {asked!r} (--label-column). Columns: {columns}")
-    raise InputError(
-        f"{path}: no label column. Columns: {columns}. Expected one named "
-        f"{', '.join(LABEL_COLUMNS)}. Name it with --label-column"
-    )
+def _text_column(schema: pa.Schema, path: Path, columns: Columns) -> tuple[str, str]:
+    """Return the columns of a labelled file's texts and labels."""
+    label = find_label_column(schema, path, columns.label)
+    is_typed = find_format(path).is_typed
+    return find_text_column(schema, path, columns.text, label, is_typed), label
 
 
 def _check_once(schema: pa.Schema, path: Path, *names: str) -> None:
@@ -282,15 +276,7 @@ def _holds_ids(schema: pa.Schema, name: str) -> bool:
     if schema.get_field_index(name) < 0:  # it is not there, or more than once
         return False
     kind = schema.field(name).type
-    return _holds_text(kind) or pa.types.is_integer(kind)
-
-
-def _holds_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-    )
+    return is_text(kind) or pa.types.is_integer(kind)
 
 
 def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
@@ -301,6 +287,13 @@ def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     if not found.num_rows:
         raise InputError(f"{path}: none of its {table.num_rows:,} rows has a text")
     return found
+
+
+def _one_class(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
+    """Say where no row of a class is left."""
+    for label, name in enumerate(labels.names):
+        if not pc.any(pc.equal(table["label"], label)).as_py():
+            yield f"{path}: none of its {table.num_rows:,} reviews is {name!r}."
 
 
 def _left_out(raw: pa.Table, table: pa.Table, path: Path) -> Iterable[str]:

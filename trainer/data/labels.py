@@ -37,7 +37,8 @@ def name_labels(column: pa.ChunkedArray, path: Path) -> Labels:
     other pairs the greater value is taken for the positive class, which is noted.
 
     Args:
-        column: (R,) integers, booleans or strings, plain or as a dictionary.
+        column: (R,) integers, whole numbers of any type, booleans or strings, plain or as a
+            dictionary; NaN is a missing label.
         path: the file, for messages.
 
     Raises:
@@ -105,6 +106,8 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        return _whole(column.cast(pa.float64()), path)
     if pa.types.is_integer(kind):
         try:
             return column.cast(pa.int64())
@@ -115,4 +118,19 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
         return pa.chunked_array(chunks, pa.large_string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
+        return pa.chunked_array(chunks, pa.large_string())
     raise InputError(f"{path}: labels are of type {kind}, expected integers, booleans or strings")
+
+
+def _whole(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
+    """Return (R,) float64 as int64: a column of 0 and 1 with a gap is written as 0.0 and 1.0."""
+    column = pc.if_else(pc.is_nan(column), None, column)
+    parts = pc.drop_null(pc.unique(column)).to_pylist()
+    if broken := [value for value in parts if value != value // 1 or abs(value) > 2**53]:
+        raise InputError(
+            f"{path}: a label is {broken[0]}, expected one of two classes. Write classes such as 0 "
+            "and 1, rounded where these are degrees"
+        )
+    return column.cast(pa.int64())

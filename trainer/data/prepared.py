@@ -6,7 +6,6 @@ Legend: R rows.
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +14,14 @@ import pyarrow.compute as pc
 import torch
 
 import infer
-from infer.base.console import Console
+from infer.base.console import say
 from infer.base.errors import InputError
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
+from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.data.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
 from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
@@ -39,6 +39,8 @@ class Prepared:
         validation: the other rows, which choose the epoch: `text`, `label`, `id`.
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
+        encoder: of both, what validation and test texts go through.
+        training_encoder: what texts that are trained on go through, which may cut them shorter.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
@@ -50,28 +52,29 @@ class Prepared:
     validation: pa.Table
     text: TextSettings
     vocabulary: Vocabulary
+    encoder: Encoder
+    training_encoder: Encoder
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
 
 
-def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
         request: the run.
         saved: the checkpoint of the run that is taken up again; its vocabulary is used.
-        console: where progress and remarks go.
 
     Raises:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed, columns_of(request), console.quiet)
+    dataset = load_dataset(request.data, request.seed, columns_of(request))
     for note in dataset.notes:
-        console.say(note)
+        say(note)
     fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
-    console.say(
+    say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
     )
@@ -79,22 +82,25 @@ def prepare(request: Request, saved: Checkpoint | None, console: Console) -> Pre
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
-    trained, encoder = Encoder(training_settings(recipe), vocabulary), Encoder(text, vocabulary)
+    encoder, cut = Encoder(text, vocabulary), training_settings(recipe)
+    training_encoder = encoder if cut == text else Encoder(cut, vocabulary)
     prepared = Prepared(
         dataset=dataset,
         fitting=fitting,
         validation=validation,
         text=text,
         vocabulary=vocabulary,
-        fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
+        encoder=encoder,
+        training_encoder=training_encoder,
+        fitting_texts=encode_all(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
-        validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
+        validation_texts=encode_all(encoder, texts_of(validation), "encoding validation"),
     )
-    _check_parts(prepared, console)
+    _check_parts(prepared)
     return prepared
 
 
-def _check_parts(prepared: Prepared, console: Console) -> None:
+def _check_parts(prepared: Prepared) -> None:
     """Refuse parts without a single token; say how many texts stand in both.
 
     Raises:
@@ -104,7 +110,7 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
     parts = {
         "trained on": (len(prepared.fitting_texts), prepared.fitting_texts.lengths.any()),
         "held out": (len(prepared.validation_texts), prepared.validation_texts.lengths.any()),
-        "to test on": (len(test), _has_token(Encoder(prepared.text, prepared.vocabulary), test)),
+        "to test on": (len(test), _has_token(prepared.encoder, test)),
     }
     for name, (reviews, has_token) in parts.items():
         if not has_token:
@@ -114,7 +120,7 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
             )
     seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
     if shared := int(pc.sum(seen).as_py() or 0):
-        console.say(
+        say(
             f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
             "validation accuracy is too high."
         )
@@ -177,7 +183,7 @@ def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabu
 
 def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
     """Refuse to go on with other data or another tokenizer than the run began with."""
-    before = saved.config["data"]["sha256"]
+    before = saved.record.data.sha256
     if before != dataset.sha256:
         raise InputError(
             f"--resume: the data's SHA-256 is {dataset.sha256[:12]}…, the run began with "
@@ -206,7 +212,7 @@ def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:
     return request.unlabelled or dataset.unlabelled
 
 
-def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
+def initial_vectors(request: Request, prepared: Prepared) -> Vectors | None:
     """Return the vectors that the recipe starts the embedding from, if any.
 
     Raises:
@@ -216,16 +222,14 @@ def initial_vectors(request: Request, prepared: Prepared, console: Console) -> V
     if recipe.vectors == "none":
         return None
     if recipe.vectors == "corpus":
-        vectors = _corpus_vectors(request, prepared, console)
+        vectors = _corpus_vectors(request, prepared)
     else:
-        vectors = load_vectors(
-            recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed, console.quiet
-        )
-    console.say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
+        vectors = load_vectors(recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed)
+    say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
     return vectors
 
 
-def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors:
+def _corpus_vectors(request: Request, prepared: Prepared) -> Vectors:
     """Fit word2vec on the reviews that are trained on and on those without a label."""
     texts = [texts_of(prepared.fitting)]
     if (further := read_unlabelled_texts(request, prepared.dataset)) is not None:
@@ -237,28 +241,28 @@ def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> V
         request.recipe.embedding,
         request.seed,
         torch.get_num_threads(),
-        console,
     )
 
 
-def run_config(request: Request, prepared: Prepared, device: torch.device) -> dict[str, Any]:
-    """Return what `config.json` records besides the model, the text settings and the labels."""
+def begin_record(request: Request, prepared: Prepared, device: torch.device) -> TrainingRecord:
+    """Write down what is known of a run before it starts."""
     dataset = prepared.dataset
-    return {
-        "recipe": request.recipe.to_json(),
-        "seed": request.seed,
-        "device": str(device),
-        "threads": torch.get_num_threads(),
-        "data": {
-            "name": dataset.name,
-            "sha256": dataset.sha256,
-            "text_column": request.text_column,
-            "label_column": request.label_column,
-            "training_reviews": prepared.fitting.num_rows,
-            "unlabelled": str(request.unlabelled) if request.unlabelled else None,
-        },
-        "teacher": str(request.teacher) if request.teacher else None,
-        "versions": {
+    return TrainingRecord(
+        recipe=request.recipe.to_json(),
+        seed=request.seed,
+        device=str(device),
+        threads=torch.get_num_threads(),
+        data=DataRecord(
+            name=dataset.name,
+            sha256=dataset.sha256,
+            text_column=request.text_column,
+            label_column=request.label_column,
+            found_text_column=dataset.text_column,
+            training_reviews=prepared.fitting.num_rows,
+            unlabelled=str(request.unlabelled) if request.unlabelled else None,
+        ),
+        teacher=str(request.teacher) if request.teacher else None,
+        versions={
             "sent-toolkit": infer.__version__,
             "python": platform.python_version(),
             "torch": str(torch.__version__),
@@ -266,4 +270,4 @@ def run_config(request: Request, prepared: Prepared, device: torch.device) -> di
             "pyarrow": pa.__version__,
             "spacy": spacy_version(),
         },
-    }
+    )

@@ -1,13 +1,13 @@
 """A file of reviews, whatever its format → its columns. Legend: R rows."""
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TextIO, TypeVar
 
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.json
 import pyarrow.parquet as pq
 
 from infer.base.errors import InputError
@@ -21,7 +21,8 @@ UNREADABLE: Final = (
     pa.ArrowKeyError,
     pa.ArrowNotImplementedError,
     OSError,
-    UnicodeDecodeError,
+    ValueError,  # of which what is no UTF-8 and what is no JSON
+    RecursionError,
 )
 
 
@@ -132,24 +133,112 @@ def _read_csv(path: Path, names: Sequence[str], strings: Sequence[str]) -> pa.Ta
 
 
 def _json_schema(path: Path) -> pa.Schema:
-    return _load_json(path, None).schema
+    """Return the names of JSON Lines and the types of their values; null where types differ."""
+    kinds: dict[str, set[type]] = {}
+    for row in _rows(path):
+        for name, value in row.items():
+            kinds.setdefault(name, set())
+            if value is not None:
+                kinds[name].add(type(value))
+    if not kinds:
+        raise pa.ArrowInvalid("it holds no object")
+    types: dict[type, pa.DataType] = {
+        str: pa.string(),
+        bool: pa.bool_(),
+        int: pa.int64(),
+        float: pa.float64(),
+    }
+    return pa.schema(
+        [
+            (_utf8(name), types.get(next(iter(those)), pa.null()) if len(those) == 1 else pa.null())
+            for name, those in kinds.items()
+        ]
+    )
 
 
 def _read_json(path: Path, names: Sequence[str], strings: Sequence[str]) -> pa.Table:
-    """Read JSON Lines; a string that looks like a date stays a string where one is asked for."""
-    found = _load_json(path, None)
-    dates = [name for name in strings if pa.types.is_temporal(found.field(name).type)]
-    if dates:
-        found = _load_json(path, pa.schema([(name, pa.string()) for name in dates]))
-    return found.select(names)
-
-
-def _load_json(path: Path, schema: pa.Schema | None) -> pa.Table:
-    return pyarrow.json.read_json(
-        path,
-        pyarrow.json.ReadOptions(block_size=BLOCK_BYTES),
-        pyarrow.json.ParseOptions(explicit_schema=schema),
+    """Read JSON Lines, or one array of objects; no column that is not asked for is looked at."""
+    columns: dict[str, list[object]] = {name: [] for name in names}
+    for row in _rows(path):
+        for name, values in columns.items():
+            values.append(row.get(name))
+    return pa.table(
+        {
+            name: (_json_strings if name in strings else _json_values)(values, name)
+            for name, values in columns.items()
+        }
     )
+
+
+def _json_values(values: Sequence[object], name: str) -> pa.Array:
+    """Return values in the type they share, strings where one is a string."""
+    if any(isinstance(value, str) for value in values):
+        return _json_strings(values, name)
+    return pa.array(values, from_pandas=True)
+
+
+def _json_strings(values: Sequence[object], name: str) -> pa.Array:
+    """Return values as binary: strings as they are, half a surrogate pair as no UTF-8."""
+    for value in values:
+        if isinstance(value, dict | list):
+            raise pa.ArrowInvalid(
+                f"column {name!r} holds {json.dumps(value)[:60]}, expected strings"
+            )
+    written = (
+        value if isinstance(value, str) or value is None else json.dumps(value) for value in values
+    )
+    encoded = [None if text is None else _encoded(text) for text in written]
+    return pa.array(encoded, pa.large_binary())
+
+
+def _encoded(text: str) -> bytes:
+    """Return a text's bytes, as no UTF-8 where the file had no UTF-8 or half a surrogate pair."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
+
+
+def _rows(path: Path) -> Iterator[dict[str, object]]:
+    """Read the objects of JSON Lines, or those of one array.
+
+    Raises:
+        ArrowInvalid: something else stands there.
+    """
+    # A text of which a byte is no UTF-8 is one that is missing, no reason to refuse all others.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
+        start = file.read(1)
+        while start.isspace():
+            start = file.read(1)
+        file.seek(0)
+        if start == "[":
+            rows: Iterator[tuple[int, object]] = enumerate(json.load(file), 1)
+            place = "element"
+        else:
+            rows, place = _lines(file), "line"
+        for number, row in rows:
+            if not isinstance(row, dict):
+                raise pa.ArrowInvalid(
+                    f"{place} {number:,} is {json.dumps(row)[:60]}, expected an object such as "
+                    '{"text": "A good film.", "label": 1}'
+                )
+            yield row
+
+
+def _lines(file: TextIO) -> Iterator[tuple[int, object]]:
+    for number, line in enumerate(file, 1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except ValueError as error:
+                raise pa.ArrowInvalid(
+                    f"line {number:,} is no JSON ({error}), expected an object on each line, or "
+                    "one array of objects"
+                ) from error
+
+
+def _utf8(name: str) -> str:
+    return name.encode("utf-8", "replace").decode()
 
 
 _JSON: Final = Format("JSON Lines", _json_schema, _read_json)

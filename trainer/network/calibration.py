@@ -10,6 +10,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from infer.model.probability import sigmoid
+
 COLDEST: Final = 0.05
 HOTTEST: Final = 20.0
 HALVINGS: Final = 50
@@ -68,12 +70,6 @@ def calibration_error(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray
 def bins_of(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the bin of each score: (R,) float64 from 0 to 1 → (R,) int64 from 0 to 14."""
     return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-
-
-def sigmoid(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
-    """Turn logits of any size into probabilities: (R,) float64."""
-    halves: npt.NDArray[np.float64] = np.tanh(logits.astype(np.float64) / 2)
-    return 0.5 + 0.5 * halves
 
 
 def _scored(

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import Console
-from infer.text.batching import pad, plan_batches
+from infer.base.console import progress
+from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
 from trainer.network.model import SentimentLSTM
 
@@ -18,7 +18,6 @@ BATCH_TOKENS = 8_192
 def predict(
     model: SentimentLSTM,
     encoded: EncodedTexts,
-    console: Console,
     title: str = "evaluating",
     batch_tokens: int = BATCH_TOKENS,
 ) -> npt.NDArray[np.float32]:
@@ -27,23 +26,23 @@ def predict(
     Args:
         model: the network, on any device.
         encoded: R texts.
-        console: where a progress bar is shown.
         title: what the bar says.
         batch_tokens: padded tokens in a batch.
 
     Returns:
         (R,) float32 logits of the positive label, NaN where a text has no token.
     """
-    logits = np.full(len(encoded), np.nan, np.float32)
     device = model.classifier.weight.device
+
+    def run(input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]) -> Logits:
+        batch = (torch.from_numpy(array).to(device) for array in (input_ids, lengths))
+        logits: Logits = model(*batch).float().cpu().numpy()
+        return logits
+
     training = model.training
     model.eval()
-    with console.progress() as progress:
-        task = progress.add_task(title, total=int(np.count_nonzero(encoded.lengths)))
-        for rows in plan_batches(encoded.lengths, batch_tokens):
-            input_ids, lengths = (torch.from_numpy(a).to(device) for a in pad(encoded, rows))
-            logits[rows] = model(input_ids, lengths).float().cpu().numpy()
-            progress.advance(task, len(rows))
+    with progress(title, int(np.count_nonzero(encoded.lengths))) as advance:
+        logits = run_in_batches(encoded, batch_tokens, run, done=lambda rows: advance(len(rows)))
     model.train(training)
     return logits
 

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from trainer.network.calibration import BINS, bins_of, sigmoid
+from infer.model.probability import sigmoid
+from trainer.network.calibration import BINS, bins_of
 
 LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20

@@ -36,12 +36,12 @@ def render_report(
     """
     test = checkpoint.metrics["test"]
     return _template().render(
-        config=checkpoint.config,
+        record=checkpoint.record,
         metrics=checkpoint.metrics,
         test=test,
         labels=checkpoint.labels,
         temperature=checkpoint.temperature,
-        recipe=recipe_words(checkpoint.config["recipe"]),
+        recipe=recipe_words(checkpoint.record.recipe),
         confusion=confusion_rows(test["confusion"], checkpoint.labels),
         mistakes=mistake_rows(test["mistakes"], texts, checkpoint.labels),
         charts=_charts(checkpoint.metrics, history),

@@ -62,6 +62,7 @@ def start(model: SentimentLSTM, recipe: Recipe) -> State:
     """Begin a run with the model as it is."""
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     average = copy.deepcopy(model) if recipe.weight_average else model
+    average.flatten()
     return State(model=model, average=average, optimizer=optimizer)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,32 +10,34 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import Console, Stopped, require_packages
+from infer.base.console import require_packages, say
 from infer.base.errors import SentError, TrainingError
-from infer.text.encoding import EncodedTexts, Encoder
+from infer.model.probability import sigmoid
+from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.files import read_json
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
     METRICS,
     TRAINING,
     Checkpoint,
-    check_output,
+    check_place,
     load_checkpoint,
     save_checkpoint,
 )
+from trainer.checkpoint.record import TrainingRecord, VectorsRecord
 from trainer.data.datasets import Dataset
 from trainer.data.epoch_batches import encode_all
 from trainer.data.prepared import (
     Prepared,
+    begin_record,
     ids_of,
     initial_vectors,
     labels_of,
-    prepare,
-    run_config,
+    prepare_data,
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature, sigmoid
+from trainer.network.calibration import calibration_error, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -56,12 +59,11 @@ from trainer.teaching.self_training import add_unlabelled, save_targets
 REPORTING: Final = ("jinja2", "matplotlib")
 
 
-def train(request: Request, console: Console) -> Checkpoint:
+def carry_out(request: Request) -> Checkpoint:
     """Train as requested and leave a checkpoint folder.
 
     Args:
         request: recipe, data, output and the rest.
-        console: where progress and remarks go.
 
     Returns:
         The checkpoint that was written: the best epoch's model, with test figures.
@@ -73,27 +75,27 @@ def train(request: Request, console: Console) -> Checkpoint:
         DeviceError: the device cannot be had, or not compute in the precision.
         TrainingError: a loss is not a number, or the disk is full or failing; the best epoch so
             far is kept.
-        Stopped: a signal arrived; the best epoch so far is kept.
+        KeyboardInterrupt: a signal arrived; the best epoch so far is kept.
     """
-    check_output(request.output)
+    check_place(request.output)
     require_packages(REPORTING)
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
     check_precision(request.recipe.precision, device)
     if not request.resume:
-        check_vectors(request.recipe.vectors, request.recipe.embedding, console.quiet)
+        check_vectors(request.recipe.vectors, request.recipe.embedding)
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
-    prepared = prepare(request, saved, console)
-    config = run_config(request, prepared, device)
+    prepared = prepare_data(request, saved)
+    record = begin_record(request, prepared, device)
     if request.recipe.self_training:
-        prepared = add_unlabelled(request, prepared, saved, config, console)
-    state = begin(request, prepared, saved, config, console)
+        prepared, record = add_unlabelled(request, prepared, saved, record)
+    state, record = begin(request, prepared, saved, record)
     with _telling_what_is_kept(request.output, state):
-        run_epochs(request, prepared, state, config, console)
-        test, mistaken = final_test(prepared, state, console)
-        checkpoint = _checkpoint(prepared, state, config, test)
+        run_epochs(request, prepared, state, record)
+        test, mistaken = final_test(prepared, state)
+        checkpoint = _checkpoint(prepared, state, record, test)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
@@ -105,28 +107,27 @@ def begin(
     request: Request,
     prepared: Prepared,
     saved: Checkpoint | None,
-    config: dict[str, Any],
-    console: Console,
-) -> State:
+    record: TrainingRecord,
+) -> tuple[State, TrainingRecord]:
     """Make the model and its optimizer, from the start or as the unfinished run left them.
 
-    The vectors that the embedding started from are noted in `config`.
+    Returns:
+        The state, and the record with the vectors that the embedding started from.
     """
     model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
-    if saved is None and (vectors := initial_vectors(request, prepared, console)):
+    if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
-        config["vectors"] = {"source": vectors.source, "coverage": vectors.coverage}
-    device = torch.device(config["device"])
+        record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
+    device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
     entries = len(prepared.vocabulary)
-    console.say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
+    say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
     if saved is not None:
         load_state(request.output / TRAINING, state, saved.model.state_dict())
-        if "vectors" in saved.config:
-            config["vectors"] = saved.config["vectors"]
-        console.say(f"going on after epoch {state.epoch} of the run in {request.output}")
-    return state
+        record = replace(record, vectors=saved.record.vectors)
+        say(f"going on after epoch {state.epoch} of the run in {request.output}")
+    return state, record
 
 
 def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
@@ -141,19 +142,17 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
     )
 
 
-def run_epochs(
-    request: Request, prepared: Prepared, state: State, config: dict[str, Any], console: Console
-) -> None:
+def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-        row = run_epoch(recipe, request.seed, prepared, state, console)
-        logits = predict(state.average, prepared.validation_texts, console, "validating")
+        row = run_epoch(recipe, request.seed, prepared, state)
+        logits = predict(state.average, prepared.validation_texts, "validating")
         _check_numbers(logits, prepared.validation_texts, row)
         row |= _validation_figures(logits, labels_of(prepared.validation))
         is_best = keep_if_best(state, row)
-        _save_unfinished(request.output, prepared, state, config)
-        console.say(epoch_line(row, recipe.epochs, is_best))
+        _save_unfinished(request.output, prepared, state, record)
+        say(epoch_line(row, recipe.epochs, is_best))
 
 
 def _check_numbers(
@@ -180,13 +179,13 @@ def _validation_figures(
 
 
 def _save_unfinished(
-    folder: Path, prepared: Prepared, state: State, config: dict[str, Any]
+    folder: Path, prepared: Prepared, state: State, record: TrainingRecord
 ) -> None:
     def save_training(to: Path) -> None:
         save_state(to, state)
         save_targets(to, prepared.targets)
 
-    unfinished = _checkpoint(prepared, state, config, test=None)
+    unfinished = _checkpoint(prepared, state, record, test=None)
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
@@ -195,7 +194,7 @@ def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
     """Let what ends a run say whether it can go on from its finished epochs."""
     try:
         yield
-    except (Stopped, SentError) as error:
+    except (KeyboardInterrupt, SentError) as error:
         if not state.history or not (folder / TRAINING).is_dir():
             error.add_note("There is no finished epoch to go on from")
         else:
@@ -207,9 +206,7 @@ def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
         raise
 
 
-def final_test(
-    prepared: Prepared, state: State, console: Console
-) -> tuple[dict[str, Any], list[str]]:
+def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
@@ -217,14 +214,13 @@ def final_test(
         temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
     """
     state.average.load_state_dict(state.best)
-    encoder = Encoder(prepared.text, prepared.vocabulary)
     test = prepared.dataset.test
-    encoded = encode_all(encoder, texts_of(test), console, "encoding test")
-    logits, labels = predict(state.average, encoded, console, "testing"), labels_of(test)
+    encoded = encode_all(prepared.encoder, texts_of(test), "encoding test")
+    logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
     epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
     before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
     figures = measure(logits, labels)
-    console.say(
+    say(
         f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
         f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
         f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
@@ -264,7 +260,7 @@ def _mistakes(
 
 
 def _checkpoint(
-    prepared: Prepared, state: State, config: dict[str, Any], test: dict[str, Any] | None
+    prepared: Prepared, state: State, record: TrainingRecord, test: dict[str, Any] | None
 ) -> Checkpoint:
     """Put the best epoch's model and its figures together."""
     best, dataset = state.best_row, prepared.dataset
@@ -285,7 +281,7 @@ def _checkpoint(
             "test": test,
             "data": {"name": dataset.name, "sha256": dataset.sha256},
         },
-        config=config,
+        record=record,
         validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),
         temperature=best["temperature"],
     )

@@ -10,6 +10,10 @@ from typing import Any, Final
 
 from infer.base.errors import UsageError
 
+# Fields that checkpoints of older versions have → what they hold where they were not in use.
+RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
+LAST_WITH_RETIRED: Final = "36a46d3"
+
 
 def option(default: object, help_text: str, **rules: object) -> Any:
     """Declare a field with its option's help text and rules (`minimum`, `maximum`, `choices`)."""
@@ -20,7 +24,7 @@ def option(default: object, help_text: str, **rules: object) -> Any:
 class Recipe:
     """Everything that decides what training computes; saved resolved in `config.json`.
 
-    The defaults are the `seed` recipe: the article's model, with lengths honoured.
+    The defaults are the recipe `article`: the tutorial's model, with lengths honoured.
 
     Raises:
         UsageError: a value has another type than its field, or is out of bounds.
@@ -78,19 +82,10 @@ class Recipe:
         "second pass).",
         minimum=0.0,
     )
-    virtual_adversarial: float = option(
-        0.0,
-        "Weight of how far the prediction moves at the worst small change (0: off; else two "
-        "more passes, and half of a third).",
-        minimum=0.0,
-    )
     perturbation: float = option(
         0.3,
         "Size of that change of a review's vectors, in norms of one token's vector.",
         minimum=1e-6,
-    )
-    entropy: float = option(
-        0.0, "Weight of the prediction's entropy: high for sure predictions.", minimum=0.0
     )
     learning_rate: float = option(1e-3, "Adam's learning rate, the highest one.", minimum=1e-9)
     schedule: str = option(
@@ -119,8 +114,7 @@ class Recipe:
     )
     precision: str = option(
         "fp32",
-        "Arithmetic of matrix products: fp32, tf32 (CUDA only) or bf16 (CUDA, and CPUs with "
-        "AVX-512).",
+        "Arithmetic of matrix products: fp32, tf32 (CUDA only) or bf16 (CPUs with AVX-512).",
         choices=("fp32", "tf32", "bf16"),
     )
 
@@ -140,18 +134,30 @@ class Recipe:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Recipe":
-        """Read `to_json` back.
+        """Read `to_json` back, or what an older version wrote, where this one computes the same.
 
         Raises:
-            UsageError: a field is missing, unknown or wrong.
+            UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
+        values = _without_retired(values)
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
                 f"expected {sorted(names)}"
             )
         return cls(**values)
+
+
+def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the fields of older versions, none of which may be in use."""
+    for name, off in RETIRED.items():
+        if (value := values.get(name, off)) != off:
+            raise UsageError(
+                f"recipe: {name} is {value!r}, which no version after commit {LAST_WITH_RETIRED} "
+                "computes. Train with that one, or anew without it"
+            )
+    return {name: value for name, value in values.items() if name not in RETIRED}
 
 
 def _check(spec: Field[Any], value: object) -> None:
@@ -194,11 +200,27 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
 
 RECIPES: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
-        "seed": Recipe(),
+        "article": Recipe(),
         "small": Recipe(**_REAL_DATA, layers=1, hidden=64),
         "strong": Recipe(**_REAL_DATA, layers=2, hidden=256),
     }
 )
+
+# What a recipe was called before → what it is called.
+OLD_NAMES: Final = MappingProxyType({"seed": "article"})
+
+
+def named_recipe(name: str) -> Recipe:
+    """Return a recipe by its name, or by one that it had before.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    try:
+        return RECIPES[OLD_NAMES.get(name, name)]
+    except KeyError:
+        known = ", ".join(RECIPES)
+        raise UsageError(f"recipe is {name!r}, expected one of {known}") from None
 
 
 def default_recipe(data: str) -> str:
@@ -206,4 +228,4 @@ def default_recipe(data: str) -> str:
 
     On the sample the article's model shows all there is to see, within minutes.
     """
-    return "seed" if data == "sample" else "strong"
+    return "article" if data == "sample" else "strong"

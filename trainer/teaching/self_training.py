@@ -15,11 +15,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from infer.base.console import Console
+from infer.base.console import progress, say
 from infer.base.errors import InputError, ModelFileError
+from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint.record import TeacherRecord, TrainingRecord
 from trainer.data.datasets import hash_files
 from trainer.data.epoch_batches import encode_all
 from trainer.data.prepared import (
@@ -27,10 +29,9 @@ from trainer.data.prepared import (
     labels_of,
     read_unlabelled_texts,
     texts_of,
-    training_settings,
     unlabelled_path,
 )
-from trainer.network.calibration import fit_temperature, sigmoid
+from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import fit_teacher, plain
@@ -46,17 +47,18 @@ def add_unlabelled(
     request: Request,
     prepared: Prepared,
     saved: Checkpoint | None,
-    config: dict[str, Any],
-    console: Console,
-) -> Prepared:
+    record: TrainingRecord,
+) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled ones.
 
     Args:
         request: the run.
         prepared: what is trained on so far.
         saved: the checkpoint of the run that is taken up again; its soft labels are used.
-        config: the texts' hash and the teachers are noted in it.
-        console: where progress and remarks go.
+        record: of the run so far.
+
+    Returns:
+        What is trained on, and the record with the texts' hash and the teachers.
 
     Raises:
         InputError: the texts or the teacher cannot be used, or are not those of the run to be
@@ -65,22 +67,25 @@ def add_unlabelled(
     """
     texts = read_unlabelled_texts(request, prepared.dataset)
     path = unlabelled_path(request, prepared.dataset)
-    config["data"]["unlabelled_sha256"] = hash_files([path]) if path else None
+    sha256 = hash_files([path]) if path else None
+    record = replace(record, data=replace(record.data, unlabelled_sha256=sha256))
     if saved is not None:
-        _check_same_texts(saved, config)
+        _check_same_texts(saved.record, record)
     if texts is None:
-        return _labelled_alone(request, prepared, console)
+        _go_on_alone(request)
+        return prepared, record
     texts = with_pieces(texts, request.recipe.pieces)
+    teachers: tuple[TeacherRecord, ...] | None
     if saved is None:
-        labels, config["teachers"] = soft_labels(request, prepared, texts, config, console)
+        labels, teachers = soft_labels(request, prepared, texts, record)
         targets = np.concatenate((prepared.targets, labels))
     else:
-        config["teachers"] = saved.config["teachers"]
+        teachers = saved.record.teachers
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
-    encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
-    encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
+    encoded = encode_all(prepared.training_encoder, texts, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
-    return replace(prepared, fitting_texts=everything, targets=targets)
+    prepared = replace(prepared, fitting_texts=everything, targets=targets)
+    return prepared, replace(record, teachers=teachers)
 
 
 def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
@@ -106,15 +111,14 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
-def _labelled_alone(request: Request, prepared: Prepared, console: Console) -> Prepared:
+def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher is not None:
         raise InputError(
             f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
             "Name some with --unlabelled, or leave --teacher out"
         )
-    console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
-    return prepared
+    say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
@@ -137,8 +141,8 @@ def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
     return targets
 
 
-def _check_same_texts(saved: Checkpoint, config: dict[str, Any]) -> None:
-    now, before = (c["data"]["unlabelled_sha256"] for c in (config, saved.config))
+def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
+    now, before = record.data.unlabelled_sha256, saved.data.unlabelled_sha256
     if now != before:
         raise InputError(
             f"--resume: the unlabelled texts' SHA-256 is {str(now)[:12]}…, the run began with "
@@ -150,43 +154,40 @@ def soft_labels(
     request: Request,
     prepared: Prepared,
     texts: pa.Array,
-    config: dict[str, Any],
-    console: Console,
-) -> tuple[npt.NDArray[np.float32], list[dict[str, Any]]]:
+    record: TrainingRecord,
+) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
     """Label texts with the mean of all teachers' probabilities.
 
     Returns:
-        (U,) float32 from 0 to 1; and each teacher's `name`, `temperature` and
-        `validation_accuracy`.
+        (U,) float32 from 0 to 1; and who the teachers are.
     """
     labellers: list[tuple[str, Labeller]] = []
     # The network first: whether it may teach shows at once; the linear model takes its time.
     if (folder := request.teacher) is not None:
-        labellers.append((str(folder), checkpoint_labeller(folder, config, console)))
-    labellers.insert(0, ("linear", linear_labeller(request, prepared, console)))
+        labellers.append((str(folder), checkpoint_labeller(folder, record)))
+    labellers.insert(0, ("linear", linear_labeller(request, prepared)))
     probabilities, teachers = [], []
     for name, labeller in labellers:
-        teachers.append(examine(name, labeller, prepared, console))
+        teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
-        probabilities.append(sigmoid(logits / teachers[-1]["temperature"]))
+        probabilities.append(sigmoid(logits / teachers[-1].temperature))
     # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(probabilities, axis=0).astype(np.float32), teachers
+    return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(request: Request, prepared: Prepared, console: Console) -> Labeller:
+def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
     """Fit the linear teacher."""
     fitting = prepared.fitting
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, console)
+    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        with console.progress() as progress:
-            task = progress.add_task(title, total=len(texts))
-            return teacher.logits(texts, lambda rows: progress.advance(task, rows))
+        with progress(title, len(texts)) as advance:
+            return teacher.logits(texts, advance)
 
     return label
 
 
-def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) -> Labeller:
+def checkpoint_labeller(folder: Path, record: TrainingRecord) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
@@ -194,22 +195,19 @@ def checkpoint_labeller(folder: Path, config: dict[str, Any], console: Console) 
         InputError: it may have learned from this run's validation reviews.
     """
     teacher = load_checkpoint(folder)
-    _check_same_task(folder, teacher.config, config)
-    model = teacher.model.to(config["device"])
+    _check_same_task(folder, teacher.record, record)
+    model = teacher.model.to(record.device)
     encoder = Encoder(teacher.text, teacher.vocabulary)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        return predict(model, encode_all(encoder, texts, console, title), console, title)
+        return predict(model, encode_all(encoder, texts, title), title)
 
     return label
 
 
-def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any]) -> None:
+def _check_same_task(folder: Path, theirs: TrainingRecord, ours: TrainingRecord) -> None:
     """Refuse a teacher of other labels, or one that has learned from our validation reviews."""
-    try:
-        task = _task(theirs)
-    except (KeyError, TypeError) as error:
-        raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
+    task = _task(theirs)
     for name, value in _task(ours).items():
         if value != task[name]:
             raise InputError(
@@ -219,28 +217,21 @@ def _check_same_task(folder: Path, theirs: dict[str, Any], ours: dict[str, Any])
             )
 
 
-def _task(config: dict[str, Any]) -> dict[str, Any]:
+def _task(record: TrainingRecord) -> dict[str, Any]:
     """Return what a checkpoint has learned from, and what chose its validation reviews."""
-    data = config["data"]
     return {
-        "data": data["sha256"],
-        "text column": data["text_column"],
-        "label column": data["label_column"],
-        "seed": config["seed"],
-        "validation": config["recipe"]["validation"],
+        "data": record.data.sha256,
+        "text column": record.data.text_column,
+        "label column": record.data.label_column,
+        "seed": record.seed,
+        "validation": record.recipe.get("validation"),
     }
 
 
-def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> dict[str, Any]:
-    """Calibrate a teacher on the validation reviews, and say how good it is.
-
-    Returns:
-        `name`, `temperature`, `validation_accuracy`.
-    """
+def examine(name: str, labeller: Labeller, prepared: Prepared) -> TeacherRecord:
+    """Calibrate a teacher on the validation reviews, and say how good it is."""
     labels = labels_of(prepared.validation)
     logits = labeller(texts_of(prepared.validation), f"validating {name}")
     accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
-    console.say(
-        f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}"
-    )
-    return {"name": name, "temperature": temperature, "validation_accuracy": accuracy}
+    say(f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}")
+    return TeacherRecord(name, temperature, accuracy)

@@ -23,8 +23,17 @@ MAX_MEAN_OPERATORS = {
 }  # fmt: skip
 
 
-def test_the_seed_model_is_ten_nodes(graph):
+def test_the_articles_model_is_ten_nodes(graph):
     assert graph_summary(graph) == SEED_OPERATORS
+
+
+def test_nothing_is_computed_that_nothing_reads(graph, pooled_checkpoint):
+    """Of an LSTM's outputs, all states and the last ones, each layer keeps the one that is read."""
+    pooled = build_graph(pooled_checkpoint.model, 17)
+    lstms = [node for g in (graph, pooled) for node in g.graph.node if node.op_type == "LSTM"]
+    assert [[bool(name) for name in node.output] for node in lstms] == [
+        [True], [False, True], [True],
+    ]  # fmt: skip
 
 
 def test_max_and_mean_pooling_is_twenty_two_nodes(pooled_checkpoint):

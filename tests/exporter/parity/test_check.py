@@ -7,33 +7,33 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from exporter.export import as_model_file, make_card
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.comparisons import flip_problems, loss_problems, mean_problems
 from exporter.parity.difference import find_problems, measure_difference
 from exporter.parity.localise import compare_stages, first_difference
-from exporter.parity.reference import GRID_ROWS, make_grid, prepare, probe_rows
+from exporter.parity.reference import GRID_ROWS, make_grid, make_material, probe_rows
 from exporter.parity.report import Accuracy, json_ready
 from exporter.parity.reviews import read_reviews
 from exporter.parity.tolerance import TOLERANCES, tolerance_for
+from exporter.pipeline import as_model_file, make_card
+from infer.model.cuda import CUDA
 from infer.model.file import stamp
-from infer.model.session import CPU, CUDA
+from infer.model.session import CPU
 
 
-def parity(graph, checkpoint, console, precision="fp32", atol=None, card=None):
+def parity(graph, checkpoint, precision="fp32", atol=None, card=None):
     card = card or make_card(checkpoint, precision)
     data = stamp(apply_precision(graph, precision), card)
     reviews = read_reviews(None, checkpoint)
     model_file = as_model_file(Path("model.onnx"), data, card)
-    return check_parity(model_file, checkpoint, reviews, Conditions("cpu", atol, 1), console)
+    return check_parity(model_file, checkpoint, reviews, Conditions("cpu", atol, 1))
 
 
 @pytest.fixture(scope="module")
 def report(graph, checkpoint):
-    from infer.base.console import Console
 
-    return parity(graph, checkpoint, Console(quiet=True))
+    return parity(graph, checkpoint)
 
 
 def test_the_exported_graph_agrees(report):
@@ -65,23 +65,23 @@ def test_the_worst_row_is_named_with_its_text(report, checkpoint):
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, console, precision):
-    report = parity(graph, checkpoint, console, precision, atol=None)
+def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, precision):
+    report = parity(graph, checkpoint, precision, atol=None)
     assert report.problems == []
     assert report.worst().logit_absolute.maximum > 1e-5
 
 
-def test_a_stale_vocabulary_is_named(graph, checkpoint, with_other_words, console):
-    report = parity(graph, checkpoint, console, card=make_card(with_other_words, "fp32"))
+def test_a_stale_vocabulary_is_named(graph, checkpoint, with_other_words):
+    report = parity(graph, checkpoint, card=make_card(with_other_words, "fp32"))
     assert report.first_stage == "text settings and vocabulary"
     assert "vocabulary is not the checkpoint's" in report.problems[0]
     assert {c.check for c in report.comparisons if c.problems} == {"texts"}
 
 
-def test_other_text_settings_are_named(graph, checkpoint, console):
+def test_other_text_settings_are_named(graph, checkpoint):
     card = make_card(checkpoint, "fp32")
     card = replace(card, text=replace(card.text, lower=False, max_tokens=10, head_tokens=5))
-    report = parity(graph, checkpoint, console, card=card)
+    report = parity(graph, checkpoint, card=card)
     assert "text settings is not the checkpoint's" in report.problems[0]
 
 
@@ -96,10 +96,10 @@ def test_grid_has_mixed_lengths_and_random_tokens_behind_them():
     assert all(tokens <= 10 for _, tokens in (ids.shape for ids, _ in make_grid(100, 10)))
 
 
-def test_probes_hold_the_shortest_and_the_longest(graph, checkpoint, console):
+def test_probes_hold_the_shortest_and_the_longest(graph, checkpoint):
     card = make_card(checkpoint, "fp32")
     model_file = as_model_file(Path("m"), stamp(graph, card), card)
-    material = prepare(model_file, checkpoint, read_reviews(None, checkpoint), console)
+    material = make_material(model_file, checkpoint, read_reviews(None, checkpoint))
     lengths = material.found.lengths[probe_rows(material.found)]
     assert lengths[0] == material.found.lengths.min()
     assert lengths[-1] == material.found.lengths.max()
@@ -142,7 +142,7 @@ def test_the_mean_is_bounded_too():
     assert mean_problems(difference, tolerance_for("int8", CPU)) == [
         "the logits differ by 0.125 in the mean (allowed: 0.1)"
     ]
-    assert mean_problems(difference, tolerance_for("int8", CPU, 0.2)) == []
+    assert mean_problems(difference, tolerance_for("int8", CPU, atol=0.2)) == []
 
 
 @pytest.mark.parametrize(("rows", "allowed"), [(10, 1), (300, 1), (1000, 5), (2000, 10)])
@@ -164,16 +164,13 @@ def test_accuracy_loss_is_bounded_by_share_and_granularity(rows, allowed):
 
 def test_tolerances_name_their_source_and_an_override():
     assert all(len(t.source) > 20 and not t.override for t in TOLERANCES.values())
-    override = tolerance_for("fp32", CPU, 0.5)
+    override = tolerance_for("fp32", CPU, atol=0.5)
     assert (override.absolute, override.relative, override.override) == (0.5, 0.0, True)
     assert "--atol 0.5 in place of 1e-05" in override.source
 
 
-def test_tf32_has_its_own_tolerance(monkeypatch):
-    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
-    loose = tolerance_for("fp32", CUDA)
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
-    strict = tolerance_for("fp32", CUDA)
+def test_tf32_has_its_own_tolerance():
+    loose, strict = (tolerance_for("fp32", CUDA, tf32) for tf32 in (True, False))
     assert tolerance_for("fp32", CPU).absolute < strict.absolute < loose.absolute
 
 
@@ -185,7 +182,7 @@ def test_all_stages_agree(which, precision, request):
     model = request.getfixturevalue(which).model
     data = apply_precision(build_graph(model, 17), precision).SerializeToString()
     batch = make_grid(62, 9)[5]
-    stages = compare_stages(model, data, CPU, batch, tolerance_for(precision, CPU).stage)
+    stages = compare_stages(model, data, [CPU], batch, tolerance_for(precision, CPU).stage)
     names = [name for i in range(1, model.config.layers + 1)
              for name in (f"layer {i} forward", f"layer {i} backward")]  # fmt: skip
     assert [stage.name for stage in stages] == ["embedding", *names, "pooling", "logits"]

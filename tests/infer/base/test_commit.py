@@ -1,6 +1,7 @@
 """Committing: what may be written, and files that appear whole or not at all."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -152,3 +153,54 @@ def test_stale_temporaries_are_recognised_and_others_kept(tmp_path):
         (tmp_path / name).touch()
     remove_stale_temporaries(path)
     assert names(tmp_path) == sorted(others)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_live_runs_temporary_is_not_taken_for_a_killed_ones(tmp_path):
+    path = tmp_path / "scores.parquet"
+    killed = tmp_path / f".scores.parquet.{'0' * 16}{TEMPORARY_SUFFIX}"
+    killed.touch()
+    with atomic_file(path) as temporary:
+        temporary.write_text("half")
+        remove_stale_temporaries(path)
+        assert temporary.read_text() == "half"
+        assert not killed.exists()
+    assert names(tmp_path) == ["scores.parquet"]
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("allowed", [0o600, 0o640, 0o644, 0o444])
+def test_nobody_may_read_the_output_who_may_not_read_the_input(tmp_path, overwrite, allowed):
+    source, path = tmp_path / "in", tmp_path / "out"
+    source.touch()
+    source.chmod(allowed)
+    if overwrite:
+        path.touch()
+        path.chmod(0o666)
+    with atomic_file(path, overwrite, like=source.stat()) as temporary:
+        assert mode(temporary) & ~(allowed | 0o200) == 0
+    assert mode(path) & ~(allowed | 0o200) == 0
+
+
+@pytest.mark.parametrize("kept", [0o600, 0o664, 0o444])
+def test_a_replaced_file_keeps_its_permissions(tmp_path, kept):
+    path = tmp_path / "out"
+    path.touch()
+    path.chmod(kept)
+    with atomic_file(path) as temporary:
+        temporary.write_text("new")
+    assert (mode(path), path.read_text()) == (kept, "new")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_group_that_is_not_the_inputs_may_what_others_may(tmp_path):
+    source, path = tmp_path / "in", tmp_path / "out"
+    source.touch()
+    os.chown(source, -1, 12_345)
+    source.chmod(0o664)
+    with atomic_file(path, like=source.stat()):
+        pass
+    assert mode(path) == 0o644

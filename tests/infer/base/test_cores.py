@@ -57,5 +57,27 @@ def test_without_such_groups_the_affinity_counts(groups):
     assert found(groups) == 64
 
 
+@pytest.mark.parametrize("tree", ["cpu", "cpu,cpuacct"])
+@pytest.mark.parametrize("own", ["outer/inner", "outer", ""])
+@pytest.mark.parametrize(("quota", "expected"), [("200000", 2), ("-1", 64), ("150000", 2)])
+def test_the_older_tree_of_groups(groups, tree, own, quota, expected):
+    (groups / "cgroup").write_text(
+        "9:name=systemd:/\n4:cpu,cpuacct:/outer/inner\n3:memory:/outer\n0::/\n"
+    )
+    folder = groups / "fs" / tree / own
+    folder.mkdir(parents=True)
+    (folder / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (folder / "cpu.cfs_period_us").write_text("100000\n")
+    assert found(groups) == expected
+
+
+def test_within_a_container_the_path_may_be_the_hosts(groups):
+    (groups / "cgroup").write_text("4:cpu,cpuacct:/docker/0123abcd\n")
+    (groups / "fs" / "cpu").mkdir()
+    (groups / "fs" / "cpu" / "cpu.cfs_quota_us").write_text("300000\n")
+    (groups / "fs" / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
+    assert found(groups) == 3
+
+
 def test_this_machine():
     assert 1 <= cores() <= os.cpu_count()

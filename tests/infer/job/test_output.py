@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from infer import __version__
 from infer.base.errors import InputError
+from infer.job import job
 from infer.job.output import _RowReader, result_columns
-from infer.job.parts import Scores
+from infer.model.scorer import Scores
 from infer.model.session import CPU
 
 
@@ -50,7 +51,9 @@ def test_schema_metadata_and_provenance(tmp_path, score, model):
     original = pq.read_schema(tmp_path / "in.parquet")
     for name in ("id", "kind"):
         assert read.schema.field(name).equals(original.field(name), check_metadata=True)
-    assert read.schema.metadata == {
+    fingerprint = read.schema.metadata.pop(b"sent.job")
+    assert len(fingerprint) == 64
+    assert {k: v for k, v in read.schema.metadata.items() if k != b"sent.job"} == {
         b"owner": b"us",
         b"sent.model_sha256": model.sha256.encode(),
         b"sent.version": __version__.encode(),
@@ -80,17 +83,15 @@ def test_no_carried_columns(tmp_path, score):
 
 def test_an_input_that_changes_meanwhile_is_no_output(tmp_path, score, monkeypatch):
     """Rows are counted against the footer of the file that is carried over."""
-    from infer import scoring
-
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"id": [1, 2], "text": ["good", "bad"]}), source)
-    write_output = scoring.write_output
+    write_output = job.write_output
 
     def shrink_first(*arguments):
         pq.write_table(pa.table({"id": [1], "text": ["good"]}), source)
         return write_output(*arguments)
 
-    monkeypatch.setattr(scoring, "write_output", shrink_first)
+    monkeypatch.setattr(job, "write_output", shrink_first)
     with pytest.raises(Exception, match="changed while it was read") as caught:
         score(source, tmp_path / "out.parquet")
     assert isinstance(caught.value.__cause__, InputError)

@@ -11,7 +11,8 @@ import pytest
 
 import infer.model.session
 from infer.base.errors import DeviceError, ModelFileError, SentError, UsageError
-from infer.model.session import CPU, CUDA, Session, cuda_problem, wheel_conflict
+from infer.model.cuda import CUDA, cuda_problem
+from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, Session
 
 needs_no_cuda = pytest.mark.skipif(cuda_problem() is None, reason="CUDA works here")
 BATCH = np.array([[2, 4], [3, 0]], np.int64), np.array([2, 1], np.int32)
@@ -20,6 +21,7 @@ BATCH = np.array([[2, 4], [3, 0]], np.int64), np.array([2, 1], np.int32)
 def test_the_cpu(model):
     session = Session(model.data, "cpu")
     assert session.provider == CPU
+    assert session.batch_tokens == DEFAULT_BATCH_TOKENS[CPU]
     logits = session.run(*BATCH)
     assert logits.shape == (2,)
     assert logits.dtype == np.float32
@@ -69,7 +71,7 @@ def test_what_has_not_begun_is_not_begun_after_the_block(model):
 @needs_no_cuda
 def test_cuda_is_honoured_or_an_error(model):
     for device in ("cuda", "cuda:0"):
-        with pytest.raises(DeviceError, match=r"--device cuda: .*--device cpu"):
+        with pytest.raises(DeviceError, match=rf"--device {device}: .*--device cpu"):
             Session(model.data, device)
 
 
@@ -90,26 +92,9 @@ def test_cuda_where_it_works(model):
     )
 
 
-def test_a_missing_library_is_named(monkeypatch):
-    """The driver is there, one of CUDA's libraries is not."""
-    reasons = {True: "libcudnn.so.9: cannot open shared object file", False: None}
-    monkeypatch.setattr(infer.model.session.ort, "get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr(
-        infer.model.session, "_cannot_load", lambda name: reasons["providers_cuda" in name]
-    )
-    problem = cuda_problem()
-    assert "a CUDA library is missing (libcudnn.so.9" in problem
-    assert "pip install 'sent-toolkit[cuda]'" in problem
-
-
-def test_a_build_without_cuda_says_so(monkeypatch):
-    monkeypatch.setattr(infer.model.session.ort, "get_available_providers", lambda: [CPU])
-    assert "was built without CUDA" in cuda_problem()
-
-
 def test_a_silent_fallback_to_the_cpu_is_an_error(model, monkeypatch):
     """What is looked for first finds nothing wrong, and ONNX Runtime takes the CPU all the same."""
-    monkeypatch.setattr(infer.model.session, "cuda_problem", lambda: None)
+    monkeypatch.setattr(infer.model.session, "cuda_problem", lambda index: None)
     with pytest.raises(DeviceError, match="fell back to the CPU"):
         Session(model.data, "cuda")
     session = Session(model.data, "auto")
@@ -126,7 +111,7 @@ def test_a_gpu_that_fails_is_told_and_nothing_is_printed(model, monkeypatch, cap
             raise RuntimeError("CUDA failure 100: no CUDA-capable device is detected")
         create(session, providers, *rest)
 
-    monkeypatch.setattr(infer.model.session, "cuda_problem", lambda: None)
+    monkeypatch.setattr(infer.model.session, "cuda_problem", lambda index: None)
     monkeypatch.setattr(
         infer.model.session.ort.InferenceSession, "_create_inference_session", fail_on_cuda
     )
@@ -147,13 +132,6 @@ def test_int8_on_cuda(model):
 def test_a_device_that_is_none(model, device):
     with pytest.raises(UsageError, match="expected auto, cpu, cuda or cuda:N"):
         Session(model.data, device)
-
-
-def test_both_wheels_at_once_are_told(monkeypatch):
-    monkeypatch.setattr(infer.model.session, "_installed", lambda name: True)
-    assert "pip uninstall onnxruntime onnxruntime-gpu" in wheel_conflict()
-    monkeypatch.setattr(infer.model.session, "_installed", lambda name: name == "onnxruntime")
-    assert wheel_conflict() is None
 
 
 def test_a_model_that_is_none(model):

@@ -15,6 +15,24 @@ from pyarrow import fs
 from infer.base.errors import InputError, OutputError
 from infer.table.inputs import find_inputs, output_paths
 
+WEB = """
+import os
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+class Ranges(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        path, asked = self.translate_path(self.path), self.headers.get("Range", "")
+        if not asked or not os.path.exists(path):
+            return super().do_GET()
+        start, end = map(int, asked.removeprefix("bytes=").split("-"))
+        content = open(path, "rb").read()[start : end + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", len(content))
+        self.end_headers()
+        self.wfile.write(content)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
 TABLE = pa.table({"text": ["good film", "bad film"]})
 MOTO = """
 import sys
@@ -192,6 +210,119 @@ def test_the_identity_changes_with_the_file(tmp_path: Path) -> None:
     assert {key for key in before if before[key] != after[key]} >= {"mtime_ns", "footer"}
 
 
+def test_hidden_is_a_leading_dot_or_an_underscore_without_a_value(tree: Path) -> None:
+    write(tree / "_lang=en" / "part-0.parquet")
+    write(tree / "UPPER.PARQUET")
+    inputs = find_inputs([str(tree)])
+    assert [str(file.relative) for file in inputs.files] == [
+        "UPPER.PARQUET",
+        "_lang=en/part-0.parquet",
+        *PARTS,
+    ]
+    (remark,) = inputs.remarks
+    assert "3 hidden by a leading . or _ (.hidden.parquet, _SUCCESS, _temporary)" in remark
+    assert "1 not ending with .parquet (notes.txt)" in remark
+    assert "1 of a job's part files" in remark
+
+
+def test_what_cannot_be_read_among_the_data_is_an_error(tree: Path) -> None:
+    (tree / "gone.parquet").symlink_to(tree / "nowhere")
+    os.mkfifo(tree / "pipe.parquet")
+    with pytest.raises(InputError, match=r"gone\.parquet is a link to nothing") as caught:
+        find_inputs([str(tree)])
+    assert "pipe.parquet is not a regular file" in str(caught.value)
+    with pytest.raises(InputError, match="link to nothing"):
+        find_inputs([f"{tree}/*.parquet"])
+
+
+@pytest.mark.parametrize("pattern", ["", "/**/*.parquet"])
+def test_links_and_loops_are_read_once(tree: Path, pattern: str) -> None:
+    """Two links to the folder itself made a listing that never ended."""
+    (tree / "self").symlink_to(tree)
+    (tree / "year=2023" / "up").symlink_to("..")
+    (tree / "again").symlink_to(tree / "year=2024")
+    (tree / "latest.parquet").symlink_to(tree / PARTS[0])
+    outside = write(tree.parent / "outside" / "x.parquet").parent
+    (tree / "there").symlink_to(outside)
+    assert places(f"{tree}{pattern}") == ["there/x.parquet", *PARTS]
+
+
+@pytest.mark.parametrize(
+    ("marker", "how"),
+    [
+        ("_delta_log/00000000000000000000.json", "file_uris"),
+        ("metadata/v1.metadata.json", "plan_files"),
+        (".hoodie/hoodie.properties", "get_file_slices"),
+        ("_spark_metadata/0", "inputFiles"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["", "memory://"])
+def test_a_table_format_is_no_folder_of_files(
+    tmp_path: Path, marker: str, how: str, scheme: str
+) -> None:
+    root = f"{tmp_path}/lake/table"
+    filesystem = fsspec.filesystem("memory" if scheme else "file")
+    for name in (f"{root}/day=1/x.parquet", f"{root}/{marker}"):
+        filesystem.makedirs(str(Path(name).parent), exist_ok=True)
+        filesystem.pipe(name, write(tmp_path / "x.parquet").read_bytes())
+    lake = f"{scheme}{tmp_path}/lake"
+    for source in ("", "/table", "/table/day=1", "/table/*/*.parquet", "/*/day=1/*"):
+        with pytest.raises(InputError, match="no longer part of it") as caught:
+            find_inputs([lake + source])
+        assert how in str(caught.value)
+    # A file that is named is the user's own choice, as the message advises.
+    assert find_inputs([f"{scheme}{root}/day=1/x.parquet"]).single
+
+
+def test_a_folder_called_metadata_is_a_folder(tree: Path) -> None:
+    write(tree / "metadata" / "x.parquet")
+    assert "metadata/x.parquet" in places(str(tree))
+
+
+def test_everything_that_is_not_there_is_told_at_once(tree: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        find_inputs(["a.parquet", str(tree), "b.parquet"])
+    assert str(caught.value) == (
+        "2 of 3 inputs cannot be used. a.parquet, b.parquet: no such file or folder"
+    )
+
+
+def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
+    single = find_inputs([str(tree / PARTS[0])])
+    with pytest.raises(OutputError, match="is a folder, expected a file"):
+        output_paths(single, f"{tree.parent}/new/")
+    with pytest.raises(OutputError, match=r"all\.parquet: is a file's name, expected a folder"):
+        output_paths(find_inputs([str(tree)]), f"{tree.parent}/all.parquet")
+    with pytest.raises(OutputError, match=r"s3://bucket/x: is a URI"):
+        output_paths(single, "s3://bucket/x")
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """A web server of this folder."""
+    pytest.importorskip("aiohttp")
+    with subprocess.Popen(
+        [sys.executable, "-c", WEB],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        assert server.stdout is not None
+        yield f"127.0.0.1:{int(server.stdout.readline())}"
+        server.kill()
+
+
+def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
+    write(tmp_path / "x.parquet")
+    file = find_inputs([f"http://user:SECRET@{web}/x.parquet?X-Amz-Signature=SECRET"]).files[0]
+    assert file.name == f"http://{web}/x.parquet"
+    assert str(file.relative) == "x.parquet"
+    assert "SECRET" not in str(file.identity())
+    with pytest.raises(InputError) as caught:
+        find_inputs([f"http://user:SECRET@{web}/none.parquet?X-Amz-Signature=SECRET"])
+    assert str(caught.value) == f"http://{web}/none.parquet: no such file or folder"
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on a local S3 server, with credentials and endpoint in the environment."""
@@ -227,6 +358,16 @@ def test_s3(bucket: str) -> None:
     assert str(file.relative) == "part-0.parquet"
     with pytest.raises(InputError, match=r"s3://bucket/none\.parquet: no such file"):
         find_inputs([f"{bucket}/none.parquet"])
+
+
+@pytest.mark.parametrize("key", ["a%3Ab.parquet", "a#1.parquet", "a b.parquet", "a?b=c.parquet"])
+def test_s3_a_name_that_is_shown_leads_to_its_file(bucket: str, key: str) -> None:
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    s3 = fs.S3FileSystem(endpoint_override=endpoint)
+    pq.write_table(TABLE, f"bucket/odd/{key}", filesystem=s3)
+    (name,) = (file.name for file in find_inputs([f"{bucket}/odd"]).files)
+    assert find_inputs([name]).files[0].path == f"bucket/odd/{key}"
+    s3.delete_file(f"bucket/odd/{key}")
 
 
 def test_s3_folder_to_scores(bucket: str, tmp_path: Path, sent_score) -> None:

@@ -1,5 +1,7 @@
 """Reading: columns chosen or refused, windows of text, tables of carried columns."""
 
+import base64
+import dataclasses
 import datetime
 import decimal
 import os
@@ -17,7 +19,8 @@ from hypothesis import strategies as st
 from infer.base.errors import InputError
 from infer.table.columns import choose_columns, is_text, output_schema
 from infer.table.inputs import find_inputs
-from infer.table.parquet import carried_tables, open_parquet, text_windows
+from infer.table.leaves import lost_meanings
+from infer.table.parquet import carried_tables, check_carried, open_parquet, text_windows
 
 STRINGS = ["string", "large_string", "string_view"]
 BINARIES = ["binary", "large_binary", "binary_view"]
@@ -136,17 +139,25 @@ def test_windows_are_bounded_and_start_where_a_resumed_job_asks(
     assert windows(source, rows, max_bytes=max_bytes, skip=skip) == whole[done:]
 
 
-READ_A_WHILE = """
-import resource, sys
+# The peak since the program began; `ru_maxrss` counts that of the process that started it, too.
+PEAK = """
+from pathlib import Path
+status = Path("/proc/self/status").read_text().split()
+print(int(status[status.index("VmHWM:") + 1]) // 1024)
+"""
+READ_A_WHILE = (
+    """
+import sys
 from infer.table.inputs import find_inputs
 from infer.table.parquet import carried_tables, open_parquet, text_windows
 with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
     for _, window in zip(range(10), text_windows(file, "text", 16_384)):
         assert len(window) <= 64
     for _, table in zip(range(3), carried_tables(file, ["id", "copy"])):
-        assert table.num_rows <= 256
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        assert table.nbytes <= 150 << 20
 """
+    + PEAK
+)
 
 
 def repeated_texts(path, size, rows):
@@ -229,7 +240,8 @@ def test_carried_columns_come_back_bit_for_bit(tmp_path):
     assert carried(source, ["a"]).column_names == ["a"]  # not a.b along with it
 
 
-def test_carried_tables_are_row_groups_of_a_bounded_size(tmp_path):
+def test_carried_tables_are_row_groups_of_a_bounded_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("infer.table.parquet._OUTPUT_ROWS", 65_536)
     table = pa.table({"text": ["x"] * 200_000, "id": np.arange(200_000)})
     source = write(tmp_path / "x.parquet", table, row_group_size=3_000)
     with open_parquet(source) as file:
@@ -241,18 +253,152 @@ def test_carried_tables_are_row_groups_of_a_bounded_size(tmp_path):
     assert sum(one.num_rows for one in empty) == 200_000
 
 
+@pytest.mark.parametrize("distinct", [7, 5_000, 60_000])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_carried_dictionary_is_written_once(tmp_path, distinct, ordered):
+    """Every 16,384 rows became a row group with the whole dictionary."""
+    draw = np.random.default_rng(0)
+    values = pa.DictionaryArray.from_arrays(
+        pa.array(draw.integers(0, distinct, 60_000), mask=draw.random(60_000) < 0.01),
+        pa.array([f"value {i:09d} {i * 7919 % 999983}" for i in range(distinct)]),
+        ordered=ordered,
+    )
+    table = pa.table({"text": ["x"] * 60_000, "kind": values})
+    source = write(tmp_path / "x.parquet", table, compression="none", row_group_size=40_000)
+    found = carried(source, ["kind"])
+    assert found["kind"].type == pq.read_schema(source.path).field("kind").type
+    assert (
+        found["kind"].cast(pa.string()).equals(pq.read_table(source.path)["kind"].cast(pa.string()))
+    )
+    with open_parquet(source) as file:
+        (group,) = carried_tables(file, ["kind"])
+    for name, written in (("out", group), ("one", pq.read_table(source.path).select(["kind"]))):
+        pq.write_table(written, tmp_path / name, compression="none", store_schema=False)
+    sizes = [(tmp_path / name).stat().st_size for name in ("out", "one")]
+    assert sizes[0] <= 1.2 * sizes[1]
+
+
+def test_int96_comes_out_in_microseconds(tmp_path):
+    days = [datetime.datetime(9999, 12, 31), datetime.datetime(1, 1, 1), None]
+    table = pa.table({"text": ["x"] * 3, "when": pa.array(days, pa.timestamp("us"))})
+    source = write(tmp_path / "x.parquet", table, use_deprecated_int96_timestamps=True)
+    assert carried(source, ["when"])["when"].to_pylist() == days
+    with open_parquet(source) as file:
+        assert lost_meanings(file.leaves, file.schema, ["when"]) == [
+            "'when' is of the old type INT96 and becomes TIMESTAMP (isAdjustedToUTC False, "
+            "timeUnit microseconds), cut to microseconds"
+        ]
+
+
+def test_types_that_arrow_lacks_are_told(tmp_path):
+    table = pa.table({"text": ["x"], "gap": pa.array([b"123456789012"], pa.binary(12))})
+    source = write(tmp_path / "x.parquet", table)
+    with open_parquet(source) as file:
+        assert lost_meanings(file.leaves, file.schema, ["text", "gap"]) == []
+        leaf = dataclasses.replace(file.leaves[1], meaning="INTERVAL")
+        assert lost_meanings([leaf], file.schema, ["gap"]) == [
+            "'gap' is of type INTERVAL and becomes FIXED_LEN_BYTE_ARRAY"
+        ]
+
+
+@pytest.fixture
+def encrypted(tmp_path):
+    """A file whose column `secret` is encrypted and whose footer is not."""
+    encryption = pytest.importorskip("pyarrow.parquet.encryption")
+
+    class Keys(encryption.KmsClient):
+        def wrap_key(self, key_bytes, master_key_identifier):
+            return base64.b64encode(key_bytes)
+
+        def unwrap_key(self, wrapped_key, master_key_identifier):
+            return base64.b64decode(wrapped_key)
+
+    config = encryption.EncryptionConfiguration(
+        footer_key="footer", column_keys={"column": ["secret"]}, plaintext_footer=True
+    )
+    factory = encryption.CryptoFactory(lambda _: Keys())
+    properties = factory.file_encryption_properties(encryption.KmsConnectionConfig(), config)
+    return write(
+        tmp_path / "x.parquet",
+        pa.table({"text": ["good", "bad"], "secret": ["a", "b"], "id": [1, 2]}),
+        encryption_properties=properties,
+    )
+
+
+def test_a_partly_encrypted_file_is_read_where_it_can_be(encrypted):
+    assert windows(encrypted) == [["good", "bad"]]
+    assert carried(encrypted, ["id"])["id"].to_pylist() == [1, 2]
+    message = r"x\.parquet: column 'secret': .*decrypt.*\. Leave that column out with --columns"
+    with pytest.raises(InputError, match=message):
+        carried(encrypted, ["id", "secret"])
+    with open_parquet(encrypted) as file, pytest.raises(InputError, match=message):
+        check_carried(file, ["id", "secret"])
+
+
+def test_damage_in_a_carried_column_is_found_before_the_work(tmp_path):
+    table = pa.table(
+        {"text": ["good"] * 1000, "a": range(1000), "b": [f"v{i}" for i in range(1000)]}
+    )
+    source = write(tmp_path / "x.parquet", table, write_page_checksum=True, compression="none")
+    content = bytearray((tmp_path / "x.parquet").read_bytes())
+    content[content.index(b"v500") + 3] ^= 1
+    (tmp_path / "x.parquet").write_bytes(content)
+    with open_parquet(source) as file:
+        check_carried(file, ["a"])
+        with pytest.raises(InputError, match=r"x\.parquet: column 'b': .*CRC.*--columns"):
+            check_carried(file, ["a", "b"])
+
+
+def test_ten_thousand_columns(tmp_path):
+    """Each question for a column's name went through all of them."""
+    table = pa.table({"text": ["good", None], **{f"c{i}": [i, i + 1] for i in range(10_000)}})
+    source = write(tmp_path / "x.parquet", table)
+    with open_parquet(source) as file:
+        chosen = choose_columns(file.schema, "x.parquet")
+        (read,) = carried_tables(file, chosen.carried)
+    assert read.equals(table.drop(["text"]))
+
+
+ASCENDING = (
+    """
+import sys
+from infer.table.inputs import find_inputs
+from infer.table.parquet import carried_tables, open_parquet, text_windows
+with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
+    rows = sum(len(window) for window in text_windows(file, "text", 16_384))
+    assert rows == sum(table.num_rows for table in carried_tables(file, ["copy"])) == file.rows
+"""
+    + PEAK
+)
+
+
+def test_lengths_in_ascending_order_in_one_row_group(tmp_path):
+    lengths = np.concatenate([np.ones(400_000, int), np.arange(1, 3_000) * 100])
+    texts = pa.array(["x" * n for n in lengths])
+    source = write(
+        tmp_path / "x.parquet",
+        pa.table({"text": texts, "copy": texts}),
+        use_dictionary=False,
+        row_group_size=len(texts),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ASCENDING, source.path], check=True, capture_output=True
+    )
+    assert int(done.stdout) < 1_000
+
+
 def test_the_output_schema_keeps_fields_and_metadata():
     before = pa.schema(
         [
             pa.field("id", pa.int64(), nullable=False, metadata={"unit": "none"}),
             pa.field("text", pa.string()),
         ],
-        metadata={"pandas": "{}", "sent.version": "old", b"raw": b"\xff"},
+        metadata={"owner": "{}", "sent.version": "old", b"raw": b"\xff"},
     )
     after = output_schema(before, ["id"], "p_", {"sent.version": "new"})
     assert after.names == ["id", "p_score", "p_prediction", "p_status"]
     assert after.field("id").equals(before.field("id"), check_metadata=True)
-    assert after.metadata == {b"pandas": b"{}", b"sent.version": b"new", b"raw": b"\xff"}
+    assert after.metadata == {b"owner": b"{}", b"sent.version": b"new", b"raw": b"\xff"}
 
 
 def test_a_flipped_bit_in_a_page_with_a_checksum_is_an_error(tmp_path):

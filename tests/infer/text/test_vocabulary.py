@@ -18,9 +18,9 @@ def test_the_most_frequent_come_first_and_ties_are_alphabetical() -> None:
     assert vocabulary.tokens == (PAD, UNK, "c", "a", "b")
 
 
-def test_rare_tokens_and_the_special_names_are_left_out() -> None:
+def test_the_special_names_are_left_out() -> None:
     counts = {"a": 3, "b": 1, PAD: 9, UNK: 9}
-    assert Vocabulary.from_counts(counts, size=10, min_count=2).tokens == (PAD, UNK, "a")
+    assert Vocabulary.from_counts(counts, size=10).tokens == (PAD, UNK, "a", "b")
 
 
 def test_unknown_and_special_tokens_become_unk() -> None:

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from infer.base.errors import ModelFileError, OutputError
+from trainer.checkpoint.config import CONFIG
 from trainer.checkpoint.folder import (
-    CONFIG,
     HISTORY,
     METRICS,
     REPORT,
@@ -21,8 +21,9 @@ from trainer.checkpoint.folder import (
     VOCABULARY,
     WEIGHTS,
     Checkpoint,
-    check_output,
+    check_place,
     load_checkpoint,
+    load_record,
     save_checkpoint,
 )
 
@@ -41,6 +42,7 @@ def test_round_trip(trained: tuple[Path, Checkpoint]) -> None:
         assert torch.equal(weight, after.model.state_dict()[name])
     assert (after.vocabulary, after.text) == (before.vocabulary, before.text)
     assert (after.labels, after.metrics) == (before.labels, before.metrics)
+    assert after.record == before.record == load_record(path)
     assert after.validation.column_names == ["text", "label"]
     assert after.validation.num_rows == 24
     assert after.temperature == before.temperature != 1.0
@@ -51,6 +53,16 @@ def test_an_older_checkpoint_has_no_temperature(folder: Path) -> None:
     del config["temperature"]
     (folder / CONFIG).write_text(json.dumps(config))
     assert load_checkpoint(folder).temperature == 1.0
+
+
+def test_an_older_checkpoint_says_nothing_of_columns_and_teachers(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    for name in ("text_column", "label_column"):
+        del config["data"][name]
+    del config["teacher"]
+    (folder / CONFIG).write_text(json.dumps(config))
+    record = load_record(folder)
+    assert (record.data.text_column, record.data.label_column, record.teacher) == (None,) * 3
 
 
 def test_files_and_what_they_record(trained: tuple[Path, Checkpoint]) -> None:
@@ -87,18 +99,18 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "full")
     for name in ("file", "full", "link"):
-        with pytest.raises(OutputError, match="Use --output with another path"):
+        with pytest.raises(OutputError, match="--output"):
             save_checkpoint(tmp_path / name, trained[1], [])
     with pytest.raises(OutputError, match="cannot be written"):
-        check_output(tmp_path / "file" / "c")
+        check_place(tmp_path / "file" / "c")
     for name in (".", "..", "/proc/c"):
         with pytest.raises(OutputError, match=r"expected the folder's name|is not writable"):
-            check_output(Path(name))
+            check_place(Path(name))
     for length, words in ((251, "has 251 bytes, expected at most 250"), (256, "cannot be written")):
         with pytest.raises(OutputError, match=words):
-            check_output(tmp_path / ("c" * length))
+            check_place(tmp_path / ("c" * length))
     (tmp_path / "empty").mkdir()
-    check_output(tmp_path / "empty")
+    check_place(tmp_path / "empty")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["empty", "file", "full", "link"]
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
 
@@ -106,9 +118,9 @@ def test_strangers_are_left_alone(tmp_path: Path, trained: tuple[Path, Checkpoin
 def test_a_mount_point_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mounting takes rights that a test does not have, so what the system says is put in."""
     monkeypatch.setattr("os.path.ismount", lambda path: path == tmp_path)
-    with pytest.raises(OutputError, match=r"a mount point cannot be replaced.* a folder within it"):
-        check_output(tmp_path)
-    check_output(tmp_path / "within")
+    with pytest.raises(OutputError, match="mount point"):
+        check_place(tmp_path)
+    check_place(tmp_path / "within")
 
 
 def edit_config(folder: Path, **changes: object) -> None:
@@ -146,6 +158,9 @@ def test_damage_is_named(folder: Path) -> None:
     for temperature in (0.0, -1.0, float("nan"), float("inf"), "1"):
         edit_config(folder, temperature=temperature)
         refused(f"temperature {temperature!r}, expected a number above 0")
+    for seed in (None, "123"):
+        edit_config(folder, seed=seed)
+        refused("damaged config.json")
     edit_config(folder, text={})
     refused("text settings")
     assert load_checkpoint(folder)

@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infer.base.console import Console
 from infer.base.errors import InputError, UsageError
 from trainer.data.datasets import Columns, load_dataset, read_unlabelled
 from trainer.data.tables import read_columns, read_schema
-from trainer.run.train import train
+from trainer.run.train import carry_out
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
 
@@ -108,11 +107,34 @@ def test_labels_of_every_kind(
 
 def test_an_empty_field_is_no_text_and_a_byte_order_mark_no_column(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_bytes("\ufefftext,label\r\n,0\r\nNA,1\r\ngood,1\r\nbad,0\r\n".encode())
+    path.write_bytes("\ufefftext,label\r\n,0\r\nNA,1\r\ngood,1\r\nbad,0\r\nworse,0\r\n".encode())
     data = load_dataset(str(path), seed=1)
     rows = pa.concat_tables([data.train, data.test]).sort_by("id")
-    assert rows["text"].to_pylist() == ["NA", "good", "bad"]
-    assert rows["id"].to_pylist() == ["1", "2", "3"]
+    assert rows["text"].to_pylist() == ["NA", "good", "bad", "worse"]
+    assert rows["id"].to_pylist() == ["1", "2", "3", "4"]
+
+
+def test_json_lines_of_every_kind_in_columns_that_nobody_asked_for(tmp_path: Path) -> None:
+    odd = [1, "one", None, [1], {"a": 1}, 0.5, True, "\\ud800", 1 << 80, {"b": "2"}]
+    rows = [
+        {"text": text, "label": label, "odd": value}
+        for text, label, value in zip(TEXTS, LABELS, odd, strict=True)
+    ]
+    lines = [json.dumps(row) for row in rows]
+    for name, content in (("a.jsonl", "\n".join(lines)), ("a.json", f" [{','.join(lines)}]")):
+        (tmp_path / name).write_text(content)
+        data = load_dataset(str(tmp_path / name), seed=1)
+        found = pa.concat_tables([data.train, data.test]).sort_by([("id", "ascending")])
+        assert found["text"].to_pylist() == TEXTS
+        assert found["label"].to_pylist() == LABELS
+
+
+def test_half_a_surrogate_pair_is_a_text_that_is_missing(tmp_path: Path) -> None:
+    rows = [{"text": text, "label": i % 2} for i, text in enumerate(["\ud800", *"abcdefg"])]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    data = load_dataset(str(tmp_path / "a.jsonl"), seed=1)
+    assert data.train.num_rows + data.test.num_rows == 7
+    assert "1 of its 8 rows have no text" in data.notes[0]
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -130,9 +152,9 @@ def test_columns_are_those_asked_for(tmp_path: Path) -> None:
     data = load_dataset(str(path), 1, Columns("body", "stars"))
     assert data.train["text"][0].as_py().startswith("body ")
     assert "1 is taken for negative, 5 for positive" in " ".join(data.notes)
-    with pytest.raises(InputError, match=r"no string column 'x' \(--text-column\).*stars"):
+    with pytest.raises(InputError, match=r"no column 'x'\. .*stars.*--text-column"):
         load_dataset(str(path), 1, Columns("x"))
-    with pytest.raises(InputError, match=r"no column 'y' \(--label-column\).*stars"):
+    with pytest.raises(InputError, match=r"no column 'y'\. .*stars.*--label-column"):
         load_dataset(str(path), 1, Columns(None, "y"))
     with pytest.raises(UsageError, match="both 'text'"):
         Request(recipe=Recipe(), text_column="text", label_column="text")
@@ -140,7 +162,7 @@ def test_columns_are_those_asked_for(tmp_path: Path) -> None:
 
 def test_a_number_column_of_parquet_is_no_text(tmp_path: Path) -> None:
     path = write(tmp_path / "a.parquet", TEXTS, LABELS, stars=[1, 5] * 5)
-    with pytest.raises(InputError, match=r"no string column 'stars' .*stars \(int64\)"):
+    with pytest.raises(InputError, match="column 'stars' has type int64, expected string"):
         load_dataset(str(path), 1, Columns("stars"))
 
 
@@ -160,7 +182,9 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
         ("a.csv", b"text,label\na,0,9\nb,1\n", "not a readable CSV file"),
         ("a.csv", b"", "not a readable CSV file"),
         ("a.jsonl", b'{"text": "a", "label": 0}\n{"text": ', "not a readable JSON Lines file"),
-        ("a.jsonl", b'{"text": 0.5, "label": 0}\n', "not a readable JSON Lines file"),
+        ("a.jsonl", b'{"text": "a"}\n["text"]\n', r'line 2 is \["text"\], expected an object'),
+        ("a.jsonl", b'{"text": "a"}\n{"text":\n', "line 2 is no JSON"),
+        ("a.json", b'[{"text": "a"}, 7]', "element 2 is 7, expected an object"),
         ("a.jsonl", b'{"text": ["a"], "label": 0}\n', "not a readable JSON Lines file"),
         ("a.jsonl", b"", "not a readable JSON Lines file"),
         (
@@ -169,7 +193,11 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
             "1 of 2 labels are missing or not UTF-8",
         ),
         ("a.parquet", b"text,label\n", "not a readable Parquet file"),
-        ("a.csv", b"text,stars\na,0\nb,1\n", "no label column. Columns: text, stars"),
+        (
+            "a.csv",
+            b"text,stars\na,0\nb,1\n",
+            "no label column. Columns: text .string., stars .int64.",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_named(
@@ -194,7 +222,7 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     assert read_columns(path, ["more"], strings=[]).column_names == ["more"]
 
 
-def test_training_on_csv(tmp_path: Path, quiet: Console) -> None:
+def test_training_on_csv(tmp_path: Path) -> None:
     texts = [f"{'good' if i % 2 else 'bad'} film {i}" for i in range(60)]
     path = write(tmp_path / "a.csv", texts, [i % 2 for i in range(60)])
     recipe = Recipe(vocabulary=30, embedding=4, hidden=3, layers=1, epochs=1, batch_size=8)
@@ -202,8 +230,8 @@ def test_training_on_csv(tmp_path: Path, quiet: Console) -> None:
         recipe=recipe, data=str(path), output=tmp_path / "out", device="cpu",
         text_column="text", label_column="label", threads=1,
     )  # fmt: skip
-    checkpoint = train(request, quiet)
+    checkpoint = carry_out(request)
     assert checkpoint.validation.column_names == ["text", "label"]
-    assert checkpoint.config["data"]["text_column"] == "text"
+    assert checkpoint.record.data.text_column == "text"
     mistakes = checkpoint.metrics["test"]["mistakes"]
     assert all(0 <= int(mistake["id"]) < 60 for mistake in mistakes)

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter.export import make_card
+from exporter.pipeline import make_card
+from infer.model.probability import sigmoid
 from trainer.checkpoint.folder import Checkpoint
-from trainer.network.calibration import calibration_error, fit_temperature, sigmoid
+from trainer.network.calibration import calibration_error, fit_temperature
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from trainer.network.replicas import ROWS_OF_A_SHARE, gradients_of
 from trainer.settings.recipe import Recipe
 
 ROWS = 3 * ROWS_OF_A_SHARE + 1
-EVERY_TERM = Recipe(dropout=0.0, adversarial=0.5, virtual_adversarial=0.5, entropy=0.1)
+ADVERSARIAL = Recipe(dropout=0.0, adversarial=0.5)
 DROPPING = ModelConfig(50, 5, 4, 2, "max_mean", dropout=0.5, embedding_dropout=0.2)
 
 
@@ -50,12 +50,11 @@ def in_shares(
 
 @pytest.mark.parametrize("rows", [ROWS, 2, 1])
 def test_shares_add_up_to_the_whole(batch: tuple[Tensor, ...], rows: int) -> None:
-    recipe = replace(EVERY_TERM, virtual_adversarial=0.0)  # whose first direction is drawn
     model = model_of(replace(DROPPING, dropout=0.0, embedding_dropout=0.0))
     batch = tuple(part[-rows:] for part in batch)
-    value, found = in_shares(model, recipe, batch)
+    value, found = in_shares(model, ADVERSARIAL, batch)
     model.zero_grad()
-    assert value == pytest.approx(add_gradients(model, recipe, *batch), rel=1e-6)
+    assert value == pytest.approx(add_gradients(model, ADVERSARIAL, *batch), rel=1e-6)
     expected = gradients(model)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
@@ -64,24 +63,23 @@ def test_shares_add_up_to_the_whole(batch: tuple[Tensor, ...], rows: int) -> Non
 
 def test_the_seed_and_the_epoch_decide(batch: tuple[Tensor, ...]) -> None:
     model = model_of(DROPPING)
-    first, found = in_shares(model, EVERY_TERM, batch)
+    first, found = in_shares(model, ADVERSARIAL, batch)
     seed_everything(99, epoch=0)  # PyTorch's own numbers play no part
-    second, again = in_shares(model, EVERY_TERM, batch)
-    other, _ = in_shares(model, EVERY_TERM, batch, epoch=2)
+    second, again = in_shares(model, ADVERSARIAL, batch)
+    other, _ = in_shares(model, ADVERSARIAL, batch, epoch=2)
     assert first == second != other
     assert all(torch.equal(found[name], again[name]) for name in found)
 
 
 def test_steps_between_batches_are_seen(batch: tuple[Tensor, ...]) -> None:
     model = model_of(replace(DROPPING, dropout=0.0, embedding_dropout=0.0))
-    recipe = replace(EVERY_TERM, virtual_adversarial=0.0)
     with gradients_of(model, ROWS, seed=7, epoch=1) as add:
-        add(recipe, *batch)
+        add(ADVERSARIAL, *batch)
         with torch.no_grad():
             for parameter in model.parameters():
                 parameter.mul_(0.5)
-        value = add(recipe, *batch)
-    assert value == pytest.approx(add_gradients(model, recipe, *batch), rel=1e-6)
+        value = add(ADVERSARIAL, *batch)
+    assert value == pytest.approx(add_gradients(model, ADVERSARIAL, *batch), rel=1e-6)
 
 
 def test_an_error_in_a_share_arrives(batch: tuple[Tensor, ...]) -> None:
@@ -91,4 +89,4 @@ def test_an_error_in_a_share_arrives(batch: tuple[Tensor, ...]) -> None:
         pytest.raises(IndexError, match="index out of range"),
         gradients_of(model_of(DROPPING), ROWS, seed=7, epoch=1) as add,
     ):
-        add(EVERY_TERM, ids, lengths, targets)
+        add(ADVERSARIAL, ids, lengths, targets)

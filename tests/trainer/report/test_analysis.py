@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from trainer.network.calibration import calibration_error, sigmoid
+from infer.model.probability import sigmoid
+from trainer.network.calibration import calibration_error
 from trainer.report.analysis import analyse, by_length, most_confident_mistakes, reliability, wilson
 
 NAN = float("nan")

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infer.base.console import Console, Stopped
+from infer.base.console import Stopped
 from infer.base.errors import MissingExtraError
 from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.network.evaluate import measure
 from trainer.report.analysis import analyse, most_confident_mistakes
 from trainer.report.page import EXCERPT, confusion_rows, excerpt, recipe_words, render_report
-from trainer.run.train import train
+from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
 
@@ -136,7 +136,7 @@ def test_an_unfinished_run_has_no_report(
 
 
 def test_a_missing_package_is_found_before_training(
-    request_: Request, quiet: Console, monkeypatch: pytest.MonkeyPatch
+    request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
 
@@ -144,9 +144,9 @@ def test_a_missing_package_is_found_before_training(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
     )
-    monkeypatch.setattr("trainer.run.train.prepare", None)
-    with pytest.raises(MissingExtraError, match=r"'matplotlib'.*sent-toolkit\[train\]"):
-        train(request_, quiet)
+    monkeypatch.setattr("trainer.run.train.prepare_data", None)
+    with pytest.raises(MissingExtraError, match="'matplotlib'"):
+        carry_out(request_)
     assert not request_.output.exists()
 
 

@@ -14,11 +14,11 @@ def test_json_round_trip(name: str) -> None:
     assert Recipe.from_json(recipe.to_json()) == recipe
 
 
-def test_the_seed_recipe_is_the_articles() -> None:
-    seed = RECIPES["seed"]
-    sizes = (seed.vocabulary, seed.embedding, seed.hidden, seed.layers, seed.batch_size)
+def test_the_recipe_article_is_the_articles() -> None:
+    r = RECIPES["article"]
+    sizes = (r.vocabulary, r.embedding, r.hidden, r.layers, r.batch_size)
     assert sizes == (10_000, 100, 256, 2, 30)
-    assert (seed.dropout, seed.learning_rate, seed.epochs, seed.lower) == (0.5, 1e-3, 10, False)
+    assert (r.dropout, r.learning_rate, r.epochs, r.lower) == (0.5, 1e-3, 10, False)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,13 @@ def test_a_wrong_value_is_named(changes: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError) as error:
         replace(Recipe(), **changes)
     assert words in str(error.value)
+
+
+def test_a_recipe_of_an_older_version_is_read_where_it_computes_the_same() -> None:
+    older = {**Recipe().to_json(), "virtual_adversarial": 0.0, "entropy": 0}
+    assert Recipe.from_json(older) == Recipe()
+    with pytest.raises(UsageError, match=r"entropy is 0\.5, which no version after"):
+        Recipe.from_json({**older, "entropy": 0.5})
 
 
 def test_unknown_and_missing_fields_are_named() -> None:

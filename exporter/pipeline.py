@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,87 +13,24 @@ from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.report import ParityReport
 from exporter.parity.reviews import Reviews, read_reviews
+from exporter.request import Exported, ExportRequest, ParityFailedError
 from infer import __version__
 from infer.base.commit import atomic_file, check_output, writable
-from infer.base.console import Console
+from infer.base.console import say
 from infer.base.device import Device
-from infer.base.errors import DeviceError, ModelFileError, OutputError, ParityError, SentError
+from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError
+from infer.model.cuda import cuda_problem
 from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
-from infer.model.session import cuda_problem
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.network.device import set_threads
 
 REPORT_SUFFIX: Final = ".parity-failure.json"
+# The CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one, and before
+# ONNX Runtime 1.31 kernels are refused for schemas newer than their own (onnxruntime#26065).
+LAST_CUDA_OPSET: Final = 21
 
 
-class ParityFailedError(ParityError):
-    """The exported graph was not good enough; `report` says all that is known, JSON-ready."""
-
-    def __init__(self, message: str, report: dict[str, Any]) -> None:
-        """Keep the report."""
-        super().__init__(message)
-        self.report = report
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What is to be exported, and where to.
-
-    Attributes:
-        checkpoint: the folder that `sent-train` left.
-        output: the model file.
-        opset: version of ONNX's operators, 17 to 23.
-        precision: `fp32`, `fp16` or `int8`.
-        parity_data: Parquet file of real texts; None for the checkpoint's own.
-        device: `auto`, `cpu` or `cuda[:N]`: which providers are compared besides the CPU.
-        atol: replaces the tolerance on logits.
-        threads: CPU threads of PyTorch and of ONNX Runtime, 0 = one for each core.
-    """
-
-    checkpoint: Path
-    output: Path
-    opset: int = 17
-    precision: str = "fp32"
-    parity_data: Path | None = None
-    device: str = "auto"
-    atol: float | None = None
-    threads: int = 0
-
-    def compare(
-        self, model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
-    ) -> ParityReport:
-        """Run the parity check that is asked for.
-
-        Raises:
-            ParityFailedError: the model file differs from the checkpoint.
-        """
-        set_threads(self.threads or None)
-        conditions = Conditions(self.device, self.atol, self.threads)
-        report = check_parity(model_file, checkpoint, reviews, conditions, console)
-        refuse_failed(report)
-        return report
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A model file, the comparison it passed, and the size of fp32 PyTorch's weights in bytes."""
-
-    model_file: ModelFile
-    report: ParityReport
-    pytorch_bytes: int
-
-    def to_json(self) -> dict[str, Any]:
-        """Return what `--json` prints."""
-        return {
-            "model": str(self.model_file.path),
-            "sha256": self.model_file.sha256,
-            "bytes": len(self.model_file.data),
-            "pytorch_bytes": self.pytorch_bytes,
-            "parity": self.report.to_json(),
-        }
-
-
-def export_model(request: ExportRequest, console: Console) -> Exported:
+def export_model(request: ExportRequest) -> Exported:
     """Export a checkpoint; the model file exists only if it agrees with PyTorch.
 
     Raises:
@@ -103,20 +40,25 @@ def export_model(request: ExportRequest, console: Console) -> Exported:
             at the destination, an older model file neither; the report stands beside it.
     """
     check_destination(request)
+    if request.opset > LAST_CUDA_OPSET:
+        say(
+            f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime before 1.31 "
+            "runs its LSTMs on the CPU only."
+        )
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
     with nothing_left_on_failure(request.output):
-        console.say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
+        say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
         graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
         card = make_card(checkpoint, request.precision)
         draft = as_model_file(request.output, stamp(graph, card), card)
-        report = request.compare(draft, checkpoint, reviews, console)
+        report = compare(request, draft, checkpoint, reviews)
         certified = replace(card, parity=report.certificate())
         write_model_file(request.output, stamp(graph, certified))
     return Exported(read_model_file(request.output), report, pytorch_bytes(checkpoint))
 
 
-def check_model_file(request: ExportRequest, console: Console) -> Exported:
+def check_model_file(request: ExportRequest) -> Exported:
     """Compare the existing model file `request.output` with a checkpoint anew; it is only read.
 
     Raises:
@@ -128,9 +70,27 @@ def check_model_file(request: ExportRequest, console: Console) -> Exported:
     check_device(request.device, model_file.card.precision)
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
-    console.say(f"Checking {request.output} ({model_file.card.precision})")
-    report = request.compare(model_file, checkpoint, reviews, console)
+    say(f"Checking {request.output} ({model_file.card.precision})")
+    report = compare(request, model_file, checkpoint, reviews)
     return Exported(model_file, report, pytorch_bytes(checkpoint))
+
+
+def compare(
+    request: ExportRequest,
+    model_file: ModelFile,
+    checkpoint: Checkpoint,
+    reviews: Reviews,
+) -> ParityReport:
+    """Run the parity check that is asked for.
+
+    Raises:
+        ParityFailedError: the model file differs from the checkpoint.
+    """
+    set_threads(request.threads or None)
+    conditions = Conditions(request.device, request.atol, request.threads)
+    report = check_parity(model_file, checkpoint, reviews, conditions)
+    refuse_failed(report)
+    return report
 
 
 def check_destination(request: ExportRequest) -> None:
@@ -161,12 +121,15 @@ def check_device(device: str, precision: str) -> None:
         DeviceError: with the reason.
         UsageError: it is no device's name.
     """
-    if Device.parse(device).kind != "cuda":
+    wanted = Device.parse(device)
+    if wanted.kind != "cuda":
         return
     if precision == "int8":
-        raise DeviceError("--device cuda: int8 models have no CUDA kernels. Use --precision fp16")
-    if (problem := cuda_problem()) is not None:
-        raise DeviceError(f"--device cuda: {problem}")
+        raise DeviceError(
+            f"--device {wanted}: int8 models have no CUDA kernels. Use --precision fp16"
+        )
+    if (problem := cuda_problem(wanted.index)) is not None:
+        raise DeviceError(f"--device {wanted}: {problem}")
 
 
 def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
@@ -180,6 +143,7 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         parity={},
         toolkit_version=__version__,
         temperature=checkpoint.temperature,
+        text_column=checkpoint.record.data.found_text_column,
     )
 
 

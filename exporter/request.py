@@ -1,0 +1,89 @@
+"""What the exporter is asked for, and what comes back. Nothing heavy is imported."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from infer.base.errors import ParityError, UsageError
+
+if TYPE_CHECKING:
+    from exporter.parity.report import ParityReport
+    from infer.model.file import ModelFile
+
+PRECISIONS: Final = ("fp32", "fp16", "int8")
+OLDEST_OPSET: Final = 17
+NEWEST_OPSET: Final = 23
+
+
+class ParityFailedError(ParityError):
+    """The exported graph was not good enough; `report` says all that is known, JSON-ready."""
+
+    def __init__(self, message: str, report: dict[str, Any]) -> None:
+        """Keep the report."""
+        super().__init__(message)
+        self.report = report
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What is to be exported, and where to.
+
+    Attributes:
+        checkpoint: the folder that `sent-train` left.
+        output: the model file.
+        opset: version of ONNX's operators, 17 to 23.
+        precision: `fp32`, `fp16` or `int8`.
+        parity_data: file of real texts; None for the checkpoint's own.
+        device: `auto`, `cpu` or `cuda[:N]`: which providers are compared besides the CPU.
+        atol: replaces the tolerance on logits.
+        threads: CPU threads of PyTorch and of ONNX Runtime, 0 = one for each core.
+    """
+
+    checkpoint: Path
+    output: Path
+    opset: int = OLDEST_OPSET
+    precision: str = "fp32"
+    parity_data: Path | None = None
+    device: str = "auto"
+    atol: float | None = None
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse an opset, a precision, a tolerance or a number of threads that cannot be."""
+        if not OLDEST_OPSET <= self.opset <= NEWEST_OPSET:
+            raise UsageError(
+                f"opset is {self.opset}, expected from {OLDEST_OPSET} to {NEWEST_OPSET}"
+            )
+        if self.precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise UsageError(f"precision is {self.precision!r}, expected one of {known}")
+        if self.atol is not None and not 0 < self.atol < math.inf:
+            raise UsageError(f"atol is {self.atol}, expected a finite number above 0")
+        if self.threads < 0:
+            raise UsageError(f"threads is {self.threads}, expected at least 0")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model file that agrees with its checkpoint.
+
+    Attributes:
+        model_file: `path`, `sha256`, and the `card` that rides in the file.
+        report: the comparison that it passed.
+        pytorch_bytes: size of the fp32 weights in PyTorch.
+    """
+
+    model_file: "ModelFile"
+    report: "ParityReport"
+    pytorch_bytes: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `sent-export --json` prints."""
+        return {
+            "model": str(self.model_file.path),
+            "sha256": self.model_file.sha256,
+            "bytes": len(self.model_file.data),
+            "pytorch_bytes": self.pytorch_bytes,
+            "parity": self.report.to_json(),
+        }

@@ -1,0 +1,312 @@
+"""The Python API: a model that scores texts and tables, and whole files as `sent-score` does.
+
+What is heavy is imported where it is first needed, so that a wrong request is told at once.
+Legend: R rows.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, lru_cache
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
+
+import pyarrow as pa
+
+from infer.base.console import default_signals, say
+from infer.base.device import Device
+from infer.base.errors import InputError
+from infer.job.plan import ScoreOptions, make_plan
+from infer.model.shipped import SHIPPED, find_model
+from infer.table.columns import choose_columns, is_text, output_schema
+
+if TYPE_CHECKING:
+    from infer.job.summary import Summary
+    from infer.model.file import ModelFile
+    from infer.model.scorer import Scorer, Scores
+    from infer.model.session import Session
+
+Texts: TypeAlias = Sequence[str | bytes | None] | pa.Array | pa.ChunkedArray
+TableOrBatch = TypeVar("TableOrBatch", pa.Table, pa.RecordBatch)
+Name = str | PathLike[str]
+
+_ROWS_AT_ONCE = 16_384
+_BYTES_IN_ONE_ARRAY = 1 << 30
+_LOADING = threading.Lock()
+
+
+class Model:
+    """A trained model on a device; made by `load`.
+
+    It may be used by several threads at once. Pickled, it is its name and its options: whoever
+    unpickles it loads the model, once a process.
+
+    Attributes:
+        name: the shipped model's name, or the model file's path.
+        labels: names of the negative and the positive label.
+        provider: ONNX Runtime's name of what the model runs on.
+    """
+
+    def __init__(
+        self,
+        name: Name | None,
+        device: str,
+        threads: int,
+        tf32: bool,
+        file: "ModelFile | None" = None,
+    ) -> None:
+        """Read the model file, unless that was done before, and make a session; see `load`."""
+        path, remark = find_model(None if name is None else str(name))
+        if remark:
+            say(remark)
+        self.name = str(name) if str(name) in SHIPPED else str(path.absolute())
+        self.path = path
+        self._options = (device, threads, tf32)
+        self._file, self._session = _open(path, file, *self._options)
+        self.labels = self._file.card.labels
+        self.provider = self._session.provider
+
+    def score(self, texts: Texts) -> pa.Table:
+        """Score texts, each as if it stood alone.
+
+        Args:
+            texts: (R,) strings, bytes that should be UTF-8, or None: a list, a pandas Series, or
+                an Arrow array or chunked array of strings, binary, or a dictionary of these.
+
+        Returns:
+            R rows of `score` (float32, the probability of the positive label, null where there is
+            nothing to score), `prediction` (string, a label) and `status` (string: `ok`,
+            `truncated`, `null`, `empty` or `invalid`).
+
+        Raises:
+            InputError: these are no texts.
+
+        Example:
+            >>> import infer
+            >>> model = infer.load("imdb-small", device="cpu")
+            >>> model.score(["A wonderful film.", "", None])["status"].to_pylist()
+            ['ok', 'empty', 'null']
+        """
+        from infer.job.output import result_columns
+
+        parts = [result_columns(part, self.labels) for part in self._scored(texts)]
+        schema = output_schema(pa.schema([]), (), "", {})
+        return pa.Table.from_batches([pa.record_batch(part, schema) for part in parts], schema)
+
+    def __call__(
+        self, table: TableOrBatch, text_column: str | None = None, prefix: str = ""
+    ) -> TableOrBatch:
+        """Score a table's texts and put the three columns behind its own.
+
+        Args:
+            table: R rows; a Table or a RecordBatch, and the same comes back.
+            text_column: the column to score (None: the one that the model was trained on, else
+                `text`, else `review`, else the only one of strings).
+            prefix: put before the names `score`, `prediction` and `status`.
+
+        Raises:
+            InputError: there is no such column, it holds no text, or a name is taken.
+
+        Example:
+            >>> import infer, pyarrow as pa
+            >>> model = infer.load("imdb-small", device="cpu")
+            >>> model(pa.table({"id": [7], "text": ["A wonderful film."]})).column_names
+            ['id', 'text', 'score', 'prediction', 'status']
+        """
+        trained = self._file.card.text_column
+        columns = choose_columns(
+            table.schema, "the table", text_column, table.schema.names, prefix, trained
+        )
+        schema = output_schema(table.schema, columns.carried, prefix, {})
+        scores = self.score(table[columns.text])
+        behind: list[Any] = list(scores.columns)
+        if isinstance(table, pa.RecordBatch):
+            behind = [column.combine_chunks() for column in behind]
+            return cast(TableOrBatch, pa.record_batch([*table.columns, *behind], schema))
+        return cast(TableOrBatch, pa.table([*table.columns, *behind], schema=schema))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the name and the options."""
+        return _shared, (self.name, *self._options)
+
+    @cached_property
+    def _scorer(self) -> "Scorer":
+        return self.new_scorer()
+
+    def new_scorer(self, batch_tokens: int | None = None) -> "Scorer":
+        """Return a scorer of this model that can be stopped by itself."""
+        from infer.model.scorer import Scorer
+
+        return Scorer(self._file, self._session, batch_tokens)
+
+    def _scored(self, texts: Texts) -> Iterator["Scores"]:
+        for array in _arrays(texts):
+            for start in range(0, len(array), _ROWS_AT_ONCE):
+                encoded = self._scorer.encode(array.slice(start, _ROWS_AT_ONCE))
+                yield self._scorer.score(encoded)
+
+
+def load(
+    name: Name | None = None, *, device: str = "auto", threads: int = 0, tf32: bool = True
+) -> Model:
+    """Load a model to score with.
+
+    Args:
+        name: a model that comes with the package (`imdb`, `imdb-small`), or a model file's path;
+            None for `artifacts/model.onnx` where it is there, else `imdb`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`; what is asked for is used, or it is an error.
+        threads: CPU cores that the model runs on, a batch on each; 0 is all that it may use.
+        tf32: on CUDA, let matrix products round their inputs to TF32.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or foreign.
+        DeviceError: the device cannot be had; the message says why.
+        UsageError: there is no such device.
+
+    Example:
+        >>> import infer
+        >>> infer.load("imdb-small", device="cpu").labels
+        ('negative', 'positive')
+    """
+    Device.parse(device)
+    return Model(name, device, threads, tf32)
+
+
+def score_files(
+    inputs: Name | Sequence[Name],
+    output: Name,
+    *,
+    model: Name | Model | None = None,
+    text_column: str | None = None,
+    columns: Sequence[str] | None = None,
+    prefix: str = "",
+    device: str = "auto",
+    threads: int = 0,
+    tf32: bool = True,
+    batch_tokens: int | None = None,
+    part_rows: int | None = None,
+    overwrite: bool = False,
+    resume: bool = True,
+) -> "Summary":
+    """Score Parquet files as the command `sent-score` does: every promise of it holds.
+
+    The same call again goes on where it was stopped, and finds done what is done.
+
+    Args:
+        inputs: a file, a folder, a glob or a URI, or several of them.
+        output: file for the scores of one file; folder for those of several.
+        model: what `load` takes, or a loaded model, which then decides on the device.
+        text_column: the column to score (None: the one that the model was trained on, else `text`,
+            else `review`, else the only one of strings).
+        columns: the columns to carry over (None: all but the text).
+        prefix: put before the names `score`, `prediction` and `status`.
+        device: see `load`.
+        threads: see `load`.
+        tf32: see `load`.
+        batch_tokens: padded tokens in a batch (None: the provider's default).
+        part_rows: rows between two saved parts (None: the provider's default).
+        overwrite: replace existing outputs.
+        resume: go on from saved parts instead of starting over.
+
+    Returns:
+        What was done: rows, statuses, predictions, seconds, files.
+
+    Raises:
+        InputError: an input, column or type is wrong; nothing was begun.
+        OutputError: an output may not be written; nothing was begun.
+        ModelFileError: the model file is missing, damaged or foreign.
+        DeviceError: the device cannot be had.
+        JobError: the job stopped midway; its notes say what is kept.
+
+    Example:
+        >>> import infer
+        >>> summary = infer.score_files("in.parquet", "out.parquet")  # doctest: +SKIP
+        >>> summary.rows, summary.statuses["ok"]  # doctest: +SKIP
+        (1000, 998)
+    """
+    Device.parse(device)
+    options = ScoreOptions(
+        text_column=text_column,
+        columns=None if columns is None else tuple(columns),
+        prefix=prefix,
+        batch_tokens=batch_tokens,
+        part_rows=part_rows,
+        overwrite=overwrite,
+        resume=resume,
+    )
+    asked = model.path if isinstance(model, Model) else model
+    path, _ = find_model(None if asked is None else str(asked))
+    sources = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    from infer.model.file import read_model_file
+
+    with default_signals():
+        file = model._file if isinstance(model, Model) else read_model_file(path)
+        trained = file.card.text_column
+        plan = make_plan([str(source) for source in sources], str(output), options, path, trained)
+    if not isinstance(model, Model):
+        model = Model(model, device, threads, tf32, file)
+    from infer.job.scoring import score_plan
+
+    return score_plan(plan, model.new_scorer(batch_tokens))
+
+
+def _open(
+    path: Path, file: "ModelFile | None", device: str, threads: int, tf32: bool
+) -> tuple["ModelFile", "Session"]:
+    """Read a model file and load it onto the device, and say which."""
+    from infer.model.file import read_model_file
+
+    file = file or read_model_file(path)
+    # Only now what takes a second to import: the model file is in order.
+    from infer.model.cuda import wheel_conflict
+    from infer.model.session import Session
+
+    if conflict := wheel_conflict():
+        say(f"Warning: {conflict}")
+    session = Session(file.data, device, threads, file.card.precision, tf32)
+    say(f"Model: {file.path} ({file.card.precision})")
+    say(f"Device: {session.provider} ({session.reason})")
+    return file, session
+
+
+def _shared(name: str, device: str, threads: int, tf32: bool) -> Model:
+    """Return the model that all who unpickle it in this process share."""
+    with _LOADING:
+        return _loaded(name, device, threads, tf32)
+
+
+@lru_cache(maxsize=8)
+def _loaded(name: str, device: str, threads: int, tf32: bool) -> Model:
+    return load(name, device=device, threads=threads, tf32=tf32)
+
+
+def _arrays(texts: Texts) -> list[pa.Array]:
+    """Return texts as Arrow arrays of a type that can be encoded.
+
+    Raises:
+        InputError: they are of another type.
+    """
+    if isinstance(texts, str | bytes):
+        raise InputError("texts: a single string, expected a list. Use [text]")
+    if not isinstance(texts, pa.Array | pa.ChunkedArray):
+        texts = _from_python(texts)
+    chunks = texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]
+    if not is_text(texts.type):
+        raise InputError(f"texts: of type {texts.type}, expected strings or binary (UTF-8)")
+    if pa.types.is_dictionary(texts.type):
+        chunks = [chunk.dictionary_decode() for chunk in chunks]
+    if len(chunks) > 1 and sum(chunk.nbytes for chunk in chunks) <= _BYTES_IN_ONE_ARRAY:
+        return [pa.concat_arrays(chunks)]
+    return list(chunks)
+
+
+def _from_python(texts: Iterable[Any]) -> pa.Array:
+    values = texts if hasattr(texts, "__array__") else list(texts)
+    try:
+        return pa.array(values, from_pandas=True)
+    except UnicodeEncodeError:  # half of a surrogate pair: a row that is not valid, no error
+        encoded = [v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values]
+        return pa.array(encoded, pa.binary(), from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        kinds = sorted({type(value).__name__ for value in values})
+        raise InputError(f"texts: values of {', '.join(kinds)}, expected str and None") from error

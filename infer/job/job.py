@@ -1,0 +1,129 @@
+"""A scoring job as one transaction: opened, its rows kept as they are scored, outputs committed.
+
+An output is there or it is not: the file carries the fingerprint of the job that made it (input,
+columns, model, settings), so the same command finds what it has done, in its last second too.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from infer import __version__
+from infer.job.output import count_output, write_output
+from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
+from infer.job.plan import JOB_KEY, Plan, Task, check_task
+from infer.job.summary import Counts
+from infer.model.scorer import Scorer, Scores
+from infer.text.tokenizer import spacy_version
+
+
+class Job:
+    """What is done of a plan, and how more gets done; made by `open_job`."""
+
+    def __init__(self, plan: Plan, scorer: Scorer, parts: PartStore, done: set[Path]) -> None:
+        """Take the parts of the plan's inputs; `done` are the outputs that are there."""
+        self._plan, self._parts, self._done = plan, parts, done
+        self._settings = settings_of(plan, scorer)
+        self._labels = scorer.file.card.labels
+        parts.has_outputs = bool(done)
+        for task in plan.tasks:
+            parts.drop_older(self._key(task))
+            if self.is_done(task):
+                parts.drop(self._key(task))
+
+    def is_done(self, task: Task) -> bool:
+        """Whether the task's output is there."""
+        return task.output in self._done
+
+    def rows(self, task: Task) -> int:
+        """Return how many rows of an input are scored, counted from its first."""
+        return task.rows if self.is_done(task) else self._parts.rows(self._key(task))
+
+    def keep(self, task: Task, scores: Scores) -> None:
+        """Keep the scores of an input's next rows; durable when this returns."""
+        self._parts.add(self._key(task), self.rows(task), scores)
+
+    def commit(self, task: Task) -> Counts:
+        """Write a task's output from its kept scores, unless it is there, and count its rows.
+
+        Raises:
+            OutputError: a file appeared there meanwhile.
+            InputError: the input is not what it was.
+            OSError: the disk is full or failing.
+        """
+        if self.is_done(task):
+            return count_output(task.output, self._plan.options.prefix, self._labels)
+        key = self._key(task)
+        metadata = {
+            JOB_KEY: fingerprint(self._plan, task, self._settings),
+            "sent.model_sha256": self._settings["model"],
+            "sent.version": __version__,
+            "sent.provider": self._settings["provider"],
+        }
+        scores = self._parts.read(key)
+        counts = write_output(task, scores, self._labels, self._plan.options, metadata)
+        self._done.add(task.output)
+        self._parts.has_outputs = True
+        self._parts.drop(key)
+        return counts
+
+    def _key(self, task: Task) -> PartKey:
+        place = task.output.relative_to(self._plan.parts.parent)
+        return PartKey.of(place.as_posix(), task.content)
+
+
+@contextmanager
+def open_job(plan: Plan, scorer: Scorer) -> Iterator[Job]:
+    """Begin a job, or go on with one: nobody else writes its outputs meanwhile.
+
+    Raises:
+        OutputError: another run is writing them, or one is there and may not be replaced; the
+            progress of whatever job was interrupted there is not touched.
+        JobError: the disk is full, or an input cannot be read on; the notes say what is kept.
+    """
+    settings = settings_of(plan, scorer)
+    with locked(plan.parts):
+        done = _outputs_there(plan, settings)
+        with open_parts(plan.parts, settings, plan.options.resume) as parts, job_errors():
+            yield Job(plan, scorer, parts, done)
+
+
+def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
+    """Return the outputs that this job need not make."""
+    there = {
+        task.output
+        for task in plan.tasks
+        if check_task(task, plan.options, fingerprint=fingerprint(plan, task, settings))
+    }
+    # Who asks to replace outputs means those of finished jobs, not what this one has just made.
+    return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
+
+
+def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
+    """Return what every score of a job depends on, beside its own input."""
+    return {
+        "model": scorer.file.sha256,
+        "batch tokens": plan.options.batch_tokens or "default",
+        "part rows": plan.options.part_rows or "default",
+        "provider": scorer.session.provider,
+        "TF32": scorer.session.tf32,
+        "toolkit version": __version__,
+        "ONNX Runtime version": onnxruntime.__version__,
+        "spaCy version": spacy_version(),
+    }
+
+
+def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
+    """Hash everything that a task's output depends on."""
+    whole = {
+        **settings,
+        "content": task.content,
+        "columns": list(task.columns.carried),
+        "prefix": plan.options.prefix,
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

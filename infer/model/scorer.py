@@ -1,0 +1,164 @@
+"""A model file on a device: texts → scores, in batches that fit. Legend: R texts, B rows, T tokens.
+
+What a job, a service and a notebook score with; safe from several threads.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from infer.base.console import say
+from infer.base.errors import SentError
+from infer.model.file import ModelFile
+from infer.model.probability import probability
+from infer.model.session import CPU, OutOfMemoryError, Session
+from infer.text.batching import Logits, Rows, plan_batches, run_in_batches
+from infer.text.encoding import EncodedTexts, Encoder, EncodingStopped, encode_all
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of R consecutive rows.
+
+    Attributes:
+        score: (R,) float32 probability of the positive label, NaN where there is none.
+        status: (R,) uint8, positions in `infer.text.encoding.STATUSES`.
+    """
+
+    score: npt.NDArray[np.float32]
+    status: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.score)
+
+    def slice(self, start: int, end: int) -> "Scores":
+        """Return the rows from `start` to before `end`."""
+        return Scores(self.score[start:end], self.status[start:end])
+
+
+class Scorer:
+    """Scores texts with one model on one device; remembers chunks, and a budget that fits.
+
+    Attributes:
+        file: the model file.
+        session: its graph on a device.
+        batch_tokens: padded tokens in a batch; halved where the device runs out of memory.
+        seconds: time within the model, divided by the batches that may run side by side.
+    """
+
+    def __init__(self, file: ModelFile, session: Session, batch_tokens: int | None = None) -> None:
+        """Prepare the encoder for the model's text settings and vocabulary.
+
+        Args:
+            file: the model file.
+            session: its graph on a device.
+            batch_tokens: padded tokens in a batch (None: what suits the device).
+        """
+        self.file = file
+        self.session = session
+        self.batch_tokens = batch_tokens or session.batch_tokens
+        self.seconds = 0.0
+        self._encoder = Encoder(file.card.text, file.card.vocabulary)
+        self._executor = ThreadPoolExecutor(session.at_once, "model")
+        self._lock, self._alone = threading.Lock(), threading.Lock()
+        self._slots = threading.Semaphore(session.at_once)
+        self._is_stopped = False
+
+    def encode(self, texts: pa.Array) -> EncodedTexts:
+        """Turn texts (R,) of any string or binary type into token ids and statuses.
+
+        Raises:
+            EncodingStopped: `stop` was called.
+        """
+        return encode_all(self._encoder, texts)
+
+    def score(
+        self, encoded: EncodedTexts, done: Callable[[Rows], object] = lambda rows: None
+    ) -> Scores:
+        """Run encoded texts, and again in smaller batches what the device had no room for.
+
+        Args:
+            encoded: R texts.
+            done: is told the row numbers of each batch that was run, in this thread.
+
+        Raises:
+            SentError: the device has no room for a single text, or a logit is not a number.
+            EncodingStopped: `stop` was called.
+        """
+        logits = np.full(len(encoded), np.nan, np.float32)
+        left = np.flatnonzero(encoded.lengths)
+        budget = self.batch_tokens
+        found = run_in_batches(encoded, budget, self._run, left, self._executor.map, done)
+        while True:
+            logits[left] = found[left]
+            left = left[np.isnan(found[left])]
+            if not len(left):
+                break
+            self._shrink(budget, encoded.lengths[left])
+            budget = self.batch_tokens
+            found = run_in_batches(encoded, budget, self._run_alone, left, done=done)
+        return Scores(probability(logits, self.file.card.temperature), encoded.statuses)
+
+    def stop(self) -> None:
+        """Make `encode` and `score` give up in whatever threads they run, for good."""
+        self._is_stopped = True
+        self._encoder.stop()
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _run(
+        self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+    ) -> Logits | None:
+        """Run one batch, in a thread of the executor; None where the device has no room."""
+        with self._slots:
+            return self._run_now(input_ids, lengths)
+
+    def _run_alone(
+        self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+    ) -> Logits | None:
+        """Run one batch with the device to itself: what does not fit beside others may fit so."""
+        with self._alone, ExitStack() as slots:
+            for _ in range(self.session.at_once):
+                slots.enter_context(self._slots)
+            logits = self._run_now(input_ids, lengths, give_back=True)
+            if logits is None and len(lengths) == 1:  # and with all that the others left
+                logits = self._run_now(input_ids, lengths)
+        if logits is None and len(lengths) == 1:
+            remedy = "Use --threads 1" if self.session.provider == CPU else "Use --device cpu"
+            raise SentError(f"the device has no room for a single review. {remedy}")
+        return logits
+
+    def _run_now(
+        self,
+        input_ids: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int32],
+        give_back: bool = False,
+    ) -> Logits | None:
+        if self._is_stopped:
+            raise EncodingStopped
+        began = time.perf_counter()
+        try:
+            logits = self.session.run(input_ids, lengths, give_back)
+        except (OutOfMemoryError, MemoryError):
+            return None
+        if not np.isfinite(logits).all():
+            raise SentError("the model gave a logit that is not a number; the model file is faulty")
+        with self._lock:
+            self.seconds += (time.perf_counter() - began) / self.session.at_once
+        return logits
+
+    def _shrink(self, tried: int, lengths: npt.NDArray[np.int64]) -> None:
+        """Halve the budget that was too large, unless another thread has; it stays halved."""
+        with self._lock:
+            if self.batch_tokens < tried:
+                return
+            first = lengths[plan_batches(lengths, tried)[0]]
+            self.batch_tokens = max(1, min(tried, len(first) * int(first.max())) // 2)
+        say(f"Out of device memory: going on with {self.batch_tokens:,} tokens a batch.")

@@ -1,0 +1,169 @@
+"""A path or URI as the user wrote it → the file system that holds it, and a name to show."""
+
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import quote
+
+import pyarrow as pa
+from pyarrow import fs
+
+from infer.base.errors import InputError, MissingExtraError
+from infer.base.shown import without_secrets
+
+# A server that has said nothing for so long is not waited for.
+ANSWER_SECONDS: Final = 60
+_URI_CHARACTERS = ":/?&=%*,;@+$!'()~-._"  # the rest (spaces, brackets, #, …) is percent-encoded
+_TOLD: Final = 300  # characters of what a library says
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something that the user named lies.
+
+    Attributes:
+        source: what the user wrote, without secrets.
+        filesystem: where it lies.
+        path: its path there.
+        type: what is there.
+        prefix: what stands before the path in its name (`s3://`).
+        is_encoded: whether what has a meaning in URIs is percent-encoded in names.
+    """
+
+    source: str
+    filesystem: fs.FileSystem
+    path: str
+    type: fs.FileType
+    prefix: str = ""
+    is_encoded: bool = False
+
+    @property
+    def is_local(self) -> bool:
+        """Whether `path` is a path of this machine."""
+        return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    @property
+    def may_be_pattern(self) -> bool:
+        """Whether its wildcards are wildcards: a question mark in a web address begins a query."""
+        return "://" not in self.path
+
+    def name(self, path: str | None = None) -> str:
+        """Return what a path in this file system is called: written again, it is found again."""
+        path = self.path if path is None else path
+        return without_secrets(
+            self.prefix + (path.translate(_ENCODED) if self.is_encoded else path)
+        )
+
+
+_ENCODED: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
+
+
+def locate(source: str) -> Place:
+    """Find the file system that a path or URI means, and what lies there.
+
+    Raises:
+        InputError: no file system opens it, or it does not answer.
+        MissingExtraError: the package that opens such URIs is not installed.
+    """
+    check_utf8(source)
+    if "://" in source:
+        return _answered(lambda: _open(source), without_secrets(source))
+    local = fs.LocalFileSystem()
+    return Place(source, local, source, _type(local, source, source))
+
+
+def check_utf8(path: str) -> None:
+    """Refuse a name that Arrow cannot be given."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"{path!r}: the name is not UTF-8. Rename the file") from error
+
+
+def _open(source: str) -> Place:
+    name, prefix = without_secrets(source), f"{source.partition('://')[0]}://"
+    try:
+        filesystem, path = fs.FileSystem.from_uri(_quoted(source))
+        is_encoded = True
+    except pa.ArrowInvalid as error:
+        filesystem, path = _fsspec(source, name, told(error, source))
+        is_encoded = False  # fsspec takes names as they are
+    except OSError as error:
+        raise InputError(f"{name}: cannot be opened ({told(error, source)})") from error
+    if isinstance(filesystem, fs.LocalFileSystem):
+        prefix, is_encoded = "", False
+    elif "://" in path:  # a web address is a path to fsspec
+        prefix = ""
+    return Place(name, filesystem, path, _type(filesystem, path, name), prefix, is_encoded)
+
+
+def _fsspec(source: str, name: str, refusal: str) -> tuple[fs.FileSystem, str]:
+    """Open a URI that Arrow does not know (`refusal` says why) through fsspec."""
+    try:
+        import fsspec
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("fsspec", "uri") from error
+    try:
+        filesystem, path = fsspec.core.url_to_fs(source)
+    except (ValueError, ImportError, OSError) as error:
+        reasons = f"fsspec: {told(error, source)}; Arrow: {refusal}"
+        raise InputError(f"{name}: no file system opens it ({reasons})") from error
+    if "file" in filesystem.protocol:
+        return fs.LocalFileSystem(), path
+    return fs.PyFileSystem(fs.FSSpecHandler(filesystem)), path
+
+
+def _type(filesystem: fs.FileSystem, path: str, name: str) -> fs.FileType:
+    try:
+        return filesystem.get_file_info(path).type
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{name}: cannot be read ({told(error, path)})") from error
+
+
+def told(error: Exception, source: str = "") -> str:
+    """Return what a library says, in one line and without the secrets of `source`."""
+    text = " ".join(str(error).split())
+    if source:
+        text = text.replace(source, without_secrets(source))
+    return without_secrets(text)[:_TOLD]
+
+
+def _quoted(source: str) -> str:
+    """Percent-encode what no URI may hold, and a question mark that begins no `?option=value`.
+
+    Google's client would ask for credentials for a quarter of an hour, so that it is given a limit.
+    """
+    quoted = re.sub(r"\?(?![^/?=]+=)", "%3F", quote(source, safe=_URI_CHARACTERS))
+    if quoted.startswith(("gs://", "gcs://")) and "retry_limit_seconds=" not in quoted:
+        quoted += f"{'&' if '?' in quoted else '?'}retry_limit_seconds={ANSWER_SECONDS // 2}"
+    return quoted
+
+
+def _answered(ask: Callable[[], Place], name: str) -> Place:
+    """Ask in a thread of its own, and do not wait for ever.
+
+    Raises:
+        InputError: there was no answer in time.
+    """
+    answer: list[Any] = []
+
+    def run() -> None:
+        try:
+            answer.append(ask())
+        except BaseException as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(ANSWER_SECONDS)
+    if not answer:
+        raise InputError(
+            f"{name}: no answer within {ANSWER_SECONDS} seconds. Check the address, the network "
+            "and the credentials"
+        )
+    if isinstance(answer[0], BaseException):
+        raise answer[0]
+    found: Place = answer[0]
+    return found

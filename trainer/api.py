@@ -1,0 +1,162 @@
+"""Training from Python: what `sent-train` goes through too.
+
+Nothing heavy is imported before a function is called, and nothing is printed: what there is to say
+goes to the logger `sent_toolkit`.
+"""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from infer.base.console import require_packages, say
+from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
+from trainer.settings.request import Request
+
+if TYPE_CHECKING:
+    from trainer.checkpoint.folder import Checkpoint
+
+DEFAULT_OUTPUT: Final = Path("artifacts/checkpoint")
+NEEDED: Final = ("torch", "safetensors")
+TOY: Final = (
+    "Training on the embedded sample: a toy of a few thousand made-up reviews. "
+    "For real work use --data imdb or --data PATH."
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of training.
+
+    Attributes:
+        folder: the checkpoint folder; `exporter.export` makes a model file of it.
+        metrics: the figures of `metrics.json`: `epoch`, `validation`, `test` and `data`.
+        checkpoint: what the folder holds, the PyTorch model among it.
+    """
+
+    folder: Path
+    metrics: dict[str, Any]
+    checkpoint: "Checkpoint" = field(repr=False)
+
+
+def train(
+    data: str | Path = "sample",
+    *,
+    output: str | Path = DEFAULT_OUTPUT,
+    recipe: str | None = None,
+    device: str = "auto",
+    seed: int = 123,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    unlabelled: str | Path | None = None,
+    teacher: str | Path | None = None,
+    threads: int | None = None,
+    **changes: Any,
+) -> Trained:
+    """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
+
+    The process's PyTorch is set up for it: number of threads, seeds, TF32, flushed denormals.
+
+    Example:
+        >>> result = trainer.train("reviews/", output="artifacts/mine", recipe="small", epochs=2)
+        >>> print(f"{result.metrics['test']['accuracy']:.2%} in {result.folder}")
+
+    Args:
+        data: `sample`, `imdb`, or the path of a file (Parquet, CSV or JSON Lines) or of a folder
+            with two such files, train and test.
+        output: checkpoint folder to write; an older checkpoint there is replaced.
+        recipe: `article`, `small` or `strong`; None: `article` for the sample, else `strong`.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        seed: of everything drawn at random.
+        text_column: column of the texts; None for the usual search by name.
+        label_column: column of the labels; None for the usual search by name.
+        unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
+        teacher: checkpoint folder of a network that labels them too.
+        threads: CPU threads; None: one a core.
+        changes: fields of the recipe in place of its own, such as `epochs=2`;
+            `trainer.RECIPES["small"]` shows them all.
+
+    Returns:
+        The folder, the figures, and the best epoch's model.
+
+    Raises:
+        infer.base.errors.SentError: as `sent-train` ends with an error: `UsageError` for wrong
+            arguments or data, `DeviceError`, `TrainingError`.
+    """
+    if recipe is not None and recipe in OLD_NAMES:
+        say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
+    request = Request(
+        recipe=replace(named_recipe(recipe or default_recipe(str(data))), **changes),
+        data=str(data),
+        output=Path(output),
+        device=device,
+        seed=seed,
+        text_column=text_column,
+        label_column=label_column,
+        unlabelled=_path(unlabelled),
+        teacher=_path(teacher),
+        threads=threads,
+    )
+    return _carry_out(request)
+
+
+def resume(
+    output: str | Path = DEFAULT_OUTPUT,
+    *,
+    device: str | None = None,
+    threads: int | None = None,
+    **asked: Any,
+) -> Trained:
+    """Go on with a run of training that was interrupted.
+
+    Example:
+        >>> result = trainer.resume("artifacts/mine")
+
+    Args:
+        output: its checkpoint folder.
+        device: in place of the run's.
+        threads: in place of the run's.
+        asked: arguments of `train` that the run is to have been begun with; anything else is
+            refused.
+
+    Raises:
+        infer.base.errors.SentError: as in `train`; `ModelFileError` where there is no checkpoint,
+            `UsageError` where its run is finished.
+    """
+    _require()
+    from trainer.run.resume import resumed
+
+    return _carry_out(resumed(Path(output), device, threads, asked))
+
+
+def load(folder: str | Path) -> "Checkpoint":
+    """Read a checkpoint folder: the PyTorch model, its vocabulary, its figures.
+
+    Example:
+        >>> checkpoint = trainer.load("artifacts/mine")
+        >>> checkpoint.model.eval()
+
+    Raises:
+        infer.base.errors.ModelFileError: it is missing or damaged.
+    """
+    _require()
+    from trainer.checkpoint.folder import load_checkpoint
+
+    return load_checkpoint(Path(folder))
+
+
+def _carry_out(request: Request) -> Trained:
+    _require()
+    from trainer.run.train import carry_out
+
+    if request.data == "sample":
+        say(TOY)
+    checkpoint = carry_out(request)
+    return Trained(request.output, checkpoint.metrics, checkpoint)
+
+
+def _require() -> None:
+    require_packages(NEEDED)
+
+
+def _path(value: str | Path | None) -> Path | None:
+    return None if value is None else Path(value)

@@ -1,0 +1,92 @@
+"""`config.json`: what makes a folder a checkpoint, and its entries, read with the faults named.
+
+The entries about the run itself are `trainer.checkpoint.record`'s.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final
+
+from infer.base.errors import ModelFileError
+from trainer.checkpoint.files import read_json
+from trainer.network.model import POOLINGS, ModelConfig
+
+FORMAT: Final = "sent-checkpoint"
+FORMAT_VERSION: Final = 1
+CONFIG: Final = "config.json"
+
+
+def is_checkpoint(folder: Path) -> bool:
+    """Tell whether this toolkit made the folder."""
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("format") == FORMAT
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read the file of a checkpoint folder.
+
+    Raises:
+        ModelFileError: it is missing, damaged, or of another format or version.
+    """
+    config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{folder / CONFIG}: format {config.get('format')!r}, version "
+            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
+        )
+    return config
+
+
+def model_sizes(config: Mapping[str, Any], folder: Path) -> ModelConfig:
+    """Return the sizes of the network.
+
+    Raises:
+        ModelFileError: one is missing, unknown or impossible.
+    """
+    values = config.get("model")
+    types = {spec.name: spec.type for spec in fields(ModelConfig)}
+    if not isinstance(values, dict) or values.keys() != types.keys():
+        raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
+    sizes = ("vocabulary_size", "embedding", "hidden", "layers")
+    if any(type(values[name]) is not int or values[name] < 1 for name in sizes):
+        raise ModelFileError(f"{folder / CONFIG}: model sizes {values!r}, expected positive ones")
+    if values["pooling"] not in POOLINGS:
+        raise ModelFileError(
+            f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"
+        )
+    return ModelConfig(**values)
+
+
+def label_names(config: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+    """Return the names of the classes, (negative, positive).
+
+    Raises:
+        ModelFileError: they are not two different names.
+    """
+    values = config.get("labels")
+    if (
+        isinstance(values, list)
+        and len(values) == 2
+        and all(isinstance(name, str) and name for name in values)
+        and values[0] != values[1]
+    ):
+        return values[0], values[1]
+    raise ModelFileError(f"{folder / CONFIG}: labels {values!r}, expected two different names")
+
+
+def temperature_of(config: Mapping[str, Any], folder: Path) -> float:
+    """Return what logits are divided by; an older checkpoint has none, and 1 changes nothing.
+
+    Raises:
+        ModelFileError: it is not a number above 0.
+    """
+    value = config.get("temperature", 1.0)
+    if isinstance(value, float) and 0 < value < math.inf:
+        return value
+    raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
