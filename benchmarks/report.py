@@ -26,8 +26,8 @@ from benchmarks.report_cuda import cuda_document
 from benchmarks.report_scaling import scaling_document
 
 ORDER: Final = (
-    "encoding", "batching", "overlap", "precision", "peers", "startup", "growth", "training",
-    "stages", "batching-cuda",
+    "encoding", "kinds", "batching", "overlap", "precision", "peers", "startup", "growth",
+    "training", "stages", "batching-cuda",
 )  # fmt: skip
 
 

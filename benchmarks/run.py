@@ -21,7 +21,7 @@ from benchmarks.formats import goal_line
 from benchmarks.material import data_name, find_data
 
 BENCHMARKS = (
-    "encoding", "batching", "overlap", "precision", "peers", "startup", "growth", "stages",
+    "encoding", "kinds", "batching", "overlap", "precision", "peers", "startup", "growth", "stages",
     "training",
 )  # fmt: skip
 QUICK_RESULTS = ROOT / "artifacts" / "benchmarks"

@@ -5,7 +5,7 @@ left is a special case; then infixes part the rest. `cut_piece` takes the same t
 at the ends: spaCy's own way takes 26 s for 20,000 exclamation marks.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from infer.text.rules import Rules
@@ -50,21 +50,19 @@ def _peel(piece: str, rules: Rules) -> tuple[list[str], int, int, list[str]]:
         tail = tail and _suffix_length(piece, low + head, high, rules)
         if tail and high - low - tail <= longest and piece[low : high - tail] in cases:
             return front, low, high - tail, [*back, piece[high - tail : high]]
-        turns = runs.turns(low, high, head, tail) if runs else 1
-        if head:
-            front += _same_sizes(piece[low : low + head * turns], turns)
-            low += head * turns
-        if tail:
-            back += reversed(_same_sizes(piece[high - tail * turns : high], turns))
-            high -= tail * turns
+        if runs and (turns := runs.turns(low, high, head, tail)) > 1:
+            head, tail = turns * (head > 0), turns * (tail > 0)
+            front += piece[low : low + head]
+            back += piece[high - tail : high][::-1]
+        else:
+            if head:
+                front.append(piece[low : low + head])
+            if tail:
+                back.append(piece[high - tail : high])
+        low, high = low + head, high - tail
         if high - low <= longest and piece[low:high] in cases:
             break
     return front, low, high, back
-
-
-def _same_sizes(text: str, parts: int) -> Sequence[str]:
-    """Part a text: into characters, unless it is one part."""
-    return text if parts > 1 else (text,)
 
 
 class _Runs:
