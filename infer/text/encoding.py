@@ -30,8 +30,8 @@ ENCODED_BYTES: Final = 16 << 20  # may hold 1.6 million words that are all new
 CACHE_CHUNKS: Final = 500_000
 CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
 # How many chunks are compared, and how many distinct ones looked up, before `stop` is honoured:
-# well under a second. A window of reviews is one or two times the first.
-COMPARED_AT_ONCE: Final = 2_000_000
+# about a second. A window of reviews is just under the first.
+COMPARED_AT_ONCE: Final = 3_000_000
 TOKENIZED_AT_ONCE: Final = 50_000
 
 

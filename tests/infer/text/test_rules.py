@@ -9,7 +9,7 @@ from infer.text.rules import rules_of
 from tests.infer.text.oracle import SPACY
 
 RULES = rules_of("en")
-CHARACTERS = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
+CHARACTERS = [c for c in map(chr, range(sys.maxunicode + 1)) if not c.isspace()]
 
 
 @pytest.mark.slow
@@ -26,9 +26,8 @@ def test_no_rule_begins_or_ends_at_a_character_that_is_not_looked_at() -> None:
     assert found == {"prefix": [], "suffix": [], "infix": []}
 
 
-@pytest.mark.slow
 def test_the_marks_are_tokens_whatever_stands_beside_them() -> None:
-    for other in CHARACTERS:
+    for other in [*CHARACTERS[:0x250], *CHARACTERS[0x250::997]]:
         for mark in RULES.prefix_marks:
             assert SPACY.prefix_search(mark + other).end() == 1, mark + other
         for mark in RULES.suffix_marks:
