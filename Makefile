@@ -1,5 +1,5 @@
 # make demo    from a fresh clone to scored reviews
-# make test    every test but the slow ones
+# make test    every test but the slow ones, which take more than ten seconds each
 # make check   format, lint, types, import contracts
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 COGGED := docs/commands.md docs/design.md
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-full check format faults bench bench-full clean
+.PHONY: demo test test-slow test-full check format faults bench bench-full clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sent-train
@@ -18,8 +18,10 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-full: $(VENV)/.dev
-	$(BIN)/python -m pytest
+test-slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow
+
+test-full: test test-slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -56,5 +58,5 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
-	$(PIP_INSTALL) -e '.[train,dev]'
+	$(PIP_INSTALL) -e '.[train,teacher,dev]'
 	@touch $@ $(VENV)/.demo

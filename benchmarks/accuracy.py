@@ -22,7 +22,6 @@ from benchmarks.common import SEED, Settings, machine, run_process, score_comman
 from benchmarks.formats import markdown
 from benchmarks.material import data_name, find_data, reviews
 from benchmarks.rivals import tfidf
-from infer.base.console import Console
 from infer.model.probability import sigmoid
 from infer.model.shipped import SHIPPED, find_model
 from trainer.network.calibration import calibration_error
@@ -104,7 +103,7 @@ def by_tfidf(
 def by_teacher(train: pa.Table, test: pa.Table, work: Path) -> npt.NDArray[np.floating[Any]]:
     """Fit the trainer's linear teacher, and score."""
     texts, labels = train["text"].combine_chunks(), train["label"].to_numpy()
-    teacher = fit_teacher(texts, labels, SEED, Console(quiet=True))
+    teacher = fit_teacher(texts, labels, SEED)
     return sigmoid(teacher.logits(test["text"].combine_chunks()))
 
 

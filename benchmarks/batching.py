@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.common import Goal, Result, Settings, Table, interleave, median, timed
 from benchmarks.material import Batch, encode_with, model_path, reviews
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.cuda import CUDA
 from infer.model.file import read_model_file
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, Session
@@ -63,6 +63,7 @@ def measure(settings: Settings) -> Result:
     """Measure the padding, then sweep the budget for each model."""
     sizes = settings.sizes("batching", SIZES)
     kind = settings.device.partition(":")[0]
+    provider = CUDA if kind == "cuda" else CPU
     texts = reviews(settings, "test", sizes.rows)["text"].combine_chunks()
     goals: list[Goal] = []
     tables: list[Table] = []
@@ -70,20 +71,21 @@ def measure(settings: Settings) -> Result:
     for name in MODELS[kind][: sizes.models]:
         encoded = encode_with(model_path(settings, name), texts)
         if name.endswith("fp32"):
-            goals.append(padding_goal(name, encoded, CUDA if kind == "cuda" else CPU))
+            goals.append(padding_goal(name, encoded, provider))
         rates = sweep(settings, name, encoded, sizes)
         goals.append(budget_goal(name, rates))
-        tables.append(sweep_table(name, rates, encoded))
+        tables.append(sweep_table(name, rates, encoded, provider))
         raw[name] = rates
     return Result(TITLE, EXPLANATION, tuple(goals), tuple(tables), raw)
 
 
-def window_batches(encoded: EncodedTexts, budget: int) -> list[np.ndarray]:
-    """Plan window by window, as `sent-score` does."""
+def window_batches(encoded: EncodedTexts, budget: int, provider: str) -> list[np.ndarray]:
+    """Plan window by window, as `sent-score` does on the provider."""
     lengths = encoded.lengths
     batches = []
-    for start in range(0, len(lengths), DEFAULT_PART_ROWS):
-        planned = plan_batches(lengths[start : start + DEFAULT_PART_ROWS], budget)
+    window = PART_ROWS[provider]
+    for start in range(0, len(lengths), window):
+        planned = plan_batches(lengths[start : start + window], budget)
         batches += [start + rows for rows in planned]
     return batches
 
@@ -91,7 +93,7 @@ def window_batches(encoded: EncodedTexts, budget: int) -> list[np.ndarray]:
 def padding_goal(name: str, encoded: EncodedTexts, provider: str) -> Goal:
     """Return the padding at the provider's default budget, in percent."""
     budget = DEFAULT_BATCH_TOKENS[provider]
-    share = 100 * padding_share(encoded.lengths, window_batches(encoded, budget))
+    share = 100 * padding_share(encoded.lengths, window_batches(encoded, budget, provider))
     note = f"{len(encoded):,} reviews, budget {budget:,}"
     label = f"padding at default settings, {name.split()[0]} recipe's text settings"
     return Goal(label, 3.0, share, "lower", "%", floor=0.0, runs=(share,), note=note)
@@ -108,16 +110,16 @@ def sweep(
     tokens = sizes.tokens * (8 if name.startswith("small") else 1) * (40 if kind == "cuda" else 1)
     default = DEFAULT_BATCH_TOKENS[session.provider]
     budgets = sorted({*BUDGETS[kind][:: sizes.every], default})
-    samples = {str(b): sample_batches(encoded, b, tokens) for b in budgets}
+    samples = {str(b): sample_batches(encoded, b, tokens, session.provider) for b in budgets}
     for batches in samples.values():
         run_batches(session, batches[:1])
     tasks = {b: lambda batches=batches: rate(session, batches) for b, batches in samples.items()}
     return {int(b): values for b, values in interleave(tasks, sizes.repeats).items()}
 
 
-def sample_batches(encoded: EncodedTexts, budget: int, tokens: int) -> list[Batch]:
+def sample_batches(encoded: EncodedTexts, budget: int, tokens: int, provider: str) -> list[Batch]:
     """Pad some batches of the plan, evenly spread, so that long and short ones come alike."""
-    planned = window_batches(encoded, budget)
+    planned = window_batches(encoded, budget, provider)
     count = min(len(planned), max(FEWEST, tokens // budget))
     places = ((np.arange(count) + 0.5) * len(planned) / count).astype(int)
     return [pad(encoded, planned[place]) for place in places]
@@ -145,7 +147,9 @@ def budget_goal(name: str, rates: dict[int, list[float]]) -> Goal:
     return Goal(f"default budget against the best, {name}", 0.95, share, floor=1.0, note=note)
 
 
-def sweep_table(name: str, rates: dict[int, list[float]], encoded: EncodedTexts) -> Table:
+def sweep_table(
+    name: str, rates: dict[int, list[float]], encoded: EncodedTexts, provider: str
+) -> Table:
     """Show tokens and reviews a second, and the padding, by budget."""
     length = encoded.lengths.mean()
     rows = tuple(
@@ -153,7 +157,7 @@ def sweep_table(name: str, rates: dict[int, list[float]], encoded: EncodedTexts)
             budget,
             median(values),
             median(values) / length,
-            100 * padding_share(encoded.lengths, window_batches(encoded, budget)),
+            100 * padding_share(encoded.lengths, window_batches(encoded, budget, provider)),
         )
         for budget, values in rates.items()
     )

@@ -14,7 +14,7 @@ from benchmarks.cuda_parts import Context, Found, found
 from benchmarks.material import Batch, Subject, padded_batches, reviews, untrained, write_model
 from benchmarks.packed import pack_model
 from benchmarks.providers import assignments, by_provider, heavy_elsewhere, make_session
-from benchmarks.training import BATCH, precision_of, random_batch, seed_model, stepper
+from benchmarks.training import BATCH, article_model, precision_of, random_batch, stepper
 from exporter.graph.build import build_graph
 from infer.model.file import read_model_file
 from infer.model.session import Session
@@ -24,7 +24,7 @@ from trainer.settings.recipe import RECIPES, Recipe
 
 def training(context: Context) -> Found:
     """Steps a second in fp32 and TF32, ours against packing."""
-    recipe = RECIPES["seed"] if context.mode != "tiny" else replace(RECIPES["seed"], hidden=8)
+    recipe = RECIPES["article"] if context.mode != "tiny" else replace(RECIPES["article"], hidden=8)
     batch = random_batch(
         context.pick(4, 64), context.pick(12, 256), recipe.vocabulary, torch.device(context.device)
     )
@@ -42,7 +42,7 @@ def training(context: Context) -> Found:
 
 def step_seconds(context: Context, recipe: Recipe, batch: BATCH) -> dict[str, list[float]]:
     """Return seconds of training steps, ours and packed, in turn."""
-    model = seed_model(recipe)
+    model = article_model(recipe)
     networks = {"ours": model, "packed": pack_model(model)}
     tasks = {n: stepper(m.to(context.device), recipe, batch) for n, m in networks.items()}
     interleave(tasks, context.pick(1, 3))
@@ -51,11 +51,11 @@ def step_seconds(context: Context, recipe: Recipe, batch: BATCH) -> dict[str, li
 
 def pytorch(context: Context) -> Found:
     """Run the same batches of the article's model through ONNX Runtime and through PyTorch."""
-    subject = untrained(context, "seed")
+    subject = untrained(context, "article")
     path = context.work / "article.onnx"
     write_model(subject, path)
     data = read_model_file(path).data
-    texts = reviews(context, "test", context.pick(20, 10_000))["text"].combine_chunks()
+    texts = reviews(context, "test", context.pick(20, 6_000))["text"].combine_chunks()
     encoded = Encoder(subject.text, subject.vocabulary).encode(texts)
     goals, body = [], []
     for kind in ("tf32", "fp32"):
@@ -93,7 +93,7 @@ def run_torch(model: Any, batches: list[Batch], device: str) -> None:
 
 def opsets(context: Context) -> Found:
     """Export at each opset and look where each node runs; one that fails is a row like others."""
-    subject = untrained(context, "seed")
+    subject = untrained(context, "article")
     rows, failed = [], []
     for opset in (17, 21, 22, 23):
         try:

@@ -57,7 +57,7 @@ PARTS: Final = {
     "score": Part("One file from start to exit", "benchmarks.cuda_scoring:score", 60),
     "parity": Part("The shipped model against the CPU", "benchmarks.cuda_scoring:parity", 120),
     "sweep": Part("Budget and batches at once", "benchmarks.cuda_scoring:sweep", 90),
-    "scale": Part("Distinct reviews, cold and warm", "benchmarks.cuda_scoring:scale", 60),
+    "scale": Part("Distinct reviews, cold and warm", "benchmarks.cuda_scoring:scale", 75),
     "tests": Part("The tests that need a GPU", "benchmarks.cuda_scoring:tests", 120),
     "out-of-memory": Part("Out of memory, for real", "benchmarks.cuda_scoring:out_of_memory", 45),
     "refusals": Part("CUDA that cannot be had", "benchmarks.cuda_scoring:refusals", 45),

@@ -1,6 +1,5 @@
 """Text column → token ids, against `spacy.blank("en").tokenizer` on one thread."""
 
-import copy
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,12 +24,13 @@ from benchmarks.common import (
 )
 from benchmarks.material import model_path, reviews
 from infer.base.cores import cores
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.file import read_model_file
+from infer.model.session import CPU
 from infer.table.parquet import WINDOW_BYTES
+from infer.text.chunks import HTML_BREAK
 from infer.text.encoding import Encoder
 from infer.text.settings import TextSettings
-from infer.text.tokenizer import HTML_BREAK
 from infer.text.vocabulary import Vocabulary
 
 TITLE = "Encoding"
@@ -53,7 +53,7 @@ class Sizes:
     repeats: int
 
 
-SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(DEFAULT_PART_ROWS, 3)}
+SIZES = {"tiny": Sizes(100, 1), "quick": Sizes(4_096, 3), "full": Sizes(PART_ROWS[CPU], 3)}
 
 
 def measure(settings: Settings) -> Result:
@@ -144,11 +144,10 @@ def scaling(
     """Return reviews a second by threads, which read one warm cache and encode the same texts."""
     warm = new_encoder(vocabulary)
     warm.encode(texts)
-    encoders = [copy.copy(warm) for _ in range(max(counts))]  # no new chunk, so nothing is written
     with ThreadPoolExecutor(max(counts)) as pool:
         tasks: dict[str, Callable[[], float]] = {
             str(n): lambda n=n: timed(  # type: ignore[misc]
-                lambda: list(pool.map(lambda e: len(e.encode(texts)), encoders[:n]))
+                lambda: list(pool.map(lambda _: len(warm.encode(texts)), range(n)))
             )
             for n in counts
         }

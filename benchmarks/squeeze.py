@@ -4,22 +4,21 @@ import argparse
 import ctypes
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from infer.base.device import Device
-from infer.job.plan import ScoreOptions, make_plan
-from infer.job.scoring import score_plan
 from infer.model.cuda import free_memory, runtime
 from infer.model.file import ModelFile, read_model_file
 from infer.model.scorer import Scorer
 from infer.model.session import Session
+
+CALM: Final = 16_384  # tokens a batch, for which there is room
 
 
 def main() -> None:
@@ -32,23 +31,25 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, required=True)
     given = parser.parse_args()
     file = read_model_file(given.model)
-    with tempfile.TemporaryDirectory() as work:
-        outputs = [Path(work) / name for name in ("calm.parquet", "squeezed.parquet")]
-        score(given.source, file, outputs[0], 16_384, Session(file.data, given.device))
-        session = Session(file.data, given.device, precision=file.card.precision)
-        with little_memory(Device.parse(given.device).index, given.leave_mib << 20):
-            budget = score(given.source, file, outputs[1], given.batch_tokens, session)
-        calm, squeezed = (pq.read_table(output)["score"].to_numpy() for output in outputs)
-    apart = float(np.nanmax(np.abs(squeezed - calm)))
-    halvings = round(math.log2(given.batch_tokens / budget))
-    facts = {"halvings": halvings, "batch_tokens": budget, "difference": apart}
-    print(json.dumps({**facts, "provider": session.provider, "rows": len(calm)}))
+    texts = pq.read_table(given.source)["text"].combine_chunks()
+    calm = Scorer(file, open_session(file, given.device), CALM)
+    encoded = calm.encode(texts)
+    expected = calm.score(encoded).score
+    session = open_session(file, given.device)
+    squeezed = Scorer(file, session, given.batch_tokens)
+    with little_memory(Device.parse(given.device).index, given.leave_mib << 20):
+        scores = squeezed.score(encoded).score
+    facts = {
+        "halvings": round(math.log2(given.batch_tokens / squeezed.batch_tokens)),
+        "batch_tokens": squeezed.batch_tokens,
+        "difference": float(np.nanmax(np.abs(scores - expected))),
+    }
+    print(json.dumps({**facts, "provider": session.provider, "rows": len(scores)}))
 
 
-def score(source: Path, file: ModelFile, output: Path, budget: int, session: Session) -> int:
-    """Score the source as `sent-score` does, at a budget; return the budget that is left of it."""
-    plan = make_plan([str(source)], output, ScoreOptions(batch_tokens=budget))
-    return score_plan(plan, Scorer(file, session, budget)).batch_tokens
+def open_session(file: ModelFile, device: str) -> Session:
+    """Load the model onto the device, with a memory arena of its own."""
+    return Session(file.data, device, precision=file.card.precision)
 
 
 @contextmanager

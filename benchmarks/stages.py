@@ -11,10 +11,10 @@ from benchmarks.common import Result, Settings, Table, interleave, median, timed
 from benchmarks.encoding import one_arrow_thread
 from benchmarks.material import model_path, write_reviews
 from benchmarks.overlap import score
-from infer.job.plan import DEFAULT_PART_ROWS
+from infer.job.scoring import PART_ROWS
 from infer.model.cuda import CUDA
 from infer.model.file import read_model_file
-from infer.model.session import DEFAULT_BATCH_TOKENS
+from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
 from infer.table.inputs import find_inputs
 from infer.table.parquet import open_parquet, text_windows
 from infer.text.batching import pad
@@ -72,16 +72,16 @@ def measure(settings: Settings) -> Result:
 def read(path: str) -> int:
     """Read the text column in windows; return the rows."""
     with open_parquet(find_inputs([path]).files[0]) as file:
-        return sum(len(window) for window in text_windows(file, "text", DEFAULT_PART_ROWS))
+        return sum(len(window) for window in text_windows(file, "text", PART_ROWS[CPU]))
 
 
 def encode(encoder: Encoder, texts: pa.Array) -> int:
     """Encode window by window; return the tokens."""
-    starts = range(0, len(texts), DEFAULT_PART_ROWS)
-    return sum(len(encoder.encode(texts.slice(s, DEFAULT_PART_ROWS)).ids) for s in starts)
+    starts = range(0, len(texts), PART_ROWS[CPU])
+    return sum(len(encoder.encode(texts.slice(s, PART_ROWS[CPU])).ids) for s in starts)
 
 
 def pad_all(encoded: EncodedTexts) -> int:
     """Plan and pad every batch; return the padded tokens."""
     budget = DEFAULT_BATCH_TOKENS[CUDA]
-    return sum(pad(encoded, rows)[0].size for rows in window_batches(encoded, budget))
+    return sum(pad(encoded, rows)[0].size for rows in window_batches(encoded, budget, CUDA))

@@ -1,14 +1,14 @@
 """Exporting from Python: what `sent-export` goes through too.
 
-Nothing heavy is imported before a function is called.
+Nothing heavy is imported before a function is called, and nothing is printed: what there is to say
+goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from exporter.request import Exported, ExportRequest
-from infer.base.console import ForwardingConsole, require_packages
+from infer.base.console import require_packages
 
 DEFAULT_CHECKPOINT: Final = Path("artifacts/checkpoint")
 DEFAULT_OUTPUT: Final = Path("artifacts/model.onnx")
@@ -25,8 +25,6 @@ def export(
     device: str = "auto",
     atol: float | None = None,
     threads: int = 0,
-    say: Callable[[str], object] | None = None,
-    progress: bool = False,
 ) -> Exported:
     """Turn a checkpoint into one model file that agrees with PyTorch, or into nothing.
 
@@ -45,8 +43,6 @@ def export(
             `cuda` or `cuda:N`.
         atol: largest difference of a logit, recorded as an override; None: by precision.
         threads: CPU threads of PyTorch and ONNX Runtime, 0 = one for each core.
-        say: called with each line about what is done; None: nothing is said.
-        progress: show progress bars on stderr, where that is a terminal.
 
     Returns:
         The model file, the comparison that it passed, and PyTorch's size.
@@ -63,7 +59,7 @@ def export(
     require_packages(NEEDED)
     from exporter.pipeline import export_model
 
-    return export_model(request, ForwardingConsole(say, progress))
+    return export_model(request)
 
 
 def check(
@@ -74,8 +70,6 @@ def check(
     device: str = "auto",
     atol: float | None = None,
     threads: int = 0,
-    say: Callable[[str], object] | None = None,
-    progress: bool = False,
 ) -> Exported:
     """Compare an existing model file with a checkpoint anew; nothing is written.
 
@@ -90,8 +84,6 @@ def check(
         device: see `export`.
         atol: see `export`.
         threads: see `export`.
-        say: see `export`.
-        progress: see `export`.
 
     Raises:
         ParityFailedError: the two differ; the error's `report` says where.
@@ -108,7 +100,7 @@ def check(
     require_packages(NEEDED)
     from exporter.pipeline import check_model_file
 
-    return check_model_file(request, ForwardingConsole(say, progress))
+    return check_model_file(request)
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -11,7 +11,7 @@ import exporter
 from exporter.api import DEFAULT_CHECKPOINT, DEFAULT_OUTPUT
 from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS, Exported
 from infer import __version__
-from infer.base.console import Console, run_command
+from infer.base.console import given_options, run_command, say, say_table, talking
 from infer.base.errors import UsageError
 
 # What says how to export.
@@ -49,7 +49,7 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
     "--opset",
     type=click.IntRange(OLDEST_OPSET, NEWEST_OPSET),
     default=OLDEST_OPSET,
-    help="Version of ONNX's operators; above 21 ONNX Runtime's CUDA LSTM may not take it.",
+    help="Version of ONNX's operators; above 21 CUDA needs ONNX Runtime 1.31.",
 )
 @click.option(
     "--precision",
@@ -100,28 +100,27 @@ def main(**options: Any) -> None:
     The exported graph is compared with PyTorch over many shapes and real texts. Where it differs,
     no model file is left, the full report stands beside it, and the exit code is 1.
     """
-    given = _given(click.get_current_context())
+    given = given_options(click.get_current_context())
     run_command(lambda: run(given, **options))
 
 
 def run(given: set[str], check: Path | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Export or check, and tell."""
-    console = Console(quiet)
     refuse_together(given, check)
-    told: dict[str, Any] = {"say": console.say, "progress": not quiet}
-    try:
-        if check is None:
-            exported = exporter.export(**options, **told)
-        else:
-            useful = {name: options[name] for name in options.keys() - EXPORTING}
-            exported = exporter.check(check, **useful, **told)
-    except exporter.ParityFailedError as failure:
+    with talking(quiet):
+        try:
+            if check is None:
+                exported = exporter.export(**options)
+            else:
+                useful = {name: options[name] for name in options.keys() - EXPORTING}
+                exported = exporter.check(check, **useful)
+        except exporter.ParityFailedError as failure:
+            if as_json:
+                click.echo(json.dumps({"model": None, "parity": failure.report}))
+            raise
         if as_json:
-            click.echo(json.dumps({"model": None, "parity": failure.report}))
-        raise
-    if as_json:
-        click.echo(json.dumps(exported.to_json()))
-    tell(console, exported)
+            click.echo(json.dumps(exported.to_json()))
+        tell(exported)
 
 
 def refuse_together(given: set[str], check: Path | None) -> None:
@@ -136,20 +135,21 @@ def refuse_together(given: set[str], check: Path | None) -> None:
         raise UsageError(f"--check exports nothing, so {names} has no meaning. Leave it out")
 
 
-def tell(console: Console, exported: Exported) -> None:
+def tell(exported: Exported) -> None:
     """Say how the model file compares with fp32 PyTorch, and what to run next."""
     model_file, report = exported.model_file, exported.report
     for provider in report.providers:
-        console.table(
+        say_table(
             f"{model_file.path} against fp32 PyTorch, on {provider}",
             table_rows(exported, provider),
             ("", "PyTorch fp32", f"{report.precision}"),
         )
     if report.atol is not None:
-        console.say(f"Tolerance: --atol {report.atol:g}, an override that the file records")
-    console.say(f"Agrees: {len(report.comparisons)} comparisons, opset {report.opset}, "
+        say(f"Tolerance: --atol {report.atol:g}, an override that the file records")
+    say(f"Agrees: {len(report.comparisons)} comparisons, opset {report.opset}, "
                 f"{sum(report.operators.values())} nodes")  # fmt: skip
-    console.say(f"Model file: {model_file.path}\nNext: {next_command(model_file.path)}")
+    say(f"Model file: {model_file.path}")
+    say(f"Next: {next_command(model_file.path)}")
 
 
 def table_rows(exported: Exported, provider: str) -> list[tuple[str, ...]]:
@@ -180,12 +180,6 @@ def next_command(model: Path) -> str:
     """Return the command that scores with this model file."""
     named = "" if model == DEFAULT_OUTPUT else f" --model {model}"
     return f"sent-score reviews.parquet -o scores.parquet{named}"
-
-
-def _given(context: click.Context) -> set[str]:
-    """Return the names of the parameters that were given rather than defaulted."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from exporter.parity.reviews import Reviews, read_reviews
 from exporter.request import Exported, ExportRequest, ParityFailedError
 from infer import __version__
 from infer.base.commit import atomic_file, check_output, writable
-from infer.base.console import Console
+from infer.base.console import say
 from infer.base.device import Device
 from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError
 from infer.model.cuda import cuda_problem
@@ -25,12 +25,12 @@ from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.network.device import set_threads
 
 REPORT_SUFFIX: Final = ".parity-failure.json"
-# ONNX Runtime's CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one,
-# and kernels are refused for schemas newer than their own (onnxruntime#26065).
+# The CUDA kernel of LSTM is registered for the schema of opset 14; 22 brought a new one, and before
+# ONNX Runtime 1.31 kernels are refused for schemas newer than their own (onnxruntime#26065).
 LAST_CUDA_OPSET: Final = 21
 
 
-def export_model(request: ExportRequest, console: Console) -> Exported:
+def export_model(request: ExportRequest) -> Exported:
     """Export a checkpoint; the model file exists only if it agrees with PyTorch.
 
     Raises:
@@ -41,24 +41,24 @@ def export_model(request: ExportRequest, console: Console) -> Exported:
     """
     check_destination(request)
     if request.opset > LAST_CUDA_OPSET:
-        console.say(
-            f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime's CUDA LSTM "
-            "may not take it."
+        say(
+            f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime before 1.31 "
+            "runs its LSTMs on the CPU only."
         )
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
     with nothing_left_on_failure(request.output):
-        console.say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
+        say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
         graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
         card = make_card(checkpoint, request.precision)
         draft = as_model_file(request.output, stamp(graph, card), card)
-        report = compare(request, draft, checkpoint, reviews, console)
+        report = compare(request, draft, checkpoint, reviews)
         certified = replace(card, parity=report.certificate())
         write_model_file(request.output, stamp(graph, certified))
     return Exported(read_model_file(request.output), report, pytorch_bytes(checkpoint))
 
 
-def check_model_file(request: ExportRequest, console: Console) -> Exported:
+def check_model_file(request: ExportRequest) -> Exported:
     """Compare the existing model file `request.output` with a checkpoint anew; it is only read.
 
     Raises:
@@ -70,8 +70,8 @@ def check_model_file(request: ExportRequest, console: Console) -> Exported:
     check_device(request.device, model_file.card.precision)
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
-    console.say(f"Checking {request.output} ({model_file.card.precision})")
-    report = compare(request, model_file, checkpoint, reviews, console)
+    say(f"Checking {request.output} ({model_file.card.precision})")
+    report = compare(request, model_file, checkpoint, reviews)
     return Exported(model_file, report, pytorch_bytes(checkpoint))
 
 
@@ -80,7 +80,6 @@ def compare(
     model_file: ModelFile,
     checkpoint: Checkpoint,
     reviews: Reviews,
-    console: Console,
 ) -> ParityReport:
     """Run the parity check that is asked for.
 
@@ -89,7 +88,7 @@ def compare(
     """
     set_threads(request.threads or None)
     conditions = Conditions(request.device, request.atol, request.threads)
-    report = check_parity(model_file, checkpoint, reviews, conditions, console)
+    report = check_parity(model_file, checkpoint, reviews, conditions)
     refuse_failed(report)
     return report
 

@@ -67,7 +67,7 @@ Examples:
     type=click.IntRange(min=1),
     default=None,
     help="Padded tokens in a batch.  [default: 2048 on the CPU; on CUDA what its memory holds, at "
-    "most 524288]",
+    "most 262144]",
 )
 @click.option(
     "--threads",

@@ -1,14 +1,14 @@
 """Training from Python: what `sent-train` goes through too.
 
-Nothing heavy is imported before a function is called.
+Nothing heavy is imported before a function is called, and nothing is printed: what there is to say
+goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from infer.base.console import Console, ForwardingConsole, require_packages
+from infer.base.console import require_packages, say
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import Request
 
@@ -50,8 +50,6 @@ def train(
     unlabelled: str | Path | None = None,
     teacher: str | Path | None = None,
     threads: int | None = None,
-    say: Callable[[str], object] | None = None,
-    progress: bool = False,
     **changes: Any,
 ) -> Trained:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
@@ -74,8 +72,6 @@ def train(
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too.
         threads: CPU threads; None: one a core.
-        say: called with each line that the command writes to stderr; None: nothing is said.
-        progress: show progress bars on stderr, where that is a terminal.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
 
@@ -86,9 +82,8 @@ def train(
         infer.base.errors.SentError: as `sent-train` ends with an error: `UsageError` for wrong
             arguments or data, `DeviceError`, `TrainingError`.
     """
-    console = ForwardingConsole(say, progress)
     if recipe is not None and recipe in OLD_NAMES:
-        console.say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
+        say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
     request = Request(
         recipe=replace(named_recipe(recipe or default_recipe(str(data))), **changes),
         data=str(data),
@@ -101,7 +96,7 @@ def train(
         teacher=_path(teacher),
         threads=threads,
     )
-    return _carry_out(request, console)
+    return _carry_out(request)
 
 
 def resume(
@@ -109,21 +104,17 @@ def resume(
     *,
     device: str | None = None,
     threads: int | None = None,
-    say: Callable[[str], object] | None = None,
-    progress: bool = False,
     **asked: Any,
 ) -> Trained:
     """Go on with a run of training that was interrupted.
 
     Example:
-        >>> result = trainer.resume("artifacts/mine", say=print)
+        >>> result = trainer.resume("artifacts/mine")
 
     Args:
         output: its checkpoint folder.
         device: in place of the run's.
         threads: in place of the run's.
-        say: as in `train`.
-        progress: as in `train`.
         asked: arguments of `train` that the run is to have been begun with; anything else is
             refused.
 
@@ -134,9 +125,7 @@ def resume(
     _require()
     from trainer.run.resume import resumed
 
-    return _carry_out(
-        resumed(Path(output), device, threads, asked), ForwardingConsole(say, progress)
-    )
+    return _carry_out(resumed(Path(output), device, threads, asked))
 
 
 def load(folder: str | Path) -> "Checkpoint":
@@ -155,13 +144,13 @@ def load(folder: str | Path) -> "Checkpoint":
     return load_checkpoint(Path(folder))
 
 
-def _carry_out(request: Request, console: Console) -> Trained:
+def _carry_out(request: Request) -> Trained:
     _require()
     from trainer.run.train import carry_out
 
     if request.data == "sample":
-        console.say(TOY)
-    checkpoint = carry_out(request, console)
+        say(TOY)
+    checkpoint = carry_out(request)
     return Trained(request.output, checkpoint.metrics, checkpoint)
 
 

@@ -10,7 +10,7 @@ import click
 
 import infer
 import trainer
-from infer.base.console import Console, run_command
+from infer.base.console import given_options, run_command, say, talking
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 
@@ -140,9 +140,8 @@ def _shown(value: object) -> str:
 @click.version_option(infer.__version__, prog_name="sent-train")
 def main(output: Path, as_json: bool, quiet: bool, resume: bool, **options: Any) -> None:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder."""
-    given = _given(click.get_current_context())
-    console = Console(quiet)
-    run_command(lambda: _train(output, resume, options, given, as_json, console))
+    given = given_options(click.get_current_context())
+    run_command(lambda: _train(output, resume, options, given, as_json, quiet))
 
 
 def _train(
@@ -151,30 +150,24 @@ def _train(
     options: dict[str, Any],
     given: set[str],
     as_json: bool,
-    console: Console,
+    quiet: bool,
 ) -> None:
     """Train or go on, and tell."""
-    told: dict[str, Any] = {"say": console.say, "progress": not console.quiet}
     # What was given; the rest is the recipe's, or the run's that is taken up.
     asked = {name: value for name, value in options.items() if name in given}
-    result = (trainer.resume if resume else trainer.train)(output=output, **asked, **told)
-    if as_json:
-        shown = {"checkpoint": str(output), "metrics": result.metrics}
-        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
-    console.say(
-        f"checkpoint: {output}\nreport: {output / 'report.html'}\nNext: {_next_command(output)}"
-    )
+    with talking(quiet):
+        result = (trainer.resume if resume else trainer.train)(output=output, **asked)
+        if as_json:
+            shown = {"checkpoint": str(output), "metrics": result.metrics}
+            click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
+        say(f"checkpoint: {output}")
+        say(f"report: {output / 'report.html'}")
+        say(f"Next: {_next_command(output)}")
 
 
 def _next_command(output: Path) -> str:
     """Return the command that exports this checkpoint."""
     return "sent-export" if output == DEFAULT_OUTPUT else f"sent-export --checkpoint {output}"
-
-
-def _given(context: click.Context) -> set[str]:
-    """Return the names of the parameters that were given rather than defaulted."""
-    default = click.core.ParameterSource.DEFAULT
-    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ from exporter.parity.reference import Batch, Material, make_material
 from exporter.parity.report import Accuracy, Comparison, ParityReport
 from exporter.parity.reviews import Reviews
 from exporter.parity.tolerance import tolerance_for
-from infer.base.console import Console
 from infer.model.file import ModelFile, graph_summary
 from infer.model.session import CPU, Session
 from infer.text.batching import pad
@@ -44,7 +43,6 @@ def check_parity(
     checkpoint: Checkpoint,
     reviews: Reviews,
     conditions: Conditions,
-    console: Console,
 ) -> ParityReport:
     """Compare a model file with the checkpoint that it was made from.
 
@@ -53,14 +51,13 @@ def check_parity(
         checkpoint: what it has to agree with.
         reviews: the real texts.
         conditions: where, within which bounds.
-        console: where the progress bar is shown.
 
     Raises:
         DeviceError: the device cannot be had.
         ModelFileError: ONNX Runtime refuses the graph.
     """
     sessions = open_sessions(model_file, conditions)
-    material = make_material(model_file, checkpoint, reviews, console)
+    material = make_material(model_file, checkpoint, reviews)
     comparisons: list[Comparison] = []
     accuracies: list[Accuracy] = []
     stages: list[Stage] = []
@@ -68,7 +65,7 @@ def check_parity(
         tolerance = tolerance_for(
             model_file.card.precision, session.provider, session.tf32, conditions.atol
         )
-        compared, measured = compare_session(session, tolerance, material, console)
+        compared, measured = compare_session(session, tolerance, material)
         comparisons += compared
         accuracies += measured
         stages = stages or locate(session, model_file.data, checkpoint.model, material, compared)

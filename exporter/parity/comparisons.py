@@ -11,22 +11,24 @@ from exporter.parity.difference import Difference, find_problems, measure_differ
 from exporter.parity.reference import Batch, Material, probe_rows, run_texts
 from exporter.parity.report import Accuracy, Comparison
 from exporter.parity.tolerance import Tolerance
-from infer.base.console import Console
+from infer.base.console import progress
 from infer.base.errors import SentError
 from infer.model.session import Session
 from infer.text.batching import Logits, pad
 
 
 def compare_session(
-    session: Session, tolerance: Tolerance, material: Material, console: Console
+    session: Session, tolerance: Tolerance, material: Material
 ) -> tuple[list[Comparison], list[Accuracy]]:
     """Run every comparison on one provider."""
     subject = Subject(session, tolerance)
     pairs = list(zip(material.grid, material.grid_logits, strict=True))
-    with console.progress() as progress:
-        title = f"{session.label}, shapes"
-        grid = [compare_batch(subject, *pair) for pair in progress.track(pairs, description=title)]
-    texts, accuracies = compare_texts(subject, material, console)
+    grid = []
+    with progress(f"{session.label}, shapes", len(pairs)) as advance:
+        for batch, logits in pairs:
+            grid.append(compare_batch(subject, batch, logits))
+            advance(1)
+    texts, accuracies = compare_texts(subject, material)
     probes = pad(material.found, probe_rows(material.found))
     against_itself = (compare_mates(subject, probes), compare_repeated(subject, probes))
     return [*grid, texts, *against_itself], accuracies
@@ -77,9 +79,7 @@ def compare_batch(subject: Subject, batch: Batch, logits: Logits) -> Comparison:
     return subject.compare("grid", batch[0].shape, batch[1], lambda: logits, lambda: run(*batch))
 
 
-def compare_texts(
-    subject: Subject, material: Material, console: Console
-) -> tuple[Comparison, list[Accuracy]]:
+def compare_texts(subject: Subject, material: Material) -> tuple[Comparison, list[Accuracy]]:
     """Compare the real texts, their labels, and the accuracy where the truth is known."""
     rows, encoded = material.rows, material.found
     budget = subject.session.batch_tokens
@@ -89,7 +89,7 @@ def compare_texts(
     def run() -> Logits:
         run, side_by_side = subject.session.run, subject.session.side_by_side
         with side_by_side() as executor:
-            found[:] = run_texts(run, encoded, budget, console, title, executor.map)
+            found[:] = run_texts(run, encoded, budget, title, executor.map)
         return found[rows]
 
     lengths = encoded.lengths[rows]

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from exporter.parity.reviews import Reviews
-from infer.base.console import Console, progress
+from infer.base.console import progress
 from infer.model.file import ModelFile
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
 from infer.text.batching import Logits, run_in_batches
@@ -70,22 +70,18 @@ class Material:
         }
 
 
-def make_material(
-    model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews, console: Console
-) -> Material:
+def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews) -> Material:
     """Encode the texts and run PyTorch on everything."""
     card = model_file.card
     expected = found = encode_all(
-        Encoder(checkpoint.text, checkpoint.vocabulary), reviews.texts, console, "Tokenizing"
+        Encoder(checkpoint.text, checkpoint.vocabulary), reviews.texts, "Tokenizing"
     )
     if (card.text, card.vocabulary) != (checkpoint.text, checkpoint.vocabulary):
-        found = encode_all(
-            Encoder(card.text, card.vocabulary), reviews.texts, console, "Tokenizing again"
-        )
+        found = encode_all(Encoder(card.text, card.vocabulary), reviews.texts, "Tokenizing again")
     grid = make_grid(len(checkpoint.vocabulary), checkpoint.text.max_tokens)
     pytorch = run_pytorch(checkpoint.model)
-    grid_logits = run_grid(pytorch, grid, console)
-    logits = run_texts(pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], console, "PyTorch, reviews")
+    grid_logits = run_grid(pytorch, grid)
+    logits = run_texts(pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], "PyTorch, reviews")
     return Material(grid, grid_logits, reviews, expected, found, logits)
 
 
@@ -118,17 +114,20 @@ def run_pytorch(model: SentimentLSTM) -> Run:
     return run
 
 
-def run_grid(run: Run, grid: list[Batch], console: Console) -> list[Logits]:
+def run_grid(run: Run, grid: list[Batch]) -> list[Logits]:
     """Run the made-up batches: the logits (B,) of each."""
-    with console.progress() as progress:
-        return [run(*batch) for batch in progress.track(grid, description="PyTorch, shapes")]
+    logits = []
+    with progress("PyTorch, shapes", len(grid)) as advance:
+        for batch in grid:
+            logits.append(run(*batch))
+            advance(1)
+    return logits
 
 
 def run_texts(
     run: Run,
     encoded: EncodedTexts,
     budget: int,
-    console: Console,
     title: str,
     in_turn: Callable[..., Iterable[Logits | None]] = map,
 ) -> Logits:
@@ -138,7 +137,6 @@ def run_texts(
         run: from a batch to its logits.
         encoded: R texts.
         budget: padded tokens in a batch.
-        console: where progress is shown.
         title: what the progress bar says.
         in_turn: `map`, or an executor's, which runs batches side by side.
     """

@@ -12,15 +12,12 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 
 from infer.base.errors import MissingExtraError, SentError
 from infer.base.shown import shown
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 
 class Stopped(KeyboardInterrupt):
@@ -80,7 +77,7 @@ class _StderrHandler(logging.Handler):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[[int], object]]:
+def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., object]]:
     """Show a progress bar on stderr, where a command talks to a terminal.
 
     Args:
@@ -89,10 +86,11 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[[int],
         unit: what a step is, for the rate; no rate without it.
 
     Yields:
-        A function to be called, in any thread, with how many steps more are done.
+        A function to be called, in any thread, with how many steps more are done, and perhaps with
+        words to show beside the rate.
     """
     if not _shows_bars:
-        yield lambda steps: None
+        yield lambda steps, words="": None
         return
     from rich.console import Console as RichConsole
     from rich.progress import (
@@ -117,82 +115,30 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[[int],
     ) as bar:
         task = bar.add_task(title, total=total, rate="")
 
-        def advance(steps: int) -> None:
-            speed = bar.tasks[0].speed or 0
-            bar.update(task, advance=steps, rate=f"{speed:,.0f} {unit}/s" if unit else "")
+        def advance(steps: int, words: str = "") -> None:
+            speed = f"{bar.tasks[0].speed or 0:,.0f} {unit}/s" if unit else ""
+            bar.update(task, advance=steps, rate=", ".join(filter(None, (words, speed))))
 
         yield advance
 
 
-class Console:
-    """Says things on stderr, or nothing at all when quiet."""
+def say_table(title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
+    """Write a table to stderr, where a command talks."""
+    if not _shows_bars:
+        return
+    from rich.console import Console as RichConsole
+    from rich.markup import escape
+    from rich.table import Table
 
-    def __init__(self, quiet: bool = False) -> None:
-        """Say nothing but errors when `quiet`."""
-        self.quiet = quiet
-
-    def say(self, message: str = "") -> None:
-        """Write lines to stderr; a full disk or a closed pipe behind it costs no job."""
-        if not self.quiet:
-            with contextlib.suppress(OSError):
-                click.echo("\n".join(map(shown, message.split("\n"))), err=True)
-
-    def table(self, title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
-        """Write a table to stderr."""
-        if self.quiet:
-            return
-        from rich.console import Console as RichConsole
-        from rich.markup import escape
-        from rich.table import Table
-
-        table = Table(*header, title=title, title_justify="left")
-        for row in rows:
-            table.add_row(*(escape(shown(cell)) for cell in row))
-        RichConsole(stderr=True).print(table)
-
-    @contextmanager
-    def progress(self, *columns: str) -> Iterator["Progress"]:
-        """Show a progress bar on stderr, silent when quiet or when stderr is no terminal.
-
-        Args:
-            columns: further rich text columns, shown after the time left.
-        """
-        from rich.console import Console as RichConsole
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
-
-        terminal = RichConsole(stderr=True)
-        with Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            *columns,
-            console=terminal,
-            disable=self.quiet or not terminal.is_terminal,
-        ) as progress:
-            yield progress
+    table = Table(*header, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(escape(shown(cell)) for cell in row))
+    RichConsole(stderr=True).print(table)
 
 
-class ForwardingConsole(Console):
-    """Hands what is said to a function: for calls from Python, which stderr does not concern."""
-
-    def __init__(self, forward: Callable[[str], object] | None, progress: bool = False) -> None:
-        """Call `forward`, if it is one, with each line; show bars on stderr where `progress`."""
-        super().__init__(quiet=not progress)
-        self.forward = forward
-
-    def say(self, message: str = "") -> None:
-        """Hand one line on."""
-        if self.forward is not None:
-            self.forward(message)
+def shows_bars() -> bool:
+    """Return whether a command talks in this process, so that bars may be shown."""
+    return _shows_bars
 
 
 @contextmanager
@@ -232,6 +178,12 @@ def default_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def given_options(context: click.Context) -> set[str]:
+    """Return the names of the options that were given rather than defaulted."""
+    default = click.core.ParameterSource.DEFAULT
+    return {name for name in context.params if context.get_parameter_source(name) is not default}
 
 
 def run_command(work: Callable[[], Any]) -> NoReturn:

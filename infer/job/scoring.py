@@ -27,7 +27,9 @@ from infer.text.batching import Rows
 from infer.text.encoding import EncodedTexts
 from infer.text.tokenizer import other_spacy
 
-# Of a window's text: as much as its rows usually have.
+# Rows in a window. The more there are, the more alike are the lengths of a batch: a GPU's batches
+# are so large that of 16,384 rows they would be padded by 4.9 %.
+PART_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
 WINDOW_BYTES: Final = {CPU: 16 << 20, CUDA: 96 << 20}
 # While one window's last batches run, the next one's first ones do: the device does not wait.
 WINDOWS_AT_ONCE: Final = 2
@@ -134,9 +136,9 @@ def _encoded(
     file: ParquetInput, plan: Plan, task: Task, scorer: Scorer, skip: int, seconds: Seconds
 ) -> Iterator[EncodedTexts]:
     """Read and encode window by window, in the thread beside the model."""
-    session = scorer.session
-    rows = plan.options.part_rows or session.window_rows
-    windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[session.provider])
+    provider = scorer.session.provider
+    rows = plan.options.part_rows or PART_ROWS[provider]
+    windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
     while True:
         with seconds.measure("read"):
             texts = next(windows, None)

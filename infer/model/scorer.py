@@ -5,8 +5,9 @@ What a job, a service and a notebook score with; safe from several threads.
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +60,7 @@ class Scorer:
         Args:
             file: the model file.
             session: its graph on a device.
-            batch_tokens: padded tokens in a batch (None: the provider's default).
+            batch_tokens: padded tokens in a batch (None: what suits the device).
         """
         self.file = file
         self.session = session
@@ -67,7 +68,8 @@ class Scorer:
         self.seconds = 0.0
         self._encoder = Encoder(file.card.text, file.card.vocabulary)
         self._executor = ThreadPoolExecutor(session.at_once, "model")
-        self._lock = threading.Lock()
+        self._lock, self._alone = threading.Lock(), threading.Lock()
+        self._slots = threading.Semaphore(session.at_once)
         self._is_stopped = False
 
     def encode(self, texts: pa.Array) -> EncodedTexts:
@@ -93,15 +95,16 @@ class Scorer:
         """
         logits = np.full(len(encoded), np.nan, np.float32)
         left = np.flatnonzero(encoded.lengths)
-        in_turn: Callable[..., Iterable[Logits | None]] = self._executor.map
-        while len(left):
-            budget = self.batch_tokens
-            found = run_in_batches(encoded, budget, self._run, left, in_turn, done)
+        budget = self.batch_tokens
+        found = run_in_batches(encoded, budget, self._run, left, self._executor.map, done)
+        while True:
             logits[left] = found[left]
             left = left[np.isnan(found[left])]
-            if len(left):
-                self._shrink(budget, encoded.lengths[left], was_alone=in_turn is map)
-                in_turn = map  # what fits alone may not fit beside others
+            if not len(left):
+                break
+            self._shrink(budget, encoded.lengths[left])
+            budget = self.batch_tokens
+            found = run_in_batches(encoded, budget, self._run_alone, left, done=done)
         return Scores(probability(logits, self.file.card.temperature), encoded.statuses)
 
     def stop(self) -> None:
@@ -114,11 +117,35 @@ class Scorer:
         self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
     ) -> Logits | None:
         """Run one batch, in a thread of the executor; None where the device has no room."""
+        with self._slots:
+            return self._run_now(input_ids, lengths)
+
+    def _run_alone(
+        self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+    ) -> Logits | None:
+        """Run one batch with the device to itself: what does not fit beside others may fit so."""
+        with self._alone, ExitStack() as slots:
+            for _ in range(self.session.at_once):
+                slots.enter_context(self._slots)
+            logits = self._run_now(input_ids, lengths, give_back=True)
+            if logits is None and len(lengths) == 1:  # and with all that the others left
+                logits = self._run_now(input_ids, lengths)
+        if logits is None and len(lengths) == 1:
+            remedy = "Use --threads 1" if self.session.provider == CPU else "Use --device cpu"
+            raise SentError(f"the device has no room for a single review. {remedy}")
+        return logits
+
+    def _run_now(
+        self,
+        input_ids: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int32],
+        give_back: bool = False,
+    ) -> Logits | None:
         if self._is_stopped:
             raise EncodingStopped
         began = time.perf_counter()
         try:
-            logits = self.session.run(input_ids, lengths)
+            logits = self.session.run(input_ids, lengths, give_back)
         except (OutOfMemoryError, MemoryError):
             return None
         if not np.isfinite(logits).all():
@@ -127,16 +154,11 @@ class Scorer:
             self.seconds += (time.perf_counter() - began) / self.session.at_once
         return logits
 
-    def _shrink(self, tried: int, lengths: npt.NDArray[np.int64], was_alone: bool) -> None:
+    def _shrink(self, tried: int, lengths: npt.NDArray[np.int64]) -> None:
         """Halve the budget that was too large, unless another thread has; it stays halved."""
         with self._lock:
             if self.batch_tokens < tried:
                 return
             first = lengths[plan_batches(lengths, tried)[0]]
-            if len(first) == 1 and not was_alone:
-                return
-            if len(first) == 1:
-                remedy = "Use --threads 1" if self.session.provider == CPU else "Use --device cpu"
-                raise SentError(f"the device has no room for a single review. {remedy}")
             self.batch_tokens = max(1, min(tried, len(first) * int(first.max())) // 2)
         say(f"Out of device memory: going on with {self.batch_tokens:,} tokens a batch.")

@@ -23,10 +23,7 @@ from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
 CPU: Final = "CPUExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the
 # cache; a GPU wants work, as much as its memory holds.
-DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 524_288}
-# Rows that are sorted by length together, and kept together. A GPU's large batches need many to
-# choose from: of 16,384 reviews they are padded by 4.9 %.
-DEFAULT_WINDOW_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
+DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 262_144}
 # On CUDA one batch is computed while the next is copied; ONNX Runtime gives each a stream.
 CUDA_AT_ONCE: Final = 2
 # Device memory that a token takes, rounded up from 19.5 kB that ONNX Runtime's arena asks for.
@@ -57,7 +54,6 @@ class Session:
         label: provider and rounding, as reports name them.
         at_once: batches that may run side by side.
         batch_tokens: padded tokens that a batch may hold here, unless another number is asked for.
-        window_rows: rows that are batched and kept together, likewise.
     """
 
     def __init__(
@@ -90,16 +86,20 @@ class Session:
         self.label = f"{self.provider}, TF32" if self.tf32 else self.provider
         self.at_once = (threads or cores()) if self.provider == CPU else CUDA_AT_ONCE
         self.batch_tokens = default_batch_tokens(self.provider, wanted.index, self.at_once)
-        self.window_rows = DEFAULT_WINDOW_ROWS[self.provider]
+        self._giving_back = _giving_back(f"gpu:{wanted.index}") if self.provider == CUDA else None
 
     def run(
-        self, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
+        self,
+        input_ids: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int32],
+        give_back: bool = False,
     ) -> npt.NDArray[np.float32]:
         """Compute a batch's logits.
 
         Args:
             input_ids: (B, T) int64, padded behind each row.
             lengths: (B,) int32 from 1 to T.
+            give_back: return the device memory that is held for later batches, at the end.
 
         Returns:
             (B,) float32.
@@ -109,7 +109,8 @@ class Session:
         """
         try:
             feeds = {INPUT_IDS: input_ids, LENGTHS: lengths}
-            logits: npt.NDArray[np.float32] = self._session.run([LOGITS], feeds)[0]
+            options = self._giving_back if give_back else None
+            logits: npt.NDArray[np.float32] = self._session.run([LOGITS], feeds, options)[0]
         except Exception as error:
             text = _one_line(error)
             if isinstance(error, MemoryError) or _is_out_of_memory(text):
@@ -179,6 +180,14 @@ def _providers(wanted: Device, tf32: bool) -> list[Any]:
     what was asked for suit no batch of another shape, and took twice the memory.
     """
     return [(CUDA, {"device_id": wanted.index, "use_tf32": int(tf32)}), CPU]
+
+
+def _giving_back(device: str) -> ort.RunOptions:
+    """Return options of a run that shrinks the memory arena of a device when it ends."""
+    options = ort.RunOptions()
+    options.log_severity_level = 4
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", device)
+    return options
 
 
 def _refusal(text: str, index: int) -> str:

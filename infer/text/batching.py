@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from infer.text.encoding import EncodedTexts, ranges
+from infer.text.encoding import EncodedTexts
+from infer.text.ranges import ranges
 from infer.text.vocabulary import PAD_ID
 
 Rows = npt.NDArray[np.int64]

@@ -1,12 +1,13 @@
 """A column of texts → token ids, at Arrow's and numpy's speed.
 
-The texts are cut behind each space, Arrow finds the distinct chunks; the token ids of a chunk
-seen before come from a bounded cache; only new chunks go to spaCy. Legend: R rows, C chunks,
+The texts are cut behind white space, Arrow finds the distinct chunks; the token ids of a chunk
+seen before come from a bounded cache; only new chunks are tokenized. Legend: R rows, C chunks,
 N tokens.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Final
 
 import numpy as np
@@ -14,9 +15,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infer.text.plain_words import token_hashes
+from infer.text.memo import Memo
+from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
-from infer.text.tokenizer import Tokenizer
+from infer.text.tokenizer import Tokenizer, blocks
 from infer.text.vocabulary import UNK_ID, Vocabulary
 
 STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
@@ -27,8 +29,8 @@ ENCODED_BYTES: Final = 16 << 20  # may hold 1.6 million words that are all new
 # 25,000 film reviews have some 280,000 distinct chunks; 500,000 take about 100 MB.
 CACHE_CHUNKS: Final = 500_000
 CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, base64
-# spaCy holds the interpreter's lock for a whole call, and the model's threads wait: some 80 ms.
-TOKENIZED_AT_ONCE: Final = 5_000
+# How many are looked up without asking whether to stop.
+TOKENIZED_AT_ONCE: Final = 50_000
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,7 @@ class EncodingStopped(Exception):  # noqa: N818 - no error: it was asked for
 
 
 class Encoder:
-    """Turns texts into vocabulary ids; holds the cache of chunks."""
-
-    _known: pa.Array  # the chunks
-    _ids: pa.Array  # of each known chunk, a list of int32
+    """Turns texts into vocabulary ids; remembers chunks. Threads may share one."""
 
     def __init__(
         self, settings: TextSettings, vocabulary: Vocabulary, cache_chunks: int = CACHE_CHUNKS
@@ -78,13 +77,9 @@ class Encoder:
         """
         self.settings = settings
         self._tokenizer = Tokenizer(settings)
-        hashes = token_hashes(vocabulary.tokens[UNK_ID + 1 :])
-        order = np.argsort(hashes)
-        self._vocabulary_hashes = hashes[order]
-        self._vocabulary_ids = (order + UNK_ID + 1).astype(np.int32)
-        self._cache_chunks = cache_chunks
+        self._vocabulary = {name: i for i, name in enumerate(vocabulary.tokens) if i > UNK_ID}
+        self._known = Memo(self._tokenize, cache_chunks, CACHE_BYTES)
         self._is_stopped = False
-        self._forget()
 
     def stop(self) -> None:
         """Make `encode` give up in whatever thread it runs: new text can take it a minute."""
@@ -112,48 +107,27 @@ class Encoder:
         return self._truncate(EncodedTexts(ids, offsets, statuses))
 
     def _ids_of_chunks(self, chunks: pa.Array) -> pa.LargeListArray:
-        """Return each chunk's token ids, (C,) lists of int32, tokenizing the chunks not seen yet.
+        """Return each chunk's token ids: (C,) lists of int32.
 
-        Arrow encodes the known chunks and the new ones against one dictionary. The known come
-        first, so a chunk's place in that dictionary is its place in the cache, without a look-up
-        in Python and without its lock.
+        Arrow finds the distinct chunks without the interpreter's lock; these are looked up, or
+        tokenized, a block at a time.
         """
-        unified = _encode_behind(self._known, chunks)
-        if len(self._known) and (
-            len(unified.dictionary) > self._cache_chunks
-            or unified.dictionary.nbytes + self._ids.nbytes > CACHE_BYTES
-        ):
-            self._forget()
-            unified = _encode_behind(self._known, chunks)
-        self._remember(unified.dictionary)
-        return self._ids.take(unified.indices)
-
-    def _remember(self, chunks: pa.Array) -> None:
-        """Take a dictionary that begins with the known chunks for the new cache."""
-        new = chunks.slice(len(self._known))
-        blocks = [self._ids]
-        for start in range(0, len(new), TOKENIZED_AT_ONCE):
+        distinct = chunks.dictionary_encode()
+        ids = [pa.array([], pa.large_list(pa.int32()))]
+        for block in blocks(distinct.dictionary, TOKENIZED_AT_ONCE):
             if self._is_stopped:
                 raise EncodingStopped
-            tokens = self._tokenizer.tokenize_chunks(new.slice(start, TOKENIZED_AT_ONCE))
-            ends = np.cumsum(tokens.lengths)
-            ids = self._ids_of_hashes(tokens.hashes)
-            blocks.append(pa.LargeListArray.from_arrays(np.concatenate(([0], ends)), ids))
-        if len(new):
-            self._known, self._ids = chunks, pa.concat_arrays(blocks)
+            ids.append(self._known(distinct.dictionary[block]))
+        return pa.concat_arrays(ids).take(distinct.indices)
 
-    def _forget(self) -> None:
-        self._known = pa.array([], pa.large_string())
-        self._ids = pa.array([], pa.large_list(pa.int32()))
-
-    def _ids_of_hashes(self, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int32]:
-        """Vocabulary ids of token hashes, `<unk>` where a token is not in the vocabulary."""
-        if not len(self._vocabulary_hashes):
-            return np.full(len(hashes), UNK_ID, np.int32)
-        places = np.searchsorted(self._vocabulary_hashes, hashes)
-        places[places == len(self._vocabulary_hashes)] = 0
-        known = self._vocabulary_hashes[places] == hashes
-        return np.where(known, self._vocabulary_ids[places], UNK_ID).astype(np.int32)
+    def _tokenize(self, chunks: pa.Array) -> pa.LargeListArray:
+        """Return the token ids of distinct chunks, `<unk>` where one is not in the vocabulary."""
+        tokens = self._tokenizer.tokenize_chunks(chunks)
+        ids = np.fromiter(
+            map(self._vocabulary.get, tokens.names, repeat(UNK_ID)), np.int32, len(tokens.names)
+        )
+        offsets = np.concatenate(([0], np.cumsum(tokens.lengths)))
+        return pa.LargeListArray.from_arrays(offsets, ids[tokens.places])
 
     def _truncate(self, encoded: EncodedTexts) -> EncodedTexts:
         """Keep the head and the tail of rows longer than `max_tokens`."""
@@ -207,21 +181,6 @@ def _blocks(texts: pa.Array) -> Iterator[pa.Array]:
         end = max(start + 1, min(fitting, start + ENCODED_AT_ONCE))
         yield texts.slice(start, end - start)
         start, before = end, int(ends[end - 1])
-
-
-def _encode_behind(known: pa.Array, values: pa.Array) -> pa.DictionaryArray:
-    """Dictionary-encode `values` with a dictionary that begins with `known` (no value twice)."""
-    if not len(known) or not len(values):
-        return values.dictionary_encode()
-    return pa.chunked_array([known, values]).dictionary_encode().chunk(1)
-
-
-def ranges(starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Concatenate `arange(start, start + length)` over all pairs, without a loop."""
-    ends = np.cumsum(lengths)
-    total = int(ends[-1]) if len(ends) else 0
-    shifts: npt.NDArray[np.int64] = np.repeat(starts - (ends - lengths), lengths)
-    return np.arange(total) + shifts
 
 
 def decode_utf8(texts: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:

@@ -55,7 +55,7 @@ def test_memory_that_runs_out_halves_the_budget(rehearse, tmp_path):
     only = ("--only", "out-of-memory", "--quick", "--in-process")
     rehearse(code, *only, "--out", tmp_path / "cuda.json")
     part = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))["parts"]
-    assert part["out-of-memory"]["result"]["said"]
+    assert part["out-of-memory"]["result"]["halvings"]
 
 
 def fail(context):

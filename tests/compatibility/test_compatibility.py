@@ -3,17 +3,15 @@
 import json
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 import exporter
 import trainer
-from infer.base.console import Console
 from infer.base.errors import UsageError
 from infer.text.encoding import Encoder
 from infer.text.tokenizer import spacy_version
@@ -27,11 +25,8 @@ TEXTS = pa.array(EXPECTED["texts"])
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test here computes with one."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +65,7 @@ def test_its_model_files_score_as_they_did(
 
 def test_its_checkpoint_is_read(finished: Checkpoint) -> None:
     encoded = Encoder(finished.text, finished.vocabulary).encode(TEXTS)
-    logits = predict(finished.model, encoded, Console(quiet=True))
+    logits = predict(finished.model, encoded)
     assert logits.tolist() == pytest.approx(EXPECTED["pytorch"], abs=1e-5)
     record = finished.record
     written = json.loads((HERE / "finished" / CONFIG).read_text())

@@ -1,4 +1,4 @@
-"""The whole way once: the three installed commands on the embedded sample, with their defaults."""
+"""The whole way once: the three installed commands on the embedded sample."""
 
 import json
 import subprocess
@@ -44,8 +44,18 @@ def run(*command: object, folder: Path, code: int = 0) -> subprocess.CompletedPr
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
-    """Plain `sent-train`, then `sent-export --opset 17`, in a folder of their own."""
-    folder = tmp_path_factory.mktemp("demo")
-    train = run("sent-train", "--json", folder=folder)
+    """`sent-train` on the sample, a small network for a short time, then the export."""
+    return train_and_export(tmp_path_factory.mktemp("quick"), "--hidden", 32, "--epochs", 2)
+
+
+@pytest.fixture(scope="session")
+def trained_plainly(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """Plain `sent-train`, then `sent-export --opset 17`: what `make demo` does."""
+    return train_and_export(tmp_path_factory.mktemp("demo"))
+
+
+def train_and_export(folder: Path, *options: object) -> Trained:
+    """Run the two commands in a folder of their own."""
+    train = run("sent-train", "--json", *options, folder=folder)
     export = run("sent-export", "--opset", "17", "--json", folder=folder)
     return Trained(folder, json.loads(train.stdout), json.loads(export.stdout), train.stderr)

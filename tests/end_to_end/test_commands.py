@@ -23,7 +23,8 @@ def score(trained: Trained, source: Path, output: Path, *options: object) -> dic
     return json.loads(run("sent-score", *arguments, folder=trained.folder).stdout)
 
 
-def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained: Trained) -> None:
+@pytest.mark.slow
+def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained_plainly: Trained) -> None:
     parts = [pq.read_table(DATA / f"{name}.parquet").to_pydict() for name in ("train", "test")]
     words = CountVectorizer()
     linear = LogisticRegression(max_iter=1000).fit(
@@ -31,7 +32,7 @@ def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained: Trained) -
     )
     accuracy = linear.score(words.transform(parts[1]["text"]), parts[1]["label"])
     assert accuracy < 0.80
-    assert trained.train["metrics"]["test"]["accuracy"] > 0.95
+    assert trained_plainly.train["metrics"]["test"]["accuracy"] > 0.95
 
 
 def test_plain_training_says_that_the_sample_is_a_toy(trained: Trained) -> None:

@@ -43,9 +43,11 @@ def test_help_texts_and_rooms_stand_as_the_code_gives_them() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_make_checks_the_same_pages() -> None:
-    makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    assert f"COGGED := {' '.join(COGGED)}\n" in makefile
+def test_make_and_pre_commit_write_the_same_pages() -> None:
+    pages = " ".join(COGGED)
+    assert f"COGGED := {pages}\n" in (REPOSITORY / "Makefile").read_text(encoding="utf-8")
+    hooks = (REPOSITORY / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    assert f"cog -r {pages}\n" in hooks
 
 
 def test_the_diagram_shows_every_room() -> None:

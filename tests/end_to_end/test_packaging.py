@@ -28,6 +28,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "venv" / "bin"
 
 
+@pytest.mark.slow
 def test_the_bare_wheel_scores_without_torch(bare: Path, trained: Trained, tmp_path: Path) -> None:
     output = tmp_path / "scores.parquet"
     code = (
@@ -42,6 +43,7 @@ def test_the_bare_wheel_scores_without_torch(bare: Path, trained: Trained, tmp_p
     assert pq.read_metadata(output).num_rows == 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["sent-train", "sent-export"])
 def test_a_missing_extra_is_named(
     command: str, bare: Path, trained: Trained, tmp_path: Path

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from exporter.graph.build import build_graph
-from infer.base.console import Console
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint, save_checkpoint
@@ -110,11 +109,6 @@ def folder(checkpoint, tmp_path_factory):
 def graph(checkpoint):
     """The checkpoint's fp32 graph at opset 17; copy before changing it."""
     return build_graph(checkpoint.model, 17)
-
-
-@pytest.fixture
-def console():
-    return Console(quiet=True)
 
 
 @pytest.fixture

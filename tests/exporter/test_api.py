@@ -3,19 +3,18 @@
 import pytest
 
 import exporter
+from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS
 from infer.base.errors import UsageError
+from infer.model import file
 from infer.model.file import read_model_file
 
 
-def test_it_exports_and_checks_what_it_exported(folder, tmp_path, capfd):
-    said = []
+def test_it_exports_and_checks_what_it_exported(folder, tmp_path, capfd, said):
     path = tmp_path / "new" / "model.onnx"
-    exported = exporter.export(
-        str(folder), str(path), precision="fp16", device="cpu", threads=1, say=said.append
-    )
+    exported = exporter.export(str(folder), str(path), precision="fp16", device="cpu", threads=1)
     assert exported.model_file.sha256 == read_model_file(path).sha256
     assert exported.model_file.card.precision == exported.report.precision == "fp16"
-    assert said == [f"Exporting {folder} (fp16, opset 17)"]
+    assert said() == [f"Exporting {folder} (fp16, opset 17)"]
     again = exporter.check(path, folder, device="cpu", threads=1)
     assert again.report.passed
     assert again.model_file == exported.model_file
@@ -45,3 +44,9 @@ def test_wrong_arguments_are_refused_at_once(wrong, folder, tmp_path):
     with pytest.raises(UsageError):
         exporter.export(folder, tmp_path / "m.onnx", **wrong)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_is_exported_is_what_a_model_file_may_hold():
+    """The request names it too, since `--help` must not wait for ONNX."""
+    assert PRECISIONS == file.PRECISIONS
+    assert range(OLDEST_OPSET, NEWEST_OPSET + 1) == file.OPSETS

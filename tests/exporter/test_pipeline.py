@@ -117,10 +117,10 @@ def request_(folder, tmp_path):
 
 
 @pytest.fixture
-def done(plant, request_, console):
+def done(plant, request_):
     """A finished export."""
     plant()
-    return export_model(request_, console)
+    return export_model(request_)
 
 
 def left_in(folder):
@@ -157,10 +157,10 @@ def test_nothing_of_this_machine_is_inside(done, request_):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, console):
+def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_):
     plant(fault)
     with pytest.raises(ParityFailedError) as failure:
-        export_model(request_, console)
+        export_model(request_)
     assert failure.value.exit_code == 1
     assert failure.value.report.get("first_stage") == FAULTS[fault]
     assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
@@ -170,22 +170,22 @@ def test_a_planted_fault_leaves_nothing_but_the_report(fault, plant, request_, c
     assert report == failure.value.report
 
 
-def test_a_stale_vocabulary_leaves_nothing(plant, request_, console, monkeypatch, with_other_words):
+def test_a_stale_vocabulary_leaves_nothing(plant, request_, monkeypatch, with_other_words):
     plant()
     make_card = pipeline.make_card
     monkeypatch.setattr(
         pipeline, "make_card", lambda checkpoint, precision: make_card(with_other_words, precision)
     )
     with pytest.raises(ParityFailedError) as failure:
-        export_model(request_, console)
+        export_model(request_)
     assert failure.value.report["first_stage"] == "text settings and vocabulary"
     assert not request_.output.exists()
 
 
-def test_the_report_of_a_failure_is_complete(plant, request_, console):
+def test_the_report_of_a_failure_is_complete(plant, request_):
     plant(gates_in_the_wrong_order)
     with pytest.raises(ParityFailedError) as failure:
-        export_model(request_, console)
+        export_model(request_)
     report = failure.value.report
     assert report["first_stage"] == "layer 1 forward"
     assert report["stages"][0]["name"] == "embedding"
@@ -196,67 +196,67 @@ def test_the_report_of_a_failure_is_complete(plant, request_, console):
     assert texts["tolerance"]["source"].startswith("fp32 on the CPU")
 
 
-def test_an_older_model_file_does_not_outlive_a_failure(done, plant, request_, console):
+def test_an_older_model_file_does_not_outlive_a_failure(done, plant, request_):
     plant(swapped_directions)
     with pytest.raises(ParityFailedError, match=r"the older .*model\.onnx was removed"):
-        export_model(request_, console)
+        export_model(request_)
     assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
 
 
-def test_success_replaces_the_older_file_and_removes_the_old_report(plant, request_, console):
+def test_success_replaces_the_older_file_and_removes_the_old_report(plant, request_):
     plant(swapped_directions)
     with pytest.raises(ParityFailedError):
-        export_model(request_, console)
+        export_model(request_)
     plant()
-    export_model(request_, console)
-    export_model(request_, console)
+    export_model(request_)
+    export_model(request_)
     assert left_in(request_.output.parent) == ["model.onnx"]
 
 
-def test_an_accident_leaves_nothing_either(done, request_, console, monkeypatch):
+def test_an_accident_leaves_nothing_either(done, request_, monkeypatch):
     def fail(model, opset):
         raise ZeroDivisionError
 
     monkeypatch.setattr(pipeline, "build_graph", fail)
     with pytest.raises(ZeroDivisionError) as accident:
-        export_model(request_, console)
+        export_model(request_)
     assert "was removed" in accident.value.__notes__[0]
     assert not request_.output.exists()
 
 
-def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path, console):
+def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path):
     plant(one_bias_dropped)
     lax = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=100)
     with pytest.raises(ParityFailedError, match="labels changed"):  # other bounds still hold
-        export_model(lax, console)
+        export_model(lax)
     plant()
     strict = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=1e-12)
     with pytest.raises(ParityFailedError, match="allowed: 1e-12"):
-        export_model(strict, console)
+        export_model(strict)
     some = ExportRequest(folder, tmp_path / "m.onnx", device="cpu", threads=1, atol=1e-3)
-    certificate = export_model(some, console).model_file.card.parity
+    certificate = export_model(some).model_file.card.parity
     assert certificate["atol_override"] == 1e-3
     assert "--atol 0.001 in place of 1e-05" in str(certificate["tolerance"])
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path, console):
+def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     plant()
     request = ExportRequest(
         folder, tmp_path / "m.onnx", precision=precision, device="cpu", threads=1
     )
-    card = export_model(request, console).model_file.card
+    card = export_model(request).model_file.card
     assert card.precision == card.parity["precision"] == precision
 
 
-def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path, console):
+def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path):
     plant()
     table = pa.table({"text": ["word1 word2", "", None, "word3"], "label": ["neg", "pos"] * 2})
     pq.write_table(table, tmp_path / "real.parquet")
     request = ExportRequest(
         folder, tmp_path / "m.onnx", parity_data=tmp_path / "real.parquet", device="cpu", threads=1
     )
-    reviews = export_model(request, console).model_file.card.parity["reviews"]
+    reviews = export_model(request).model_file.card.parity["reviews"]
     assert (reviews["source"], reviews["rows"], reviews["compared"]) == ("real.parquet", 4, 2)
 
 
@@ -288,23 +288,21 @@ def test_parity_data_is_read_as_the_training_data_were(columns, labelled, checkp
         ({"number": [1]}, "no string columns"),
     ],
 )
-def test_parity_data_that_cannot_be_used_is_refused(table, message, folder, tmp_path, console):
+def test_parity_data_that_cannot_be_used_is_refused(table, message, folder, tmp_path):
     pq.write_table(pa.table(table), tmp_path / "d.parquet")
     with pytest.raises(InputError, match=message):
-        export_model(
-            ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / "d.parquet"), console
-        )
+        export_model(ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / "d.parquet"))
 
 
-def test_parity_data_that_is_missing_or_no_parquet_is_refused(folder, tmp_path, console):
+def test_parity_data_that_is_missing_or_no_parquet_is_refused(folder, tmp_path):
     (tmp_path / "a.parquet").write_text("text\n")
     for name, message in (("none.parquet", "no such file"), ("a.parquet", "not a readable")):
         request = ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / name)
         with pytest.raises(InputError, match=message):
-            export_model(request, console)
+            export_model(request)
 
 
-def test_destinations_that_must_not_be_written_are_refused_before_work(folder, tmp_path, console):
+def test_destinations_that_must_not_be_written_are_refused_before_work(folder, tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "foreign").write_bytes(b"mine")
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
@@ -315,47 +313,47 @@ def test_destinations_that_must_not_be_written_are_refused_before_work(folder, t
         ("foreign/model.onnx", "not a folder|cannot be written"),
     ):
         with pytest.raises(OutputError, match=message):
-            export_model(ExportRequest(folder, tmp_path / name), console)
+            export_model(ExportRequest(folder, tmp_path / name))
     assert (tmp_path / "foreign").read_bytes() == b"mine"
 
 
-def test_a_destination_without_room_is_refused_before_work(folder, console):
+def test_a_destination_without_room_is_refused_before_work(folder):
     for path in ("/proc/model.onnx", "/proc/no/model.onnx"):
         with pytest.raises(OutputError, match=r"cannot be written|is not writable"):
-            export_model(ExportRequest(folder, Path(path)), console)
+            export_model(ExportRequest(folder, Path(path)))
 
 
-def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_, console):
+def test_a_device_that_cannot_be_had_is_refused_before_work(done, folder, request_):
     with pytest.raises(DeviceError, match="int8 models have no CUDA kernels"):
         pipeline.check_device("cuda", "int8")
     if cuda_problem() is not None:
         with pytest.raises(DeviceError, match="--device cuda:0: "):
-            export_model(ExportRequest(folder, request_.output, device="cuda:0"), console)
+            export_model(ExportRequest(folder, request_.output, device="cuda:0"))
     assert request_.output.exists()
 
 
-def test_checking_an_existing_file_leaves_it_as_it_is(done, request_, console):
+def test_checking_an_existing_file_leaves_it_as_it_is(done, request_):
     before = request_.output.read_bytes()
-    checked = check_model_file(request_, console)
+    checked = check_model_file(request_)
     assert checked.report.passed
     assert request_.output.read_bytes() == before
 
 
-def test_checking_finds_another_temperature(done, request_, console):
+def test_checking_finds_another_temperature(done, request_):
     card = replace(done.model_file.card, temperature=7.5)
     graph = onnx.ModelProto.FromString(request_.output.read_bytes())
     request_.output.write_bytes(stamp(graph, card))
     with pytest.raises(ParityFailedError, match=r"7\.5") as failure:
-        check_model_file(request_, console)
+        check_model_file(request_)
     assert len(failure.value.report["findings"]) == 1
 
 
-def test_checking_finds_another_models_file(done, request_, console):
+def test_checking_finds_another_models_file(done, request_):
     graph = onnx.ModelProto.FromString(request_.output.read_bytes())
     swapped_directions(graph)
     request_.output.write_bytes(stamp(graph, done.model_file.card))
     with pytest.raises(ParityFailedError) as failure:
-        check_model_file(request_, console)
+        check_model_file(request_)
     assert failure.value.report["first_stage"] == "layer 2 forward"
     assert left_in(request_.output.parent) == ["model.onnx"]
 
@@ -363,10 +361,10 @@ def test_checking_finds_another_models_file(done, request_, console):
 @pytest.mark.gpu
 @pytest.mark.skipif(cuda_problem() is not None, reason="no CUDA here")
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_cuda_is_compared_too(precision, plant, folder, tmp_path, console):
+def test_cuda_is_compared_too(precision, plant, folder, tmp_path):
     plant()
     request = ExportRequest(folder, tmp_path / "m.onnx", precision=precision, device="cuda")
-    certificate = export_model(request, console).model_file.card.parity
+    certificate = export_model(request).model_file.card.parity
     assert certificate["providers"] == [
         "CPUExecutionProvider", "CUDAExecutionProvider, TF32", "CUDAExecutionProvider",
     ]  # fmt: skip

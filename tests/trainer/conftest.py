@@ -1,7 +1,8 @@
 """A tiny task on which a tiny model learns something within a second."""
 
+import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.base.console import Console, Stopped, stop_signals
+from infer.base.console import LOGGER, Stopped, stop_signals
 from infer.base.errors import DeviceError
 from trainer.checkpoint.folder import Checkpoint
 from trainer.network.device import check_precision
@@ -23,11 +24,8 @@ NOUNS = ("film", "plot", "cast", "music", "ending", "camera")
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+def one_thread(one_torch_thread: None) -> None:
+    """Every test here computes with one."""
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +42,6 @@ def has_bf16() -> bool:
 def needs_bf16(has_bf16: bool) -> None:
     if not has_bf16:
         pytest.skip("this processor computes no LSTM in bf16")
-
-
-@pytest.fixture
-def quiet() -> Console:
-    return Console(quiet=True)
 
 
 def write_reviews(path: Path, rows: int, seed: int) -> pa.Table:
@@ -81,18 +74,18 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A finished checkpoint's folder, and what `train` returned for it."""
     folder = tmp_path_factory.mktemp("run") / "checkpoint"
     request = Request(TINY, data=str(data), output=folder, device="cpu", threads=1)
-    return folder, carry_out(request, Console(quiet=True))
+    return folder, carry_out(request)
 
 
-class Interrupting(Console):
-    """A quiet console that sends itself SIGINT when something is said that starts like this."""
+class Interrupting(logging.Handler):
+    """Sends this process SIGINT when something is said that starts like this."""
 
     def __init__(self, start: str) -> None:
-        super().__init__(quiet=True)
+        super().__init__()
         self.start = start
 
-    def say(self, message: str = "") -> None:
-        if message.startswith(self.start):
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.getMessage().startswith(self.start):
             signal.raise_signal(signal.SIGINT)
 
 
@@ -104,12 +97,18 @@ def request_(trained: tuple[Path, Checkpoint], data: Path, tmp_path: Path) -> Re
 
 
 @pytest.fixture
-def interrupt() -> Callable[[Request, str], Stopped]:
+def interrupt(caplog: pytest.LogCaptureFixture) -> Callable[[Request, str], Stopped]:
     """Train, and send SIGINT when something is said that starts as asked."""
+    caplog.set_level("INFO", LOGGER.name)
 
     def run(request: Request, when: str) -> Stopped:
-        with pytest.raises(Stopped) as stopped, stop_signals():
-            carry_out(request, Interrupting(when))
+        handler = Interrupting(when)
+        LOGGER.addHandler(handler)
+        try:
+            with pytest.raises(Stopped) as stopped, stop_signals():
+                carry_out(request)
+        finally:
+            LOGGER.removeHandler(handler)
         return stopped.value
 
     return run

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,16 +31,16 @@ def test_it_trains_what_the_command_trains(
     request_: Request,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
+    said: Callable[[], list[str]],
 ) -> None:
     changes = request_.recipe.to_json()
-    said: list[str] = []
     result = trainer.train(
         request_.data, output=str(tmp_path / "c"), recipe="small", device="cpu", threads=1,
-        say=said.append, **changes,
+        **changes,
     )  # fmt: skip
     assert (result.folder / WEIGHTS).read_bytes() == (trained[0] / WEIGHTS).read_bytes()
     assert result.metrics == result.checkpoint.metrics == trained[1].metrics
-    assert any(line.startswith("epoch 3/3: training loss") for line in said)
+    assert any(line.startswith("epoch 3/3: training loss") for line in said())
     assert capfd.readouterr() == ("", "")
     assert trainer.load(result.folder).record == trained[1].record
     with pytest.raises(UsageError, match="is finished"):
@@ -53,8 +54,7 @@ def test_wrong_arguments_are_refused_at_once(wrong: dict[str, object], tmp_path:
     assert not (tmp_path / "c").exists()
 
 
-def test_a_recipes_old_name_is_told(data: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_recipes_old_name_is_told(tmp_path: Path, said: Callable[[], list[str]]) -> None:
     with pytest.raises(UsageError, match="no such file"):
-        trainer.train("absent", output=tmp_path / "c", recipe="seed", say=said.append)
-    assert said == ["recipe seed is the old name of recipe article"]
+        trainer.train("absent", output=tmp_path / "c", recipe="seed")
+    assert said() == ["recipe seed is the old name of recipe article"]

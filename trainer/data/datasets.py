@@ -65,7 +65,7 @@ class Dataset:
     text_column: str | None = None
 
 
-def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = False) -> Dataset:
+def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
@@ -73,13 +73,12 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = F
             files, train and test.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
-        quiet: show no progress of a download.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
     """
     try:
-        path = _locate(name, quiet)
+        path = _locate(name)
         if path.is_dir():
             data = _load_folder(name, path, columns)
         else:
@@ -89,14 +88,14 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL, quiet: bool = F
     return replace(data, notes=(*data.notes, *_remarks(data)))
 
 
-def _locate(name: str, quiet: bool) -> Path:
+def _locate(name: str) -> Path:
     """Return the file or folder that holds the data, downloading it where that is asked for."""
     if name == "sample":
         return find_sample()
     if name == "imdb":
         from trainer.data.download import fetch_imdb
 
-        return fetch_imdb(quiet)
+        return fetch_imdb()
     path = Path(name)
     if not path.exists():
         raise InputError(

@@ -16,6 +16,7 @@ import pooch
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infer.base.console import shows_bars
 from infer.base.errors import InputError
 
 IMDB_URL: Final = "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz"
@@ -47,15 +48,14 @@ def cache_folder() -> Path:
     return Path(named) if named else Path(pooch.os_cache("sent-toolkit"))
 
 
-def fetch(url: str, known_hash: str, folder: Path, instead: str, quiet: bool = False) -> Path:
-    """Download a file once, with a progress bar on stderr, and check its hash.
+def fetch(url: str, known_hash: str, folder: Path, instead: str) -> Path:
+    """Download a file once, with a progress bar where a command talks, and check its hash.
 
     Args:
         url: where it is.
         known_hash: `algorithm:hexadecimal digits`.
         folder: cache folder; a file there with the right hash is used as it is.
         instead: what can be done without the net, for the message.
-        quiet: show no progress bar.
 
     Raises:
         InputError: the net or the host cannot be reached, or what came is another file.
@@ -68,7 +68,7 @@ def fetch(url: str, known_hash: str, folder: Path, instead: str, quiet: bool = F
                 known_hash,
                 fname=url.rsplit("/", 1)[-1],
                 path=folder,
-                downloader=pooch.HTTPDownloader(progressbar=not quiet, timeout=TIMEOUT_SECONDS),
+                downloader=pooch.HTTPDownloader(progressbar=shows_bars(), timeout=TIMEOUT_SECONDS),
             )
         )
     except ValueError as error:
@@ -78,7 +78,7 @@ def fetch(url: str, known_hash: str, folder: Path, instead: str, quiet: bool = F
         raise InputError(f"{url} cannot be downloaded ({reason}). Offline? {instead}") from error
 
 
-def fetch_imdb(quiet: bool = False) -> Path:
+def fetch_imdb() -> Path:
     """Return the folder with IMDB's train, test and unsup.parquet, made on the first call.
 
     Raises:
@@ -91,7 +91,7 @@ def fetch_imdb(quiet: bool = False) -> Path:
             "Use --data PATH (a Parquet file, or a folder with train.parquet and test.parquet) "
             "or --data sample"
         )
-        archive = fetch(IMDB_URL, IMDB_HASH, cache_folder(), instead, quiet)
+        archive = fetch(IMDB_URL, IMDB_HASH, cache_folder(), instead)
         unpack_imdb(archive, folder)
     return folder
 
@@ -157,14 +157,14 @@ def _reviews(archive: Path) -> Iterator[tuple[str, Review]]:
 
 
 @contextmanager
-def open_glove(quiet: bool = False) -> Iterator[IO[str]]:
+def open_glove() -> Iterator[IO[str]]:
     """Open glove.6B.100d's text straight from the zip, downloading that on the first call.
 
     Raises:
         InputError: the zip cannot be had; the message names the alternatives.
     """
     instead = "Use --vectors PATH, --vectors corpus or --vectors none"
-    archive = fetch(GLOVE_URL, GLOVE_HASH, cache_folder(), instead, quiet)
+    archive = fetch(GLOVE_URL, GLOVE_HASH, cache_folder(), instead)
     with open_member(archive, GLOVE_MEMBER) as lines:
         yield lines
 

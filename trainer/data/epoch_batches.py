@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from infer.base.console import Console
+from infer.base.console import progress
 from infer.text.encoding import EncodedTexts, Encoder, concatenate
 
 # Rows are sorted by length within pools of this many batches: enough that padding stays at a few
@@ -62,19 +62,17 @@ def _cut(
     return batches
 
 
-def encode_all(encoder: Encoder, texts: pa.Array, console: Console, title: str) -> EncodedTexts:
+def encode_all(encoder: Encoder, texts: pa.Array, title: str) -> EncodedTexts:
     """Encode many texts in blocks, with a progress bar.
 
     Args:
         encoder: settings and vocabulary.
         texts: (R,) strings.
-        console: where the bar is shown.
         title: what the bar says.
     """
     parts = []
-    with console.progress() as progress:
-        task = progress.add_task(title, total=len(texts))
+    with progress(title, len(texts)) as advance:
         for start in range(0, len(texts), ENCODE_ROWS):
             parts.append(encoder.encode(texts.slice(start, ENCODE_ROWS)))
-            progress.advance(task, len(parts[-1]))
+            advance(len(parts[-1]))
     return concatenate(parts)

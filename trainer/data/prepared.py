@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import torch
 
 import infer
-from infer.base.console import Console
+from infer.base.console import say
 from infer.base.errors import InputError
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
@@ -40,6 +40,7 @@ class Prepared:
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
         encoder: of both, what validation and test texts go through.
+        training_encoder: what texts that are trained on go through, which may cut them shorter.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
@@ -52,28 +53,28 @@ class Prepared:
     text: TextSettings
     vocabulary: Vocabulary
     encoder: Encoder
+    training_encoder: Encoder
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
 
 
-def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -> Prepared:
+def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
         request: the run.
         saved: the checkpoint of the run that is taken up again; its vocabulary is used.
-        console: where progress and remarks go.
 
     Raises:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed, columns_of(request), console.quiet)
+    dataset = load_dataset(request.data, request.seed, columns_of(request))
     for note in dataset.notes:
-        console.say(note)
+        say(note)
     fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
-    console.say(
+    say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
     )
@@ -81,7 +82,8 @@ def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
-    trained, encoder = Encoder(training_settings(recipe), vocabulary), Encoder(text, vocabulary)
+    encoder, cut = Encoder(text, vocabulary), training_settings(recipe)
+    training_encoder = encoder if cut == text else Encoder(cut, vocabulary)
     prepared = Prepared(
         dataset=dataset,
         fitting=fitting,
@@ -89,15 +91,16 @@ def prepare_data(request: Request, saved: Checkpoint | None, console: Console) -
         text=text,
         vocabulary=vocabulary,
         encoder=encoder,
-        fitting_texts=encode_all(trained, texts_of(fitting), console, "encoding reviews"),
+        training_encoder=training_encoder,
+        fitting_texts=encode_all(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=labels_of(fitting).astype(np.float32),
-        validation_texts=encode_all(encoder, texts_of(validation), console, "encoding validation"),
+        validation_texts=encode_all(encoder, texts_of(validation), "encoding validation"),
     )
-    _check_parts(prepared, console)
+    _check_parts(prepared)
     return prepared
 
 
-def _check_parts(prepared: Prepared, console: Console) -> None:
+def _check_parts(prepared: Prepared) -> None:
     """Refuse parts without a single token; say how many texts stand in both.
 
     Raises:
@@ -117,7 +120,7 @@ def _check_parts(prepared: Prepared, console: Console) -> None:
             )
     seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
     if shared := int(pc.sum(seen).as_py() or 0):
-        console.say(
+        say(
             f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
             "validation accuracy is too high."
         )
@@ -209,7 +212,7 @@ def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:
     return request.unlabelled or dataset.unlabelled
 
 
-def initial_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors | None:
+def initial_vectors(request: Request, prepared: Prepared) -> Vectors | None:
     """Return the vectors that the recipe starts the embedding from, if any.
 
     Raises:
@@ -219,16 +222,14 @@ def initial_vectors(request: Request, prepared: Prepared, console: Console) -> V
     if recipe.vectors == "none":
         return None
     if recipe.vectors == "corpus":
-        vectors = _corpus_vectors(request, prepared, console)
+        vectors = _corpus_vectors(request, prepared)
     else:
-        vectors = load_vectors(
-            recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed, console.quiet
-        )
-    console.say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
+        vectors = load_vectors(recipe.vectors, prepared.vocabulary, recipe.embedding, request.seed)
+    say(f"vectors: {vectors.coverage:.1%} of the vocabulary found in {vectors.source}")
     return vectors
 
 
-def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> Vectors:
+def _corpus_vectors(request: Request, prepared: Prepared) -> Vectors:
     """Fit word2vec on the reviews that are trained on and on those without a label."""
     texts = [texts_of(prepared.fitting)]
     if (further := read_unlabelled_texts(request, prepared.dataset)) is not None:
@@ -240,7 +241,6 @@ def _corpus_vectors(request: Request, prepared: Prepared, console: Console) -> V
         request.recipe.embedding,
         request.seed,
         torch.get_num_threads(),
-        console,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from infer.base.console import Console
+from infer.base.console import progress, say
 from infer.base.errors import InputError
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
@@ -43,9 +43,7 @@ class Vectors:
         return float(self.found[UNK_ID + 1 :].mean()) if len(self.found) > UNK_ID + 1 else 0.0
 
 
-def load_vectors(
-    source: str, vocabulary: Vocabulary, size: int, seed: int, quiet: bool = False
-) -> Vectors:
+def load_vectors(source: str, vocabulary: Vocabulary, size: int, seed: int) -> Vectors:
     """Read the vectors that the vocabulary needs from a GloVe or word2vec text file.
 
     Args:
@@ -53,33 +51,32 @@ def load_vectors(
         vocabulary: V tokens; one without a vector takes its lower-cased form's.
         size: E.
         seed: decides the random rows.
-        quiet: show no progress of a download.
 
     Raises:
         InputError: no such file, no vectors in it, or vectors of another size.
     """
-    with _open(source, quiet) as lines:
+    with _open(source) as lines:
         rows = read_vectors(lines, _wanted(vocabulary), size, source)
     return assemble(source, rows, vocabulary, size, seed)
 
 
-def check_vectors(source: str, size: int, quiet: bool = False) -> None:
+def check_vectors(source: str, size: int) -> None:
     """Look at the first lines of a file of vectors, before anything that takes long.
 
     Raises:
         InputError: no such file, or vectors of another size.
     """
     if source not in ("none", "corpus"):
-        with _open(source, quiet) as lines:
+        with _open(source) as lines:
             read_vectors(islice(lines, 2), set(), size, source)
 
 
 @contextmanager
-def _open(source: str, quiet: bool) -> Iterator[IO[str]]:
+def _open(source: str) -> Iterator[IO[str]]:
     if source == GLOVE:
         from trainer.data.download import open_glove
 
-        with open_glove(quiet) as lines:
+        with open_glove() as lines:
             yield lines
         return
     path = Path(source)
@@ -190,7 +187,6 @@ def fit_vectors(
     size: int,
     seed: int,
     threads: int,
-    console: Console,
 ) -> Vectors:
     """Fit word2vec (skip-gram) on texts, labelled or not, with gensim.
 
@@ -202,17 +198,15 @@ def fit_vectors(
         size: E.
         seed: seed of word2vec; with one thread the result is reproducible.
         threads: workers.
-        console: where progress is shown.
     """
     from gensim.models import Word2Vec
 
     whole = replace(settings, max_tokens=1_000_000, head_tokens=0)
-    encoded = encode_all(Encoder(whole, vocabulary), texts, console, "encoding for word2vec")
-    console.say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts")
-    with console.progress() as progress:
-        task = progress.add_task("word2vec", total=len(texts) * (CORPUS_EPOCHS + 1))
+    encoded = encode_all(Encoder(whole, vocabulary), texts, "encoding for word2vec")
+    say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts")
+    with progress("word2vec", len(texts) * (CORPUS_EPOCHS + 1)) as advance:
         fitted = Word2Vec(
-            Sentences(encoded, vocabulary, lambda: progress.advance(task)),
+            Sentences(encoded, vocabulary, lambda: advance(1)),
             vector_size=size,
             sg=1,
             window=5,

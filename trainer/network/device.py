@@ -1,14 +1,14 @@
 """The device that was asked for, or an error; seeds, threads and precision."""
 
 import random
-import re
 
 import numpy as np
 import torch
 from torch import nn
 
 from infer.base.cores import cores
-from infer.base.errors import DeviceError, UsageError
+from infer.base.device import Device
+from infer.base.errors import DeviceError
 
 
 def choose_device(name: str) -> torch.device:
@@ -21,14 +21,12 @@ def choose_device(name: str) -> torch.device:
         UsageError: the name is none of these.
         DeviceError: CUDA was asked for and cannot be had; the message holds the reason.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
-        raise UsageError(f"device is {name!r}, expected auto, cpu, cuda or cuda:N")
-    if name == "auto":
+    wanted = Device.parse(name)
+    if wanted.kind == "auto":
         return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda":
-        _check_cuda(name, device.index or 0)
-    return device
+    if wanted.kind == "cuda":
+        _check_cuda(name, wanted.index)
+    return torch.device(name)
 
 
 def _check_cuda(name: str, index: int) -> None:

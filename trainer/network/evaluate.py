@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import Console, progress
+from infer.base.console import progress
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
 from trainer.network.model import SentimentLSTM
@@ -18,7 +18,6 @@ BATCH_TOKENS = 8_192
 def predict(
     model: SentimentLSTM,
     encoded: EncodedTexts,
-    console: Console,
     title: str = "evaluating",
     batch_tokens: int = BATCH_TOKENS,
 ) -> npt.NDArray[np.float32]:
@@ -27,7 +26,6 @@ def predict(
     Args:
         model: the network, on any device.
         encoded: R texts.
-        console: where a progress bar is shown.
         title: what the bar says.
         batch_tokens: padded tokens in a batch.
 

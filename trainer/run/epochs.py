@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from infer.base.console import Console
+from infer.base.console import progress
 from infer.base.errors import TrainingError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
@@ -23,9 +23,7 @@ from trainer.run.state import State, learning_rate, update_average
 from trainer.settings.recipe import Recipe
 
 
-def run_epoch(
-    recipe: Recipe, seed: int, prepared: Prepared, state: State, console: Console
-) -> dict[str, Any]:
+def run_epoch(recipe: Recipe, seed: int, prepared: Prepared, state: State) -> dict[str, Any]:
     """Go once through the training reviews, and the unlabelled ones where there are any.
 
     Returns:
@@ -45,10 +43,9 @@ def run_epoch(
     loss_sum, reviews, tokens, rate = 0.0, 0, 0, 0.0
     state.model.train()
     with (
-        console.progress("{task.fields[talk]}") as progress,
+        progress(f"epoch {epoch}/{recipe.epochs}", int(lengths.sum()), "tokens") as advance,
         gradients_of(state.model, recipe.batch_size, seed, epoch) as gradients,
     ):
-        task = progress.add_task(f"epoch {epoch}/{recipe.epochs}", total=len(batches), talk="")
         for i, rows in enumerate(batches):
             rate = learning_rate(recipe, (epoch - 1 + i / len(batches)) / recipe.epochs)
             batch = _to_device(*pad(prepared.fitting_texts, rows), targets[rows], state)
@@ -56,10 +53,8 @@ def run_epoch(
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
             loss_sum, reviews = loss_sum + loss * len(rows), reviews + len(rows)
-            tokens += int(lengths[rows].sum())
-            speed = tokens / (time.monotonic() - began)
-            talk = f"loss {loss_sum / reviews:.3f}, {speed:,.0f} tokens/s, {padding:.1%} padding"
-            progress.update(task, advance=1, talk=talk)
+            tokens += (own := int(lengths[rows].sum()))
+            advance(own, f"loss {loss_sum / reviews:.3f}, {padding:.1%} padding")
     seconds = time.monotonic() - began
     return {
         "epoch": epoch,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import Console, require_packages
+from infer.base.console import require_packages, say
 from infer.base.errors import SentError, TrainingError
 from infer.model.probability import sigmoid
 from infer.text.encoding import EncodedTexts
@@ -59,12 +59,11 @@ from trainer.teaching.self_training import add_unlabelled, save_targets
 REPORTING: Final = ("jinja2", "matplotlib")
 
 
-def carry_out(request: Request, console: Console) -> Checkpoint:
+def carry_out(request: Request) -> Checkpoint:
     """Train as requested and leave a checkpoint folder.
 
     Args:
         request: recipe, data, output and the rest.
-        console: where progress and remarks go.
 
     Returns:
         The checkpoint that was written: the best epoch's model, with test figures.
@@ -85,17 +84,17 @@ def carry_out(request: Request, console: Console) -> Checkpoint:
     set_precision(request.recipe.precision)
     check_precision(request.recipe.precision, device)
     if not request.resume:
-        check_vectors(request.recipe.vectors, request.recipe.embedding, console.quiet)
+        check_vectors(request.recipe.vectors, request.recipe.embedding)
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
-    prepared = prepare_data(request, saved, console)
+    prepared = prepare_data(request, saved)
     record = begin_record(request, prepared, device)
     if request.recipe.self_training:
-        prepared, record = add_unlabelled(request, prepared, saved, record, console)
-    state, record = begin(request, prepared, saved, record, console)
+        prepared, record = add_unlabelled(request, prepared, saved, record)
+    state, record = begin(request, prepared, saved, record)
     with _telling_what_is_kept(request.output, state):
-        run_epochs(request, prepared, state, record, console)
-        test, mistaken = final_test(prepared, state, console)
+        run_epochs(request, prepared, state, record)
+        test, mistaken = final_test(prepared, state)
         checkpoint = _checkpoint(prepared, state, record, test)
         from trainer.report.page import render_report
 
@@ -109,7 +108,6 @@ def begin(
     prepared: Prepared,
     saved: Checkpoint | None,
     record: TrainingRecord,
-    console: Console,
 ) -> tuple[State, TrainingRecord]:
     """Make the model and its optimizer, from the start or as the unfinished run left them.
 
@@ -117,18 +115,18 @@ def begin(
         The state, and the record with the vectors that the embedding started from.
     """
     model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
-    if saved is None and (vectors := initial_vectors(request, prepared, console)):
+    if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
     device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
     entries = len(prepared.vocabulary)
-    console.say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
+    say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
     if saved is not None:
         load_state(request.output / TRAINING, state, saved.model.state_dict())
         record = replace(record, vectors=saved.record.vectors)
-        console.say(f"going on after epoch {state.epoch} of the run in {request.output}")
+        say(f"going on after epoch {state.epoch} of the run in {request.output}")
     return state, record
 
 
@@ -144,19 +142,17 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
     )
 
 
-def run_epochs(
-    request: Request, prepared: Prepared, state: State, record: TrainingRecord, console: Console
-) -> None:
+def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-        row = run_epoch(recipe, request.seed, prepared, state, console)
-        logits = predict(state.average, prepared.validation_texts, console, "validating")
+        row = run_epoch(recipe, request.seed, prepared, state)
+        logits = predict(state.average, prepared.validation_texts, "validating")
         _check_numbers(logits, prepared.validation_texts, row)
         row |= _validation_figures(logits, labels_of(prepared.validation))
         is_best = keep_if_best(state, row)
         _save_unfinished(request.output, prepared, state, record)
-        console.say(epoch_line(row, recipe.epochs, is_best))
+        say(epoch_line(row, recipe.epochs, is_best))
 
 
 def _check_numbers(
@@ -210,9 +206,7 @@ def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
         raise
 
 
-def final_test(
-    prepared: Prepared, state: State, console: Console
-) -> tuple[dict[str, Any], list[str]]:
+def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
@@ -221,12 +215,12 @@ def final_test(
     """
     state.average.load_state_dict(state.best)
     test = prepared.dataset.test
-    encoded = encode_all(prepared.encoder, texts_of(test), console, "encoding test")
-    logits, labels = predict(state.average, encoded, console, "testing"), labels_of(test)
+    encoded = encode_all(prepared.encoder, texts_of(test), "encoding test")
+    logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
     epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
     before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
     figures = measure(logits, labels)
-    console.say(
+    say(
         f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
         f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
         f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"

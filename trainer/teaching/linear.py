@@ -17,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infer.base.console import Console
+from infer.base.console import say
 from infer.base.errors import InputError
-from infer.text.tokenizer import HTML_BREAK
+from infer.text.chunks import HTML_BREAK
 
 NGRAMS: Final = (1, 3)
 TOKEN: Final = r"\w+|[^\w\s]"  # words, and each punctuation mark: "!" and "?" tell
@@ -63,23 +63,20 @@ class LinearTeacher:
         return logits + np.float32(self.bias)
 
 
-def fit_teacher(
-    texts: pa.Array, labels: npt.NDArray[np.int8], seed: int, console: Console
-) -> LinearTeacher:
+def fit_teacher(texts: pa.Array, labels: npt.NDArray[np.int8], seed: int) -> LinearTeacher:
     """Fit the linear model.
 
     Args:
         texts: (R,) strings, the reviews that are trained on and no others.
         labels: (R,) int8, 1 positive and 0 negative.
         seed: decides the order in which the regression visits the rows.
-        console: where it is said what happens.
 
     Raises:
         InputError: there are too few reviews, or all are of one label.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    console.say(f"fitting the linear teacher on {len(texts):,} reviews")
+    say(f"fitting the linear teacher on {len(texts):,} reviews")
     vectorizer = CountVectorizer(
         ngram_range=NGRAMS, token_pattern=TOKEN, min_df=MIN_REVIEWS, binary=True
     )

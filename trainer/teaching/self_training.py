@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import torch
 
-from infer.base.console import Console
+from infer.base.console import progress, say
 from infer.base.errors import InputError, ModelFileError
 from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder, concatenate
@@ -29,7 +29,6 @@ from trainer.data.prepared import (
     labels_of,
     read_unlabelled_texts,
     texts_of,
-    training_settings,
     unlabelled_path,
 )
 from trainer.network.calibration import fit_temperature
@@ -49,7 +48,6 @@ def add_unlabelled(
     prepared: Prepared,
     saved: Checkpoint | None,
     record: TrainingRecord,
-    console: Console,
 ) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled ones.
 
@@ -58,7 +56,6 @@ def add_unlabelled(
         prepared: what is trained on so far.
         saved: the checkpoint of the run that is taken up again; its soft labels are used.
         record: of the run so far.
-        console: where progress and remarks go.
 
     Returns:
         What is trained on, and the record with the texts' hash and the teachers.
@@ -75,18 +72,17 @@ def add_unlabelled(
     if saved is not None:
         _check_same_texts(saved.record, record)
     if texts is None:
-        _go_on_alone(request, console)
+        _go_on_alone(request)
         return prepared, record
     texts = with_pieces(texts, request.recipe.pieces)
     teachers: tuple[TeacherRecord, ...] | None
     if saved is None:
-        labels, teachers = soft_labels(request, prepared, texts, record, console)
+        labels, teachers = soft_labels(request, prepared, texts, record)
         targets = np.concatenate((prepared.targets, labels))
     else:
         teachers = saved.record.teachers
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
-    encoder = Encoder(training_settings(request.recipe), prepared.vocabulary)
-    encoded = encode_all(encoder, texts, console, "encoding unlabelled texts")
+    encoded = encode_all(prepared.training_encoder, texts, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
     prepared = replace(prepared, fitting_texts=everything, targets=targets)
     return prepared, replace(record, teachers=teachers)
@@ -115,14 +111,14 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
-def _go_on_alone(request: Request, console: Console) -> None:
+def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher is not None:
         raise InputError(
             f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
             "Name some with --unlabelled, or leave --teacher out"
         )
-    console.say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
+    say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
@@ -159,7 +155,6 @@ def soft_labels(
     prepared: Prepared,
     texts: pa.Array,
     record: TrainingRecord,
-    console: Console,
 ) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
     """Label texts with the mean of all teachers' probabilities.
 
@@ -169,31 +164,30 @@ def soft_labels(
     labellers: list[tuple[str, Labeller]] = []
     # The network first: whether it may teach shows at once; the linear model takes its time.
     if (folder := request.teacher) is not None:
-        labellers.append((str(folder), checkpoint_labeller(folder, record, console)))
-    labellers.insert(0, ("linear", linear_labeller(request, prepared, console)))
+        labellers.append((str(folder), checkpoint_labeller(folder, record)))
+    labellers.insert(0, ("linear", linear_labeller(request, prepared)))
     probabilities, teachers = [], []
     for name, labeller in labellers:
-        teachers.append(examine(name, labeller, prepared, console))
+        teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
         probabilities.append(sigmoid(logits / teachers[-1].temperature))
     # A network has no logit for a text without a token; the linear model has one for any.
     return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(request: Request, prepared: Prepared, console: Console) -> Labeller:
+def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
     """Fit the linear teacher."""
     fitting = prepared.fitting
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, console)
+    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        with console.progress() as progress:
-            task = progress.add_task(title, total=len(texts))
-            return teacher.logits(texts, lambda rows: progress.advance(task, rows))
+        with progress(title, len(texts)) as advance:
+            return teacher.logits(texts, advance)
 
     return label
 
 
-def checkpoint_labeller(folder: Path, record: TrainingRecord, console: Console) -> Labeller:
+def checkpoint_labeller(folder: Path, record: TrainingRecord) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
@@ -206,7 +200,7 @@ def checkpoint_labeller(folder: Path, record: TrainingRecord, console: Console) 
     encoder = Encoder(teacher.text, teacher.vocabulary)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        return predict(model, encode_all(encoder, texts, console, title), console, title)
+        return predict(model, encode_all(encoder, texts, title), title)
 
     return label
 
@@ -234,12 +228,10 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
     }
 
 
-def examine(name: str, labeller: Labeller, prepared: Prepared, console: Console) -> TeacherRecord:
+def examine(name: str, labeller: Labeller, prepared: Prepared) -> TeacherRecord:
     """Calibrate a teacher on the validation reviews, and say how good it is."""
     labels = labels_of(prepared.validation)
     logits = labeller(texts_of(prepared.validation), f"validating {name}")
     accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
-    console.say(
-        f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}"
-    )
+    say(f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}")
     return TeacherRecord(name, temperature, accuracy)

@@ -22,19 +22,18 @@ from infer.model.file import stamp
 from infer.model.session import CPU
 
 
-def parity(graph, checkpoint, console, precision="fp32", atol=None, card=None):
+def parity(graph, checkpoint, precision="fp32", atol=None, card=None):
     card = card or make_card(checkpoint, precision)
     data = stamp(apply_precision(graph, precision), card)
     reviews = read_reviews(None, checkpoint)
     model_file = as_model_file(Path("model.onnx"), data, card)
-    return check_parity(model_file, checkpoint, reviews, Conditions("cpu", atol, 1), console)
+    return check_parity(model_file, checkpoint, reviews, Conditions("cpu", atol, 1))
 
 
 @pytest.fixture(scope="module")
 def report(graph, checkpoint):
-    from infer.base.console import Console
 
-    return parity(graph, checkpoint, Console(quiet=True))
+    return parity(graph, checkpoint)
 
 
 def test_the_exported_graph_agrees(report):
@@ -66,23 +65,23 @@ def test_the_worst_row_is_named_with_its_text(report, checkpoint):
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])
-def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, console, precision):
-    report = parity(graph, checkpoint, console, precision, atol=None)
+def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, precision):
+    report = parity(graph, checkpoint, precision, atol=None)
     assert report.problems == []
     assert report.worst().logit_absolute.maximum > 1e-5
 
 
-def test_a_stale_vocabulary_is_named(graph, checkpoint, with_other_words, console):
-    report = parity(graph, checkpoint, console, card=make_card(with_other_words, "fp32"))
+def test_a_stale_vocabulary_is_named(graph, checkpoint, with_other_words):
+    report = parity(graph, checkpoint, card=make_card(with_other_words, "fp32"))
     assert report.first_stage == "text settings and vocabulary"
     assert "vocabulary is not the checkpoint's" in report.problems[0]
     assert {c.check for c in report.comparisons if c.problems} == {"texts"}
 
 
-def test_other_text_settings_are_named(graph, checkpoint, console):
+def test_other_text_settings_are_named(graph, checkpoint):
     card = make_card(checkpoint, "fp32")
     card = replace(card, text=replace(card.text, lower=False, max_tokens=10, head_tokens=5))
-    report = parity(graph, checkpoint, console, card=card)
+    report = parity(graph, checkpoint, card=card)
     assert "text settings is not the checkpoint's" in report.problems[0]
 
 
@@ -97,10 +96,10 @@ def test_grid_has_mixed_lengths_and_random_tokens_behind_them():
     assert all(tokens <= 10 for _, tokens in (ids.shape for ids, _ in make_grid(100, 10)))
 
 
-def test_probes_hold_the_shortest_and_the_longest(graph, checkpoint, console):
+def test_probes_hold_the_shortest_and_the_longest(graph, checkpoint):
     card = make_card(checkpoint, "fp32")
     model_file = as_model_file(Path("m"), stamp(graph, card), card)
-    material = make_material(model_file, checkpoint, read_reviews(None, checkpoint), console)
+    material = make_material(model_file, checkpoint, read_reviews(None, checkpoint))
     lengths = material.found.lengths[probe_rows(material.found)]
     assert lengths[0] == material.found.lengths.min()
     assert lengths[-1] == material.found.lengths.max()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infer.base.console import Console
+from infer.base.console import say, say_table, talking
 from infer.base.errors import InputError
 from infer.base.shown import printable, without_secrets
 
@@ -38,8 +38,9 @@ def test_control_characters_are_written_out():
 
 
 def test_the_console_lets_none_through(capsys):
-    Console().say("label \x1b[2J\nnext\rline")
-    Console().table("t", [("\x1b[2J", "[bold]x[/bold]")], ("a", "b"))
+    with talking():
+        say("label \x1b[2J\nnext\rline")
+        say_table("t", [("\x1b[2J", "[bold]x[/bold]")], ("a", "b"))
     shown = capsys.readouterr().err
     assert "\x1b[2J" not in shown
     assert "\r" not in shown

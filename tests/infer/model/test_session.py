@@ -12,7 +12,7 @@ import pytest
 import infer.model.session
 from infer.base.errors import DeviceError, ModelFileError, SentError, UsageError
 from infer.model.cuda import CUDA, cuda_problem
-from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, DEFAULT_WINDOW_ROWS, Session
+from infer.model.session import CPU, DEFAULT_BATCH_TOKENS, Session
 
 needs_no_cuda = pytest.mark.skipif(cuda_problem() is None, reason="CUDA works here")
 BATCH = np.array([[2, 4], [3, 0]], np.int64), np.array([2, 1], np.int32)
@@ -22,7 +22,6 @@ def test_the_cpu(model):
     session = Session(model.data, "cpu")
     assert session.provider == CPU
     assert session.batch_tokens == DEFAULT_BATCH_TOKENS[CPU]
-    assert session.window_rows == DEFAULT_WINDOW_ROWS[CPU]
     logits = session.run(*BATCH)
     assert logits.shape == (2,)
     assert logits.dtype == np.float32

@@ -1,5 +1,7 @@
 """Encoding: the fast path equals the plain definition; odd rows get a status."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -14,8 +16,8 @@ from infer.text.encoding import (
     TRUNCATED,
     Encoder,
     EncodingStopped,
-    ranges,
 )
+from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer
 from infer.text.vocabulary import PAD, UNK, UNK_ID, Vocabulary, token_ids
@@ -114,7 +116,7 @@ def test_a_word_of_a_million_letters_and_a_text_of_ten_megabytes() -> None:
     encoder = Encoder(TextSettings(max_tokens=500, head_tokens=100), VOCABULARY)
     encoded = encoder.encode(pa.array(["a" * 1_000_000, "good film " * 1_000_000, "bad"]))
     assert encoded.statuses.tolist() == [OK, TRUNCATED, OK]
-    assert encoded.lengths.tolist() == [100, 500, 1]
+    assert encoded.lengths.tolist() == [1, 500, 1]
 
 
 def test_the_cache_stays_bounded() -> None:
@@ -131,7 +133,28 @@ def test_the_cache_stays_bounded_where_chunks_are_long(monkeypatch: pytest.Monke
     for first in range(0, 200, 10):
         texts = pa.array([f"{'film' * 250}{i}" for i in range(first, first + 10)])
         assert len(encoder.encode(texts)) == 10
-        assert encoder._known.nbytes + encoder._ids.nbytes < 50_000 + texts.nbytes + 10_000
+        assert len(encoder._known) <= 60  # of 1,000 bytes each
+
+
+def test_threads_may_share_an_encoder() -> None:
+    """Each sees many chunks for the first time, and the cache is too small for all of them."""
+    columns = [
+        pa.array([f"good w{i}-{j} (bad) film{i + j}, né{j}:)" for j in range(60)])
+        for i in range(80)
+    ]
+    vocabulary = Vocabulary((PAD, UNK, "good", "bad", ":)", *(f"w{i}" for i in range(80))))
+    expected = [rows_of(Encoder(SETTINGS, vocabulary), column) for column in columns]
+    shared = Encoder(SETTINGS, vocabulary, cache_chunks=1_000)
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            assert list(pool.map(lambda column: rows_of(shared, column), columns)) == expected
+
+
+def test_what_nobody_sees_does_not_change_a_score() -> None:
+    texts = ["good film", "\ufeffgood film", "good\u200b film\u00ad", "\u2066go\u200dod\u2069 film"]
+    assert rows_of(Encoder(SETTINGS, VOCABULARY), pa.array(texts)) == [[2, 8]] * 4
+    alone = Encoder(SETTINGS, VOCABULARY).encode(pa.array(["\ufeff", "\u200b \u200d"]))
+    assert alone.statuses.tolist() == [EMPTY, EMPTY]
 
 
 def test_encoding_can_be_stopped() -> None:

@@ -1,7 +1,5 @@
 """The tokenizer equals spaCy on the whole text, on odd text and on real reviews."""
 
-import re
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -9,19 +7,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import spacy
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from infer.text.plain_words import PlainWords, token_hashes
+from infer.text.chunks import MAX_CHUNK
 from infer.text.settings import TextSettings
-from infer.text.tokenizer import MAX_PIECE, Tokenizer
+from infer.text.tokenizer import Tokenizer, blocks
+from tests.infer.text.oracle import SPACY, WHITE_SPACE, spacy_tokens, texts
 
 IMDB = Path(__file__).resolve().parents[4] / "shared" / "data" / "imdb"
 PLAIN = TextSettings(html_breaks=False)
-SPACY = spacy.blank("en").tokenizer
 TOKENIZER = Tokenizer(PLAIN)
-WHITE_SPACE = [chr(c) for c in range(sys.maxunicode + 1) if chr(c).isspace()]
+LOWER = Tokenizer(TextSettings(html_breaks=False, lower=True))
 
 FRAGMENTS = [
     "can't", "cannot", "I'm", "dont", "it's", "U.S.A.", "Mr.", "e.g.", "10km", "10 km", "$5.00",
@@ -40,11 +37,6 @@ TEXTS = st.lists(
     ),
     max_size=12,
 ).map("".join)
-
-
-def spacy_tokens(text: str) -> list[str]:
-    """Return spaCy's tokens of the whole text, white space aside."""
-    return [token.text for token in SPACY(text) if not token.is_space]
 
 
 def strings(values: list[str]) -> pa.Array:
@@ -68,6 +60,21 @@ def test_tokens_equal_spacy_on_the_whole_text(text: str) -> None:
     assert TOKENIZER.tokenize(text) == spacy_tokens(text)
 
 
+@settings(max_examples=300, deadline=None)
+@given(texts())
+def test_tokens_of_odd_texts_equal_spacy(text: str) -> None:
+    assert TOKENIZER.tokenize(text) == spacy_tokens(text)
+    assert LOWER.tokenize(text) == spacy_tokens(text, lower=True)
+
+
+@pytest.mark.slow
+@settings(max_examples=20_000, deadline=None)
+@given(st.one_of(texts(), TEXTS.filter(encodable)))
+def test_tokens_of_many_odd_texts_equal_spacy(text: str) -> None:
+    assert TOKENIZER.tokenize(text) == spacy_tokens(text)
+    assert LOWER.tokenize(text) == spacy_tokens(text, lower=True)
+
+
 CASE_PARTS = st.sampled_from(sorted({c for rule in SPACY.rules for c in rule} | {*SPACY.rules}))
 
 
@@ -88,30 +95,10 @@ def test_white_space_alone_has_no_tokens() -> None:
 
 def test_a_chunks_tokens_do_not_depend_on_the_chunks_before_it() -> None:
     chunks = ["Mother''", "''Wooly", ":", "good", ")", "x:", "(word)", "D", "''", " ", "''", "a"]
-    alone = [TOKENIZER.tokenize_chunks(strings([chunk])).hashes.tolist() for chunk in chunks]
     together = TOKENIZER.tokenize_chunks(strings(chunks))
-    parts = np.split(together.hashes, np.cumsum(together.lengths)[:-1])
-    assert [part.tolist() for part in parts] == alone
-
-
-AROUND = [(a, b) for a in ("", "(", '"') for b in ("", *',.!?;:)"')]
-ORDINARY = ["film", "I", "a", "McDonald", "ABCd", "km", "kg", "www", "http", "xD", "US", "lol"]
-
-
-def test_plain_words_are_those_that_spacy_would_cut_as_well() -> None:
-    cores = {re.sub(r"[^A-Za-z]", "", rule) for rule in SPACY.rules}
-    chunks = [
-        before + word + behind
-        for word in (*sorted(cores), *ORDINARY)
-        for before, behind in AROUND
-    ]  # fmt: skip
-    is_plain, hashes, lengths = PlainWords(SPACY.rules, lower=False).find(strings(chunks))
-    parts = iter(np.split(hashes, np.cumsum(lengths)[:-1]))
-    for chunk in (chunk for chunk, plain in zip(chunks, is_plain, strict=True) if plain):
-        expected = token_hashes(token.text for token in SPACY(chunk))
-        assert next(parts).tolist() == expected.tolist(), chunk
-    assert is_plain[chunks.index('"film.')] and is_plain.sum() > 200
-    assert not is_plain[chunks.index("dont,")] and not is_plain[chunks.index("Mr.")]
+    parts = np.split(together.places, np.cumsum(together.lengths)[:-1])
+    alone = [TOKENIZER.tokenize(chunk) for chunk in chunks]
+    assert [[together.names[place] for place in part] for part in parts] == alone
 
 
 def test_settings_lower_and_replace_breaks() -> None:
@@ -121,9 +108,12 @@ def test_settings_lower_and_replace_breaks() -> None:
     assert TOKENIZER.tokenize(text) == spacy_tokens(text)
 
 
-def test_a_piece_longer_than_spacy_can_take_is_cut() -> None:
-    tokens = TOKENIZER.tokenize("good " + "a" * (2 * MAX_PIECE + 1) + " film")
-    assert [len(token) for token in tokens] == [4, MAX_PIECE, MAX_PIECE, 1, 4]
+def test_a_piece_is_cut_where_spacys_pipelines_would_refuse_it() -> None:
+    letters = "aé" * 500_000
+    tokens = TOKENIZER.tokenize(f"good {letters} film")
+    assert [len(token.encode()) for token in tokens] == [4, MAX_CHUNK, 500_000, 4]
+    whole = "a" * (MAX_CHUNK - 1)
+    assert TOKENIZER.tokenize(f"good {whole}.") == ["good", whole, "."]
 
 
 def test_counting_adds_up_over_texts() -> None:
@@ -132,11 +122,11 @@ def test_counting_adds_up_over_texts() -> None:
     assert TOKENIZER.count(texts) == expected
 
 
-def test_spacys_string_store_does_not_grow() -> None:
-    tokenizer = Tokenizer(PLAIN)
-    before = len(tokenizer._spacy.vocab.strings)
-    tokenizer.tokenize_chunks(strings([f"word{i}-{i}" for i in range(1000)]))
-    assert len(tokenizer._spacy.vocab.strings) == before
+def test_blocks_are_few_strings_and_few_bytes() -> None:
+    values = strings(["a"] * 10 + ["b" * 700_000, "c" * 700_000, "d" * 2_000_000, "e"])
+    found = [(block.start, block.stop) for block in blocks(values.slice(1), 8)]
+    assert found == [(0, 8), (8, 10), (10, 11), (11, 12), (12, 13)]
+    assert list(blocks(strings([]), 8)) == []
 
 
 def real_reviews(rows: int | None) -> list[str]:
@@ -154,7 +144,11 @@ def real_reviews(rows: int | None) -> list[str]:
     "rows", [700, pytest.param(None, marks=[pytest.mark.slow, pytest.mark.timeout(3600)])]
 )
 def test_tokens_equal_spacy_on_real_reviews(rows: int | None) -> None:
-    different = [
-        text[:80] for text in real_reviews(rows) if TOKENIZER.tokenize(text) != spacy_tokens(text)
-    ]
-    assert different == []
+    texts = real_reviews(rows)
+    for start in range(0, len(texts), 2_000):
+        chunks = TOKENIZER.split(strings(texts[start : start + 2_000]))
+        tokens = TOKENIZER.tokenize_chunks(chunks.values)
+        ends = np.concatenate(([0], np.cumsum(tokens.lengths)))[chunks.offsets]
+        for i, text in enumerate(texts[start : start + 2_000]):
+            found = [tokens.names[place] for place in tokens.places[ends[i] : ends[i + 1]]]
+            assert found == spacy_tokens(text), text[:80]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from infer.base.console import talking
 from infer.base.errors import InputError
 from trainer.data.datasets import load_dataset
 from trainer.data.download import cache_folder, fetch, open_member, unpack_imdb
@@ -57,7 +58,8 @@ def test_quiet_silences_the_progress_bar(
     folder, address = served
     (folder / "a.txt").write_bytes(b"content")
     known = f"sha256:{hashlib.sha256(b'content').hexdigest()}"
-    fetch(f"{address}/a.txt", known, tmp_path / "cache", "", quiet)
+    with talking(quiet):
+        fetch(f"{address}/a.txt", known, tmp_path / "cache", "")
     assert ("100%" in capfd.readouterr().err) is not quiet
 
 

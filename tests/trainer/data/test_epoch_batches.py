@@ -5,7 +5,6 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infer.base.console import Console
 from infer.text.batching import padding_share
 from infer.text.encoding import Encoder
 from infer.text.settings import TextSettings
@@ -46,11 +45,11 @@ def test_padding_stays_small() -> None:
     assert padding_share(lengths, epoch_batches(lengths, 30, 30_000, 1, 1)) < 0.06
 
 
-def test_encoding_in_blocks_equals_encoding_at_once(quiet: Console) -> None:
+def test_encoding_in_blocks_equals_encoding_at_once() -> None:
     texts = pa.array([f"a b{i % 7} c" if i % 11 else None for i in range(ENCODE_ROWS + 5)])
     encoder = Encoder(TextSettings(), Vocabulary(("<pad>", "<unk>", "a", "b3")))
-    parts, whole = encode_all(encoder, texts, quiet, "encoding"), encoder.encode(texts)
+    parts, whole = encode_all(encoder, texts, "encoding"), encoder.encode(texts)
     for name in ("ids", "offsets", "statuses"):
         assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
         assert getattr(parts, name).dtype == getattr(whole, name).dtype
-    assert len(encode_all(encoder, texts.slice(0, 0), quiet, "encoding")) == 0
+    assert len(encode_all(encoder, texts.slice(0, 0), "encoding")) == 0

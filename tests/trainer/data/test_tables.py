@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from infer.base.console import Console
 from infer.base.errors import InputError, UsageError
 from trainer.data.datasets import Columns, load_dataset, read_unlabelled
 from trainer.data.tables import read_columns, read_schema
@@ -223,7 +222,7 @@ def test_only_what_is_asked_for_is_read(tmp_path: Path) -> None:
     assert read_columns(path, ["more"], strings=[]).column_names == ["more"]
 
 
-def test_training_on_csv(tmp_path: Path, quiet: Console) -> None:
+def test_training_on_csv(tmp_path: Path) -> None:
     texts = [f"{'good' if i % 2 else 'bad'} film {i}" for i in range(60)]
     path = write(tmp_path / "a.csv", texts, [i % 2 for i in range(60)])
     recipe = Recipe(vocabulary=30, embedding=4, hidden=3, layers=1, epochs=1, batch_size=8)
@@ -231,7 +230,7 @@ def test_training_on_csv(tmp_path: Path, quiet: Console) -> None:
         recipe=recipe, data=str(path), output=tmp_path / "out", device="cpu",
         text_column="text", label_column="label", threads=1,
     )  # fmt: skip
-    checkpoint = carry_out(request, quiet)
+    checkpoint = carry_out(request)
     assert checkpoint.validation.column_names == ["text", "label"]
     assert checkpoint.record.data.text_column == "text"
     mistakes = checkpoint.metrics["test"]["mistakes"]

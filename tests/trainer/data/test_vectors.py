@@ -6,7 +6,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from infer.base.console import Console
 from infer.base.errors import InputError
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD_ID, UNK_ID, Vocabulary
@@ -61,12 +60,12 @@ def test_no_file_and_no_text_are_named(tmp_path: Path) -> None:
         load_vectors(str(tmp_path / "binary"), VOCABULARY, 3, seed=1)
 
 
-def test_word2vec_on_the_corpus_is_reproducible(quiet: Console) -> None:
+def test_word2vec_on_the_corpus_is_reproducible() -> None:
     pytest.importorskip("gensim")
     texts = pa.array(["the film the Film", "the film unknown"] * 20)
 
     def fit() -> np.ndarray:
-        vectors = fit_vectors(texts, TextSettings(), VOCABULARY, 4, 1, threads=1, console=quiet)
+        vectors = fit_vectors(texts, TextSettings(), VOCABULARY, 4, 1, threads=1)
         assert vectors.found.tolist() == [False, False, True, True, True, False]
         return vectors.matrix
 

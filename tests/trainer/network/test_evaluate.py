@@ -5,7 +5,6 @@ import pyarrow as pa
 import pytest
 import torch
 
-from infer.base.console import Console
 from infer.text.encoding import Encoder
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
@@ -30,14 +29,14 @@ def test_large_logits_do_not_overflow() -> None:
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 10, 8192])
-def test_logits_come_in_the_order_of_the_texts(quiet: Console, batch_tokens: int) -> None:
+def test_logits_come_in_the_order_of_the_texts(batch_tokens: int) -> None:
     torch.manual_seed(0)
     model = SentimentLSTM(ModelConfig(5, embedding=4, hidden=3, layers=1)).train()
     texts = ["a b", "", "c", "a a a a a b c", None, "b c"]
     encoder = Encoder(TextSettings(), Vocabulary(("<pad>", "<unk>", "a", "b", "c")))
-    logits = predict(model, encoder.encode(pa.array(texts)), quiet, batch_tokens=batch_tokens)
+    logits = predict(model, encoder.encode(pa.array(texts)), batch_tokens=batch_tokens)
     assert model.training
     assert np.isnan(logits).tolist() == [False, True, False, False, True, False]
     for i in (0, 2, 3, 5):
-        alone = predict(model, encoder.encode(pa.array([texts[i]])), quiet)
+        alone = predict(model, encoder.encode(pa.array([texts[i]])))
         assert logits[i] == pytest.approx(alone[0], abs=1e-6)

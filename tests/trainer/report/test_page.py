@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from infer.base.console import Console, Stopped
+from infer.base.console import Stopped
 from infer.base.errors import MissingExtraError
 from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.network.evaluate import measure
@@ -136,7 +136,7 @@ def test_an_unfinished_run_has_no_report(
 
 
 def test_a_missing_package_is_found_before_training(
-    request_: Request, quiet: Console, monkeypatch: pytest.MonkeyPatch
+    request_: Request, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import importlib.util
 
@@ -145,8 +145,8 @@ def test_a_missing_package_is_found_before_training(
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
     )
     monkeypatch.setattr("trainer.run.train.prepare_data", None)
-    with pytest.raises(MissingExtraError, match=r"'matplotlib'.*sent-toolkit\[train\]"):
-        carry_out(request_, quiet)
+    with pytest.raises(MissingExtraError, match="'matplotlib'"):
+        carry_out(request_)
     assert not request_.output.exists()
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.base.console import Console, Stopped, stop_signals
+from infer.base.console import Stopped, stop_signals
 from infer.base.errors import DeviceError, InputError, TrainingError, UsageError
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import (
@@ -52,20 +52,20 @@ def weights(folder: Path) -> bytes:
     return (folder / WEIGHTS).read_bytes()
 
 
-def test_it_learns(request_: Request, quiet: Console) -> None:
+def test_it_learns(request_: Request) -> None:
     recipe = replace(request_.recipe, epochs=12, patience=12, hidden=16)
-    metrics = carry_out(replace(request_, recipe=recipe), quiet).metrics
+    metrics = carry_out(replace(request_, recipe=recipe)).metrics
     assert metrics["test"]["accuracy"] > 0.9
     assert metrics["test"]["reviews"] == 60
 
 
 def test_one_thread_and_one_seed_give_the_same_bits(
-    trained: tuple[Path, Checkpoint], request_: Request, quiet: Console
+    trained: tuple[Path, Checkpoint], request_: Request
 ) -> None:
-    carry_out(request_, quiet)
+    carry_out(request_)
     assert weights(request_.output) == weights(trained[0])
     other = replace(request_, seed=124)
-    carry_out(other, quiet)
+    carry_out(other)
     assert weights(request_.output) != weights(trained[0])
 
 
@@ -84,14 +84,13 @@ def whole(
     recipe = replace(Recipe.from_json(trained[1].record.recipe), **request.param)
     output = tmp_path_factory.mktemp("whole") / "c"
     asked = Request(recipe, data=str(data), output=output, device="cpu", threads=1)
-    return asked, carry_out(asked, Console(quiet=True))
+    return asked, carry_out(asked)
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_resuming_gives_the_same_bits(
     interrupt: Interrupt,
     whole: tuple[Request, Checkpoint],
-    quiet: Console,
     tmp_path: Path,
     epoch: int,
 ) -> None:
@@ -99,7 +98,7 @@ def test_resuming_gives_the_same_bits(
     stopped = interrupt(request, f"epoch {epoch}/")
     assert "keeps the best so far, epoch" in stopped.__notes__[0]
     assert (request.output / TRAINING).is_dir()
-    metrics = carry_out(resumed(request.output), quiet).metrics
+    metrics = carry_out(resumed(request.output)).metrics
     assert weights(request.output) == weights(whole[0].output)
     assert metrics == expected.metrics
     assert load_checkpoint(request.output).temperature == expected.temperature != 1.0
@@ -107,15 +106,15 @@ def test_resuming_gives_the_same_bits(
 
 
 def test_shares_of_a_batch_give_the_same_bits_when_resumed(
-    interrupt: Interrupt, request_: Request, quiet: Console
+    interrupt: Interrupt, request_: Request
 ) -> None:
     """Two threads with a share of each batch: what they draw hangs on seed, epoch and share."""
     recipe = replace(request_.recipe, **AVERAGED, batch_size=2 * ROWS_OF_A_SHARE, epochs=2)
     request = replace(request_, recipe=recipe, threads=2)
     whole = replace(request, output=request.output.with_name("whole"))
-    carry_out(whole, quiet)
+    carry_out(whole)
     interrupt(request, "epoch 1/")
-    carry_out(resumed(request.output), quiet)
+    carry_out(resumed(request.output))
     assert weights(request.output) == weights(whole.output)
 
 
@@ -143,7 +142,7 @@ def test_sigterm_in_the_middle_of_an_epoch(request_: Request) -> None:
     killer = threading.Thread(target=stop_once_something_is_kept, daemon=True)
     with pytest.raises(Stopped) as stopped, stop_signals():
         killer.start()
-        carry_out(replace(request_, recipe=recipe), Console(quiet=True))
+        carry_out(replace(request_, recipe=recipe))
     killer.join()
     assert stopped.value.signum == signal.SIGTERM
     assert load_checkpoint(request_.output)
@@ -176,16 +175,16 @@ def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
     shutil.copytree(data, moved)
     shutil.copy(moved / "test.parquet", moved / "train.parquet")
     with pytest.raises(InputError, match="the data's SHA-256"):
-        carry_out(replace(resumed(request_.output), data=str(moved)), Console(quiet=True))
+        carry_out(replace(resumed(request_.output), data=str(moved)))
 
 
-def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request, quiet: Console) -> None:
+def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request) -> None:
     """One step an epoch: its loss is a number, the weights behind it are none."""
     recipe = replace(
         request_.recipe, learning_rate=1e38, clip=0.0, batch_size=999, pooling="max_mean"
     )
     with pytest.raises(TrainingError, match="after epoch 1"):
-        carry_out(replace(request_, recipe=recipe), quiet)
+        carry_out(replace(request_, recipe=recipe))
     assert not request_.output.exists()
 
 
@@ -204,55 +203,51 @@ def test_a_gradient_that_is_no_number_changes_no_weight(request_: Request) -> No
     assert all(torch.equal(t, before[name]) for name, t in state.model.state_dict().items())
 
 
-def test_texts_without_a_token_are_refused(
-    request_: Request, quiet: Console, tmp_path: Path
-) -> None:
+def test_texts_without_a_token_are_refused(request_: Request, tmp_path: Path) -> None:
     table = pa.table({"text": ["<br />"] * 20, "label": [0, 1] * 10})
     pq.write_table(table, tmp_path / "d.parquet")
     with pytest.raises(InputError, match="trained on"):
-        carry_out(replace(request_, data=str(tmp_path / "d.parquet")), quiet)
+        carry_out(replace(request_, data=str(tmp_path / "d.parquet")))
     folder = Path(shutil.copytree(request_.data, tmp_path / "data"))
     pq.write_table(table, folder / "test.parquet")
     with pytest.raises(InputError, match=r"20 reviews .* to test on"):
-        carry_out(replace(request_, data=str(folder)), quiet)
+        carry_out(replace(request_, data=str(folder)))
 
 
 def test_validation_texts_that_are_trained_on_are_counted(
-    request_: Request, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    request_: Request, tmp_path: Path, said: Callable[[], list[str]]
 ) -> None:
     texts = [f"The film was {'great' if i % 2 else 'awful'}, number {i // 4}." for i in range(200)]
     table = pa.table({"text": texts, "label": [i % 2 for i in range(200)]})
     pq.write_table(table, tmp_path / "d.parquet")
-    carry_out(replace(request_, data=str(tmp_path / "d.parquet")), Console())
-    said = capsys.readouterr().err
-    assert re.search(r"Warning: \d+ of the 16 validation texts are trained on too", said)
+    carry_out(replace(request_, data=str(tmp_path / "d.parquet")))
+    (warning,) = [line for line in said() if "are trained on too" in line]
+    assert re.match(r"Warning: \d+ of the 16 validation texts", warning)
 
 
-def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request, quiet: Console) -> None:
+def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request) -> None:
     recipe = replace(request_.recipe, learning_rate=1e38, clip=0.0, pooling="max_mean")
     with pytest.raises(TrainingError) as error:
-        carry_out(replace(request_, recipe=recipe), quiet)
+        carry_out(replace(request_, recipe=recipe))
     for words in ("in epoch 1, step", "learning rate 1e+38"):
         assert words in str(error.value)
     assert error.value.__notes__ == ["There is no finished epoch to go on from"]
 
 
-def test_a_run_gone_wrong_keeps_the_best_so_far(
-    interrupt: Interrupt, request_: Request, quiet: Console
-) -> None:
+def test_a_run_gone_wrong_keeps_the_best_so_far(interrupt: Interrupt, request_: Request) -> None:
     interrupt(request_, "epoch 1/")
     path = request_.output / TRAINING / STATE_TENSORS
     tensors = load_tensors(path)
     tensors["adam.exp_avg.classifier.weight"][:] = torch.nan
     save_tensors(path, tensors)
     with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of ") as error:
-        carry_out(resumed(request_.output), quiet)
+        carry_out(resumed(request_.output))
     assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
     assert load_checkpoint(request_.output).metrics["epoch"] == 1
 
 
 def test_a_full_disk_loses_no_finished_epoch(
-    trained: tuple[Path, Checkpoint], interrupt: Interrupt, request_: Request, quiet: Console
+    trained: tuple[Path, Checkpoint], interrupt: Interrupt, request_: Request
 ) -> None:
     """A limit on a file's size stands for the disk: writing fails in the same places."""
     interrupt(request_, "epoch 1/")
@@ -260,29 +255,27 @@ def test_a_full_disk_loses_no_finished_epoch(
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
     try:
         with pytest.raises(TrainingError, match=r"c: cannot be written \(.*too large") as error:
-            carry_out(resumed(request_.output), quiet)
+            carry_out(resumed(request_.output))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
     assert [p.name for p in request_.output.parent.iterdir()] == ["c"]
-    carry_out(resumed(request_.output), quiet)
+    carry_out(resumed(request_.output))
     assert weights(request_.output) == weights(trained[0])
 
 
-def test_patience_ends_the_run_early(request_: Request, quiet: Console) -> None:
+def test_patience_ends_the_run_early(request_: Request) -> None:
     recipe = replace(request_.recipe, epochs=50, patience=2, learning_rate=0.3)
-    checkpoint = carry_out(replace(request_, recipe=recipe), quiet)
+    checkpoint = carry_out(replace(request_, recipe=recipe))
     history = (request_.output / "history.csv").read_text().splitlines()[1:]
     assert len(history) == checkpoint.metrics["epoch"] + 2 < 50
 
 
 def test_the_validation_part_is_neither_trained_on_nor_in_the_vocabulary(
-    request_: Request, quiet: Console, data: Path
+    request_: Request, data: Path
 ) -> None:
     """Each review of the data ends in a number of its own."""
-    checkpoint = carry_out(
-        replace(request_, recipe=replace(request_.recipe, vocabulary=9_999)), quiet
-    )
+    checkpoint = carry_out(replace(request_, recipe=replace(request_.recipe, vocabulary=9_999)))
     assert checkpoint.record.data.training_reviews == 216
     held_out = checkpoint.validation["text"].to_pylist()
     assert len(held_out) == checkpoint.metrics["validation"]["reviews"] == 24
@@ -291,37 +284,35 @@ def test_the_validation_part_is_neither_trained_on_nor_in_the_vocabulary(
         assert (number in checkpoint.vocabulary.tokens) == (text not in held_out), text
 
 
-def test_vectors_from_a_file_and_from_the_corpus(request_: Request, quiet: Console) -> None:
+def test_vectors_from_a_file_and_from_the_corpus(request_: Request) -> None:
     path = request_.output.with_name("vectors.txt")
     path.write_text("".join(f"{word}{' 0.25' * 8}\n" for word in ("was", "not", "great")))
     recipe = replace(request_.recipe, vectors=str(path), epochs=1)
-    found = carry_out(replace(request_, recipe=recipe), quiet).record.vectors
+    found = carry_out(replace(request_, recipe=recipe)).record.vectors
     assert found.source == str(path) and 0 < found.coverage < 1
     pytest.importorskip("gensim")
     recipe = replace(recipe, vectors="corpus")
-    assert carry_out(replace(request_, recipe=recipe), quiet).record.vectors.coverage == 1
+    assert carry_out(replace(request_, recipe=recipe)).record.vectors.coverage == 1
 
 
 @pytest.mark.usefixtures("needs_bf16")
-def test_bf16_trains(request_: Request, quiet: Console) -> None:
+def test_bf16_trains(request_: Request) -> None:
     recipe = replace(request_.recipe, precision="bf16", epochs=1)
-    assert carry_out(replace(request_, recipe=recipe), quiet).metrics["test"]["reviews"] == 60
+    assert carry_out(replace(request_, recipe=recipe)).metrics["test"]["reviews"] == 60
 
 
-def test_bf16_is_refused_where_it_cannot_be(
-    request_: Request, quiet: Console, has_bf16: bool
-) -> None:
+def test_bf16_is_refused_where_it_cannot_be(request_: Request, has_bf16: bool) -> None:
     if has_bf16:
         pytest.skip("this processor computes LSTMs in bf16")
     recipe = replace(request_.recipe, precision="bf16", epochs=1)
     with pytest.raises(DeviceError, match=r"bf16: cpu .* --precision fp32"):
-        carry_out(replace(request_, recipe=recipe), quiet)
+        carry_out(replace(request_, recipe=recipe))
     assert not request_.output.exists()
 
 
-def test_tf32_is_refused_on_the_cpu(request_: Request, quiet: Console) -> None:
+def test_tf32_is_refused_on_the_cpu(request_: Request) -> None:
     with pytest.raises(DeviceError, match=r"tf32: cpu .* --precision fp32"):
-        carry_out(replace(request_, recipe=replace(request_.recipe, precision="tf32")), quiet)
+        carry_out(replace(request_, recipe=replace(request_.recipe, precision="tf32")))
 
 
 def test_a_device_is_honoured_or_an_error() -> None:
@@ -335,9 +326,9 @@ def test_a_device_is_honoured_or_an_error() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "tf32"])
-def test_it_learns_on_cuda(request_: Request, quiet: Console, precision: str) -> None:
+def test_it_learns_on_cuda(request_: Request, precision: str) -> None:
     recipe = replace(request_.recipe, epochs=12, patience=12, hidden=16, precision=precision)
-    checkpoint = carry_out(replace(request_, recipe=recipe, device="cuda"), quiet)
+    checkpoint = carry_out(replace(request_, recipe=recipe, device="cuda"))
     assert checkpoint.metrics["test"]["accuracy"] > 0.9
     assert checkpoint.record.device.startswith("cuda")
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from scipy.sparse import csr_matrix
 
-from infer.base.console import Console, Stopped
+from infer.base.console import Stopped
 from infer.base.errors import InputError, ModelFileError, UsageError
 from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder
@@ -55,23 +55,12 @@ def split(data: Path) -> tuple[pa.Table, pa.Table]:
 
 
 @pytest.fixture
-def teacher(split: tuple[pa.Table, pa.Table], quiet: Console) -> LinearTeacher:
-    return fit_teacher(texts_of(split[0]), labels_of(split[0]), 123, quiet)
+def teacher(split: tuple[pa.Table, pa.Table]) -> LinearTeacher:
+    return fit_teacher(texts_of(split[0]), labels_of(split[0]), 123)
 
 
 def targets(folder: Path) -> np.ndarray:
     return load_tensors(folder / TRAINING / TARGETS)["targets"].numpy()
-
-
-class Listening(Console):
-    """A console that remembers what it says."""
-
-    def __init__(self) -> None:
-        super().__init__(quiet=False)
-        self.said: list[str] = []
-
-    def say(self, message: str = "") -> None:
-        self.said.append(message)
 
 
 def test_the_teacher_learns_word_pairs(teacher: LinearTeacher, data: Path) -> None:
@@ -101,7 +90,7 @@ def test_ratios_by_hand() -> None:
 )
 def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
     with pytest.raises(InputError, match=r"2 reviews .* --no-self-training"):
-        fit_teacher(pa.array(texts), np.array(labels, np.int8), 1, Console(quiet=True))
+        fit_teacher(pa.array(texts), np.array(labels, np.int8), 1)
 
 
 def test_labels_are_kept_and_unlabelled_texts_join_softly(
@@ -122,13 +111,13 @@ def test_labels_are_kept_and_unlabelled_texts_join_softly(
     assert teachers == (TeacherRecord("linear", temperature, validation_accuracy=1.0),)
 
 
-def test_what_is_trained_on_is_cut_shorter(teaching: Request, quiet: Console) -> None:
+def test_what_is_trained_on_is_cut_shorter(teaching: Request) -> None:
     recipe = replace(teaching.recipe, max_tokens=10, head_tokens=6, training_tokens=5)
     request = replace(teaching, recipe=recipe)
-    prepared = prepare_data(request, None, quiet)
+    prepared = prepare_data(request, None)
     labelled = prepared.fitting_texts
     record = begin_record(request, prepared, torch.device("cpu"))
-    both, _ = add_unlabelled(request, prepared, None, record, quiet)
+    both, _ = add_unlabelled(request, prepared, None, record)
     everything = both.fitting_texts
     assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
     assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
@@ -172,12 +161,12 @@ def test_a_piece_has_the_label_of_what_stands_in_it(
     expected = sigmoid(teacher.logits(texts) / linear.temperature)
     assert expected[1] > 0.8 and expected[2] < 0.2
     assert targets(request.output)[216:] == pytest.approx(expected, abs=1e-6)
-    resumed_run = carry_out(resumed(request.output), Console(quiet=True))
+    resumed_run = carry_out(resumed(request.output))
     assert resumed_run.record.recipe["pieces"] == 2
 
 
 def test_self_training_helps_where_labels_are_few(
-    teaching: Request, quiet: Console, tmp_path: Path, data: Path
+    teaching: Request, tmp_path: Path, data: Path
 ) -> None:
     few = tmp_path / "few"
     shutil.copytree(data, few)
@@ -185,27 +174,30 @@ def test_self_training_helps_where_labels_are_few(
     recipe = replace(teaching.recipe, epochs=12, patience=12, hidden=16)
     further = data / "train.parquet"
     request = replace(teaching, recipe=recipe, data=str(few), unlabelled=further)
-    with_them = carry_out(request, quiet).metrics["test"]
+    with_them = carry_out(request).metrics["test"]
     alone = replace(request, recipe=replace(recipe, self_training=False), unlabelled=None)
-    assert with_them["accuracy"] > carry_out(alone, quiet).metrics["test"]["accuracy"] + 0.1
+    assert with_them["accuracy"] > carry_out(alone).metrics["test"]["accuracy"] + 0.1
 
 
 def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
-    trained: tuple[Path, Checkpoint], teaching: Request, data: Path, tmp_path: Path
+    trained: tuple[Path, Checkpoint],
+    teaching: Request,
+    data: Path,
+    tmp_path: Path,
+    said: Callable[[], list[str]],
 ) -> None:
     bare = tmp_path / "bare"
     shutil.copytree(data, bare)
     (bare / "unsup.parquet").unlink()
-    console = Listening()
     request = replace(teaching, data=str(bare))
-    checkpoint = carry_out(request, console)
-    assert any(line.startswith("self-training: no unlabelled texts") for line in console.said)
+    checkpoint = carry_out(request)
+    assert any(line.startswith("self-training: no unlabelled texts") for line in said())
     expected = trained[1].model.state_dict()
     assert all(torch.equal(t, expected[n]) for n, t in checkpoint.model.state_dict().items())
     with pytest.raises(InputError, match=r"--teacher .* --unlabelled"):
-        carry_out(replace(request, teacher=trained[0]), console)
+        carry_out(replace(request, teacher=trained[0]))
     with pytest.raises(InputError, match="no such file"):
-        carry_out(replace(request, unlabelled=tmp_path / "absent.parquet"), console)
+        carry_out(replace(request, unlabelled=tmp_path / "absent.parquet"))
 
 
 def test_a_network_teaches_beside_the_linear_model(
@@ -213,7 +205,6 @@ def test_a_network_teaches_beside_the_linear_model(
     trained: tuple[Path, Checkpoint],
     teacher: LinearTeacher,
     interrupt: Interrupt,
-    quiet: Console,
     data: Path,
 ) -> None:
     folder, network = trained
@@ -225,7 +216,7 @@ def test_a_network_teaches_beside_the_linear_model(
     assert student.validation_accuracy == network.metrics["validation"]["accuracy"]
     texts = read_unlabelled(data / "unsup.parquet")
     encoded = Encoder(network.text, network.vocabulary).encode(texts)
-    theirs = sigmoid(predict(network.model, encoded, quiet) / student.temperature)
+    theirs = sigmoid(predict(network.model, encoded) / student.temperature)
     ours = sigmoid(teacher.logits(texts) / linear.temperature)
     assert targets(request.output)[216:] == pytest.approx((ours + theirs) / 2, abs=1e-6)
     assert resumed(request.output).teacher == folder
@@ -234,26 +225,25 @@ def test_a_network_teaches_beside_the_linear_model(
 def test_a_teachers_folder_may_have_any_name(
     teaching: Request,
     trained: tuple[Path, Checkpoint],
-    quiet: Console,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shutil.copytree(trained[0], tmp_path / "linear")
     monkeypatch.chdir(tmp_path)
-    teachers = carry_out(replace(teaching, teacher=Path("linear")), quiet).record.teachers
+    teachers = carry_out(replace(teaching, teacher=Path("linear"))).record.teachers
     assert [teacher.name for teacher in teachers] == ["linear", "linear"]
     assert teachers[0].temperature != teachers[1].temperature
 
 
 def test_a_damaged_teacher_is_named(
-    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, tmp_path: Path
+    teaching: Request, trained: tuple[Path, Checkpoint], tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(trained[0], tmp_path / "teacher"))
     config = json.loads((folder / CONFIG).read_text())
     for damage in ({"data": {}}, {"data": None}, {"recipe": []}):
         (folder / CONFIG).write_text(json.dumps(config | damage))
         with pytest.raises(ModelFileError, match=r"teacher: damaged config.json"):
-            carry_out(replace(teaching, teacher=folder), quiet)
+            carry_out(replace(teaching, teacher=folder))
 
 
 def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
@@ -265,16 +255,16 @@ def test_texts_that_nothing_would_read_are_refused(data: Path) -> None:
 
 
 def test_the_teacher_may_stand_where_the_output_goes(
-    teaching: Request, trained: tuple[Path, Checkpoint], interrupt: Interrupt, quiet: Console
+    teaching: Request, trained: tuple[Path, Checkpoint], interrupt: Interrupt
 ) -> None:
     shutil.copytree(trained[0], teaching.output)
     request = replace(teaching, teacher=teaching.output)
     interrupt(request, "epoch 1/")
-    assert carry_out(resumed(request.output), quiet).metrics["test"]["reviews"] == 60
+    assert carry_out(resumed(request.output)).metrics["test"]["reviews"] == 60
 
 
 def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
-    teaching: Request, trained: tuple[Path, Checkpoint], quiet: Console, data: Path
+    teaching: Request, trained: tuple[Path, Checkpoint], data: Path
 ) -> None:
     request = replace(teaching, teacher=trained[0])
     wider = replace(request, recipe=replace(request.recipe, validation=0.2))
@@ -286,13 +276,13 @@ def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
         (replace(request, label_column="label"), "its label column is None, this run's is label"),
     ):
         with pytest.raises(InputError, match=words):
-            carry_out(wrong, quiet)
+            carry_out(wrong)
     with pytest.raises(UsageError, match=r"--teacher .* --self-training"):
         replace(request, recipe=RECIPES["article"])
 
 
 def test_a_resumed_run_keeps_to_its_texts_and_labels(
-    teaching: Request, interrupt: Interrupt, quiet: Console, data: Path, tmp_path: Path
+    teaching: Request, interrupt: Interrupt, data: Path, tmp_path: Path
 ) -> None:
     texts = tmp_path / "texts.parquet"
     shutil.copy(data / "unsup.parquet", texts)
@@ -302,8 +292,8 @@ def test_a_resumed_run_keeps_to_its_texts_and_labels(
     content = path.read_bytes()
     save_tensors(path, {"targets": torch.zeros(7)})
     with pytest.raises(ModelFileError, match=r"\(7,\) torch.float32, expected \(296,\) float32"):
-        carry_out(resumed(request.output), quiet)
+        carry_out(resumed(request.output))
     path.write_bytes(content)
     shutil.copy(data / "test.parquet", texts)
     with pytest.raises(InputError, match="--resume: the unlabelled texts' SHA-256"):
-        carry_out(resumed(request.output), quiet)
+        carry_out(resumed(request.output))

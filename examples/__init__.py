@@ -1,0 +1,1 @@
+"""Programs beside the toolkit, to run from a clone."""
