@@ -100,7 +100,7 @@ class Encoder:
             EncodingStopped: `stop` was called.
         """
         texts, invalid = decode_utf8(texts)
-        chunks = self._tokenizer.split(texts)
+        chunks = self._tokenizer.split(self._tokenizer.shortened(texts))
         tokens = self._ids_of_chunks(chunks.values)
         ids, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy()[chunks.offsets]
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
