@@ -20,7 +20,9 @@ from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
 from infer.table.parquet import check_carried, open_parquet
 
-JOB_KEY: Final = "sent.job"  # of an output's metadata: the fingerprint of the job that made it
+# Of an output's metadata: the fingerprints of the job that made it, and of its scores.
+JOB_KEY: Final = "sent.job"
+SCORES_KEY: Final = "sent.scores"
 
 
 @dataclass(frozen=True)
@@ -200,21 +202,21 @@ def check_task(
     Raises:
         OutputError: naming what is in the way and what to do.
     """
-    found = _made_by(task.output)
+    found = written_in(task.output, JOB_KEY)
     is_ours = options.resume and found is not None and fingerprint in (None, found)
     check_output(task.output, options.overwrite or is_ours, inputs)
     return is_ours
 
 
-def _made_by(output: Path) -> str | None:
-    """Return the fingerprint of the job that made a file, None where there is none."""
+def written_in(output: Path, key: str) -> str | None:
+    """Return what stands under a key in the metadata of a file, None where there is nothing."""
     if output.is_symlink() or not output.is_file():
         return None
     try:
         metadata = pq.read_schema(output).metadata or {}
     except (OSError, pa.ArrowException):
         return None
-    found = metadata.get(JOB_KEY.encode())
+    found = metadata.get(key.encode())
     return None if found is None else str(found.decode("utf-8", "replace"))
 
 
