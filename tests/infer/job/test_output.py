@@ -51,9 +51,10 @@ def test_schema_metadata_and_provenance(tmp_path, score, model):
     original = pq.read_schema(tmp_path / "in.parquet")
     for name in ("id", "kind"):
         assert read.schema.field(name).equals(original.field(name), check_metadata=True)
-    fingerprint = read.schema.metadata.pop(b"sent.job")
-    assert len(fingerprint) == 64
-    assert {k: v for k, v in read.schema.metadata.items() if k != b"sent.job"} == {
+    metadata = read.schema.metadata
+    fingerprints = [metadata.pop(key) for key in (b"sent.job", b"sent.scores")]
+    assert [len(fingerprint) for fingerprint in fingerprints] == [64, 64]
+    assert metadata == {
         b"owner": b"us",
         b"sent.model_sha256": model.sha256.encode(),
         b"sent.version": __version__.encode(),
