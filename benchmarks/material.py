@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.common import ROOT, SEED, Settings
-from infer.model.file import ModelCard, read_model_file, stamp
+from infer.model.card import ModelCard
+from infer.model.file import read_model_file, stamp
 from infer.text.batching import pad, plan_batches
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings

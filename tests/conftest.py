@@ -12,7 +12,8 @@ import pytest
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.scoring import score_plan
 from infer.job.summary import Summary
-from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.card import ModelCard
+from infer.model.file import ModelFile, read_model_file, stamp
 from infer.model.scorer import Scorer
 from infer.model.session import Session
 from infer.text.settings import TextSettings

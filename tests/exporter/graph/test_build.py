@@ -10,7 +10,7 @@ import torch
 
 from exporter.graph.build import build_graph, check_contract
 from infer.base.errors import ParityError
-from infer.model.file import graph_summary
+from infer.model.graph_rules import graph_summary
 from infer.model.session import Session
 
 SEED_OPERATORS = {
