@@ -237,14 +237,19 @@ def score_files(
     asked = model.path if isinstance(model, Model) else model
     path, _ = find_model(None if asked is None else str(asked))
     sources = [inputs] if isinstance(inputs, str | PathLike) else inputs
-    from infer.model.file import read_model_file
+    files = [model._file] if isinstance(model, Model) else []
+
+    def trained() -> str | None:
+        if not files:
+            from infer.model.file import read_model_file
+
+            files.append(read_model_file(path))
+        return files[0].card.text_column
 
     with default_signals():
-        file = model._file if isinstance(model, Model) else read_model_file(path)
-        trained = file.card.text_column
         plan = make_plan([str(source) for source in sources], str(output), options, path, trained)
     if not isinstance(model, Model):
-        model = Model(model, device, threads, tf32, file)
+        model = Model(model, device, threads, tf32, *files)
     from infer.job.scoring import score_plan
 
     return score_plan(plan, model.new_scorer(batch_tokens))

@@ -3,7 +3,7 @@
 Nothing heavy is imported here: a wrong path, column or type is told within a second.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, all_at_once
-from infer.table.columns import TEXT_COLUMNS, Columns, choose_columns
+from infer.table.columns import TEXT_COLUMNS, Columns, NoTextColumnError, choose_columns
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
@@ -97,7 +97,7 @@ def make_plan(
     output: str | Path,
     options: ScoreOptions,
     model: Path | None = None,
-    trained: str | None = None,
+    trained: Callable[[], str | None] = lambda: None,
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -106,7 +106,8 @@ def make_plan(
         output: file, or folder where the sources are several.
         options: what is asked for.
         model: the model file, which no output may replace.
-        trained: the text column that the model was trained on, where that is known.
+        trained: tells the text column that the model was trained on, where that is known; asked
+            where no other is named, and only when the rest is in order, since that takes a while.
 
     Raises:
         InputError: an input, column or type is wrong; all that are, at once.
@@ -118,7 +119,12 @@ def make_plan(
         paths = output_paths(inputs, named)
     for remark in inputs.remarks:
         say(remark)
-    tasks = _look_at(inputs, paths, options, trained)
+    try:
+        tasks, lost = _look_at(inputs, paths, options)
+    except NoTextColumnError:
+        if (name := _trained(options, trained)) is None:
+            raise
+        tasks, lost = _look_at(inputs, paths, options, name)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -127,13 +133,26 @@ def make_plan(
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
+    if (name := _trained(options, trained)) is not None:
+        tasks, lost = _look_at(inputs, paths, options, name)
+        if count := sum(task.columns.text == name for task in tasks):
+            say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
+    for warning in lost:
+        say(warning)
     return Plan(tuple(tasks), parts, options)
 
 
+def _trained(options: ScoreOptions, trained: Callable[[], str | None]) -> str | None:
+    """Return the column that the model was trained on, where that may make a difference."""
+    name = trained() if options.text_column is None else None
+    return None if name == TEXT_COLUMNS[0] else name
+
+
 def _look_at(
-    inputs: Inputs, paths: list[Path], options: ScoreOptions, trained: str | None
-) -> list[Task]:
-    """Open each input, choose its columns, and say what of them will not be as it was."""
+    inputs: Inputs, paths: list[Path], options: ScoreOptions, trained: str | None = None
+) -> tuple[list[Task], list[str]]:
+    """Open each input, choose its columns, and find what of them will not be as it was."""
+    warnings: list[str] = []
     tasks: list[Task] = []
     errors: list[InputError] = []
     for source, path in zip(inputs.files, paths, strict=True):
@@ -153,17 +172,13 @@ def _look_at(
         except InputError as error:
             errors.append(error)
             continue
-        for change in lost:
-            say(
-                f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it "
-                "out (--columns) where that matters."
-            )
+        warnings += [
+            f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it out "
+            "(--columns) where that matters."
+            for change in lost
+        ]
     all_at_once(errors, len(inputs.files), "files")
-    if options.text_column is None and trained not in (None, *TEXT_COLUMNS):
-        count = sum(task.columns.text == trained for task in tasks)
-        if count:
-            say(f"Text column: {trained!r}, which the model was trained on ({count:,} files).")
-    return tasks
+    return tasks, warnings
 
 
 def check_task(

@@ -32,8 +32,8 @@ MAX_BYTES: Final = 1 << 30
 # The largest graph that the exporter writes has some hundred nodes. ONNX Runtime's time grows with
 # the square of a chain's length: 16,000 nodes took 17 seconds.
 MAX_NODES: Final = 2_000
-# A vocabulary of half a million long words; read, it takes 30 times its size.
-MAX_METADATA_BYTES: Final = 16 << 20
+# Room for a vocabulary of a million words; read, it takes 30 times its size.
+MAX_REST_BYTES: Final = 16 << 20
 
 _FORMAT, _VOCABULARY, _CARD, _DIGEST = (
     "sent.format",
@@ -190,7 +190,7 @@ def check_model(model: ModelProto, size: int) -> ModelCard:
     Raises:
         ModelFileError: with the first thing found wrong.
     """
-    _check_size(model)
+    _check_size(model, size)
     metadata = _metadata(model)
     _check_container(model, size)
     _check_graph(model.graph)
@@ -235,13 +235,24 @@ def _read_regular_file(path: Path) -> bytes:
         ) from error
 
 
-def _check_size(model: ModelProto) -> None:
+def _check_size(model: ModelProto, size: int) -> None:
     """Refuse what would take minutes or gigabytes to look at any further."""
-    if (nodes := len(model.graph.node)) > MAX_NODES:
-        raise ModelFileError(f"{nodes:,} nodes in its graph, expected at most {MAX_NODES:,}")
-    if (size := sum(entry.ByteSize() for entry in model.metadata_props)) > MAX_METADATA_BYTES:
+    graph = model.graph
+    for name, entries in (
+        ("nodes", graph.node),
+        ("tensors", graph.initializer),
+        ("described values", graph.value_info),
+    ):
+        if len(entries) > MAX_NODES:
+            raise ModelFileError(
+                f"{len(entries):,} {name} in its graph, expected at most {MAX_NODES:,}"
+            )
+    constants = (attribute.t for node in graph.node for attribute in node.attribute)
+    weights = sum(len(tensor.raw_data) for tensor in (*graph.initializer, *constants))
+    if size - weights > MAX_REST_BYTES:
         raise ModelFileError(
-            f"{size:,} bytes of card and vocabulary, expected at most {MAX_METADATA_BYTES:,}"
+            f"{size - weights:,} bytes beside the weights, expected at most {MAX_REST_BYTES:,} of "
+            "graph, card and vocabulary"
         )
 
 

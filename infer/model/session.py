@@ -169,7 +169,8 @@ def _open(
             problem = "ONNX Runtime fell back to the CPU without a reason. Use --device cpu"
     if wanted.kind == "cuda":
         raise DeviceError(f"--device {wanted}: {problem}")
-    return _make(data, [CPU]), problem
+    # Nobody asked for CUDA, so that the reason is told without the remedy.
+    return _make(data, [CPU]), problem.partition(". ")[0]
 
 
 def _providers(wanted: Device, tf32: bool) -> list[Any]:

@@ -19,6 +19,10 @@ TEXT_COLUMNS: Final = ("text", "review")
 LABEL_COLUMNS: Final = ("label", "sentiment", "target")
 
 
+class NoTextColumnError(InputError):
+    """No column was named, and the usual search found none or several."""
+
+
 @dataclass(frozen=True)
 class Columns:
     """Which columns of a file are read.
@@ -117,7 +121,7 @@ def find_text_column(
             break
     if named:
         return _checked(schema, name, named[0], is_typed)
-    raise InputError(
+    raise NoTextColumnError(
         f"{name}: no column 'text' or 'review', and {len(others) or 'no'} string columns. "
         f"Columns: {_listed(schema)}. Use --text-column"
     )

@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 # In a logical type these say how it was written, not what it means.
 _SPELLING: Final = ("is_from_converted_type", "force_set_converted_type")
 _LEAST_WIDTH: Final = 8
+# Types that come through; only where there are others is it tried what they become.
+_SURE: Final = frozenset(("", "STRING", "INT", "DATE", "TIMESTAMP", "DECIMAL"))
 
 
 @dataclass(frozen=True)
@@ -94,9 +96,9 @@ def lost_meanings(leaves: Sequence[Leaf], schema: pa.Schema, columns: Sequence[s
     """
     wanted = set(columns)
     before = [leaf for leaf in leaves if leaf.column in wanted]
-    carried = pa.schema([schema.field(column) for column in columns])
-    if not columns:
+    if all(leaf.meaning.split(" ")[0] in _SURE and leaf.physical != "INT96" for leaf in before):
         return []
+    carried = pa.schema([schema.field(column) for column in columns])
     buffer = io.BytesIO()
     pq.write_metadata(carried, buffer)
     after = leaves_of(pq.ParquetFile(buffer).schema, carried)

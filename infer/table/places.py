@@ -119,7 +119,8 @@ def _type(filesystem: fs.FileSystem, path: str, name: str) -> fs.FileType:
     try:
         return filesystem.get_file_info(path).type
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{name}: cannot be read ({told(error, path)})") from error
+        remedy = ". Check the address, the network and the credentials" if "://" in name else ""
+        raise InputError(f"{name}: cannot be read ({told(error, path)}){remedy}") from error
 
 
 def told(error: Exception, source: str = "") -> str:
@@ -137,7 +138,7 @@ def _quoted(source: str) -> str:
     """
     quoted = re.sub(r"\?(?![^/?=]+=)", "%3F", quote(source, safe=_URI_CHARACTERS))
     if quoted.startswith(("gs://", "gcs://")) and "retry_limit_seconds=" not in quoted:
-        quoted += f"{'&' if '?' in quoted else '?'}retry_limit_seconds={ANSWER_SECONDS // 2}"
+        quoted += f"{'&' if '?' in quoted else '?'}retry_limit_seconds={ANSWER_SECONDS // 4}"
     return quoted
 
 

@@ -1,5 +1,6 @@
 """The model file's contract: what is read, and every way in which a hostile file is refused."""
 
+import dataclasses
 import json
 import os
 import pickle
@@ -149,6 +150,23 @@ def doubled_metadata(model):
     model.metadata_props.add(key="sent.format", value="1")
 
 
+def long_chain(model):
+    """ONNX Runtime takes 17 seconds to load 16,000 of them."""
+    for number in range(16_000):
+        model.graph.node.add(op_type="Add", input=[f"a{number}", "b"], output=[f"a{number + 1}"])
+
+
+def large_card(model):
+    """Read into Python objects it took more than a gigabyte."""
+    words = "\n".join(f"word{number}" for number in range(4_000_000))
+    set_metadata(model, "sent.vocabulary", f"<pad>\n<unk>\n{words}")
+
+
+def many_tensors(model):
+    for _ in range(100_000):
+        model.graph.initializer.add(data_type=TensorProto.FLOAT)
+
+
 def unknown_field(model):
     model.MergeFromString(bytes([0xFA, 0x7F, 0x01]) + b"x")  # field 2047: of no ONNX version
 
@@ -182,6 +200,12 @@ HOSTILE = [
     (other_input, "inputs and outputs"),
     (third_input, "inputs and outputs"),
     (fixed_axis, "fixed axis of 1"),
+    (long_chain, "nodes in its graph, expected at most 2,000"),
+    (many_tensors, "tensors in its graph, expected at most 2,000"),
+    (large_card, "bytes beside the weights, expected at most 16,777,216"),
+    (lambda m: setattr(m, "doc_string", "x" * (20 << 20)), "bytes beside the weights"),
+    (lambda m: edit_card(m, text_column=7), "model card is damaged"),
+    (lambda m: edit_card(m, text_column="\ud800"), "model card is damaged"),
     (unknown_field, "fields inside that ONNX does not define"),
     (unknown_field_deep_inside, "fields inside that ONNX does not define"),
     (extra_metadata, "metadata keys"),
@@ -234,6 +258,13 @@ def test_what_was_stamped_is_read_back(model_path, model):
     assert model.card.vocabulary.tokens[:3] == ("<pad>", "<unk>", "good")
     assert model.card == check_model(parse(model_path), model_path.stat().st_size)
     assert graph_summary(parse(model_path))["LSTM"] == 1
+
+
+def test_the_text_column_rides_along_where_it_is_known(model_path, model):
+    assert model.card.text_column is None
+    card = dataclasses.replace(model.card, text_column="body")
+    data = stamp(parse(model_path), card)
+    assert check_model(ModelProto.FromString(data), len(data)).text_column == "body"
 
 
 def too_large(path):

@@ -323,6 +323,26 @@ def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"http://{web}/none.parquet: no such file or folder"
 
 
+def test_no_secret_in_anything_that_a_job_leaves(web: str, tmp_path: Path, sent_score) -> None:
+    texts = [f"review number {i}" for i in range(100)]
+    options = {"row_group_size": 50, "compression": "none", "write_page_checksum": True}
+    pq.write_table(pa.table({"text": texts, "id": range(100)}), tmp_path / "x.parquet", **options)
+    content = bytearray((tmp_path / "x.parquet").read_bytes())
+    content[content.index(b"review number 75")] ^= 1
+    (tmp_path / "damaged.parquet").write_bytes(content)
+    for name, code in (("x", 0), ("damaged", 1), ("none", 2)):
+        out = tmp_path / f"out-{name}"
+        out.mkdir()
+        uri = f"http://user:S3CRET@{web}/{name}.parquet?X-Amz-Signature=S3CRET&x=S3CRET"
+        done = sent_score(uri, "-o", out / "scores.parquet", "--part-rows", 10, "--json")
+        assert done.returncode == code, done.stderr
+        left = [path for path in out.rglob("*") if path.is_file()]
+        assert bool(left) == (code != 2)
+        for told in (done.stdout, done.stderr, *map(str, left)):
+            assert "S3CRET" not in told
+        assert not any(b"S3CRET" in path.read_bytes() for path in left)
+
+
 @pytest.fixture(scope="module")
 def bucket() -> Iterator[str]:
     """A bucket on a local S3 server, with credentials and endpoint in the environment."""
