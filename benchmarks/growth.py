@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.common import Goal, Result, Settings, Table, median
-from benchmarks.material import model_path, short_reviews
-from benchmarks.overlap import Whole, score
+from benchmarks.harness.contract import Goal, Result, Settings, Table
+from benchmarks.harness.models import model_path
+from benchmarks.harness.processes import Whole, score
+from benchmarks.harness.reviews import short_reviews
+from benchmarks.harness.timing import median
 
 TITLE = "Growth"
 EXPLANATION = (

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.common import Goal, Result, Settings, Table, interleave, median, ratio_goal
-from benchmarks.material import is_trained, model_path, write_reviews
-from benchmarks.overlap import Whole, score
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import is_trained, model_path
+from benchmarks.harness.processes import Whole, score
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave, median
 
 TITLE = "int8 on the CPU"
 EXPLANATION = (

@@ -16,14 +16,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import MODEL_OPTIONS, RESULTS, ROOT, Settings, machine, write_result
-from benchmarks.formats import goal_line
-from benchmarks.material import data_name, find_data
+from benchmarks.harness import BENCHMARKS, RESULTS, ROOT
+from benchmarks.harness.contract import MODEL_OPTIONS, Settings
+from benchmarks.harness.formats import goal_line
+from benchmarks.harness.machine import machine
+from benchmarks.harness.record import write_result
+from benchmarks.harness.reviews import data_name, find_data
 
-BENCHMARKS = (
-    "encoding", "kinds", "batching", "overlap", "precision", "peers", "startup", "growth", "stages",
-    "training",
-)  # fmt: skip
 QUICK_RESULTS = ROOT / "artifacts" / "benchmarks"
 
 

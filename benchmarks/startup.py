@@ -5,18 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.common import (
-    Goal,
-    Result,
-    Settings,
-    Table,
-    interleave,
-    median,
-    ratio_goal,
-    run_process,
-    score_command,
-)
-from benchmarks.material import model_path, write_reviews
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import model_path
+from benchmarks.harness.processes import run_process, score_command
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave, median
 
 TITLE = "Start-up"
 EXPLANATION = (

@@ -1,0 +1,37 @@
+"""Fair timing: tasks in turn, medians, ratios of pairs."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+
+def interleave(tasks: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Run each task once a round, in an order that turns, so that drift hits all alike.
+
+    Returns:
+        The values of each task, one a round; values of the same round are a pair.
+    """
+    names = list(tasks)
+    values: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        first = turn % len(names)
+        for name in names[first:] + names[:first]:
+            values[name].append(tasks[name]())
+    return values
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
+    """Divide pair by pair."""
+    return tuple(a / b for a, b in zip(above, below, strict=True))
+
+
+def median(values: Sequence[float]) -> float:
+    """Return the median."""
+    return float(statistics.median(values))
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the seconds that an action takes."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
