@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from benchmarks.harness.contract import Table, ratio_goal
 from benchmarks.harness.models import Batch, Subject, padded_batches, untrained, write_model
 from benchmarks.harness.providers import assignments, by_provider, heavy_elsewhere, make_session
 from benchmarks.harness.reviews import reviews
-from benchmarks.harness.timing import interleave, median, timed
+from benchmarks.harness.timing import interleave, timed
 from benchmarks.rivals.packed import pack_model
 from benchmarks.training import BATCH, article_model, precision_of, random_batch, stepper
 from exporter.graph.build import build_graph

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import spacy
 from benchmarks.harness.contract import Result, Settings, Table, ratio_goal
 from benchmarks.harness.models import model_path
 from benchmarks.harness.reviews import reviews
-from benchmarks.harness.timing import interleave, median, ratios, timed
+from benchmarks.harness.timing import interleave, ratios, timed
 from infer.base.cores import cores
 from infer.job.scoring import PART_ROWS
 from infer.model.file import read_model_file

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -10,7 +11,6 @@ from benchmarks.harness.contract import Goal, Result, Settings, Table
 from benchmarks.harness.models import model_path
 from benchmarks.harness.processes import Whole, score
 from benchmarks.harness.reviews import short_reviews
-from benchmarks.harness.timing import median
 
 TITLE = "Growth"
 EXPLANATION = (

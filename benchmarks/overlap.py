@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goa
 from benchmarks.harness.models import encode_with, model_path, padded_batches
 from benchmarks.harness.processes import Whole, score
 from benchmarks.harness.reviews import write_reviews
-from benchmarks.harness.timing import interleave, median, timed
+from benchmarks.harness.timing import interleave, timed
 from infer.model.file import read_model_file
 from infer.model.session import DEFAULT_BATCH_TOKENS, Session
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goa
 from benchmarks.harness.models import model_path, untrained
 from benchmarks.harness.processes import run_process, score_command
 from benchmarks.harness.reviews import reviews, write_reviews
-from benchmarks.harness.timing import interleave, median
+from benchmarks.harness.timing import interleave
 
 TITLE = "Against what people would use instead"
 EXPLANATION = (

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goa
 from benchmarks.harness.models import is_trained, model_path
 from benchmarks.harness.processes import Whole, score
 from benchmarks.harness.reviews import write_reviews
-from benchmarks.harness.timing import interleave, median
+from benchmarks.harness.timing import interleave
 
 TITLE = "int8 on the CPU"
 EXPLANATION = (

@@ -4,12 +4,13 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
 from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
 from benchmarks.harness.models import model_path
 from benchmarks.harness.processes import run_process, score_command
 from benchmarks.harness.reviews import write_reviews
-from benchmarks.harness.timing import interleave, median
+from benchmarks.harness.timing import interleave
 
 TITLE = "Start-up"
 EXPLANATION = (

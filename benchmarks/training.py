@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from benchmarks.harness import SEED
 from benchmarks.harness.contract import Result, Settings, Table, ratio_goal
-from benchmarks.harness.timing import interleave, median, ratios
+from benchmarks.harness.timing import interleave, ratios
 from benchmarks.rivals.packed import pack_model
 from trainer.network.device import set_precision
 from trainer.network.model import ModelConfig, SentimentLSTM

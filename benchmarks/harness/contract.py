@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, Final, TypeVar
 
-from benchmarks.harness.timing import median, ratios
+from benchmarks.harness.timing import ratios
 
 # The command's option for a trained model file of each kind.
 MODEL_OPTIONS: Final = {

@@ -1,6 +1,5 @@
 """Fair timing: tasks in turn, medians, ratios of pairs."""
 
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -23,11 +22,6 @@ def interleave(tasks: Mapping[str, Callable[[], float]], repeats: int) -> dict[s
 def ratios(above: Sequence[float], below: Sequence[float]) -> tuple[float, ...]:
     """Divide pair by pair."""
     return tuple(a / b for a, b in zip(above, below, strict=True))
-
-
-def median(values: Sequence[float]) -> float:
-    """Return the median."""
-    return float(statistics.median(values))
 
 
 def timed(action: Callable[[], object]) -> float:
