@@ -1,6 +1,7 @@
 """The whole process against the model alone: what reading, encoding and writing cost."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -71,17 +72,17 @@ def pairs(
     texts = pq.read_table(source)["text"].combine_chunks()
     batches = padded_batches(encode_with(model, texts), DEFAULT_BATCH_TOKENS[session.provider])
     run_batches(session, batches[:: max(1, len(batches) // 4)])
-    wholes: list[Whole] = []
-
-    def process() -> float:
-        wholes.append(score(settings, source, model))
-        return wholes[-1].seconds
 
     def alone() -> float:
         time.sleep(0.2)  # the other side's threads have come to rest
         return timed(lambda: run_batches(session, batches))
 
-    return wholes, interleave({"process": process, "alone": alone}, repeats)
+    tasks: dict[str, Callable[[], Any]] = {
+        "process": lambda: score(settings, source, model), "alone": alone,
+    }  # fmt: skip
+    found = interleave(tasks, repeats)
+    wholes = found["process"]
+    return wholes, {**found, "process": [whole.seconds for whole in wholes]}
 
 
 def one_goal(name: str, rows: int, wholes: list[Whole], seconds: dict[str, list[float]]) -> Goal:

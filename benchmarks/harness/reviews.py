@@ -67,11 +67,6 @@ def reviews(settings: Settings, part: str, rows: int) -> pa.Table:
     return table.select(["text", "label"]).take(order).combine_chunks()
 
 
-def repeated(table: pa.Table, rows: int) -> pa.Table:
-    """Repeat a table until it has so many rows."""
-    return pa.concat_tables([table] * -(-rows // table.num_rows)).slice(0, rows).combine_chunks()
-
-
 def generated(part: str, rows: int) -> pa.Table:
     """Join sample reviews of one label to texts of IMDB's lengths."""
     pool = {label: np.array(_sample_texts(label), dtype=object) for label in (0, 1)}

@@ -2,16 +2,19 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
-def interleave(tasks: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+def interleave(tasks: Mapping[str, Callable[[], T]], repeats: int) -> dict[str, list[T]]:
     """Run each task once a round, in an order that turns, so that drift hits all alike.
 
     Returns:
         The values of each task, one a round; values of the same round are a pair.
     """
     names = list(tasks)
-    values: dict[str, list[float]] = {name: [] for name in names}
+    values: dict[str, list[T]] = {name: [] for name in names}
     for turn in range(repeats):
         first = turn % len(names)
         for name in names[first:] + names[:first]:
