@@ -13,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import spacy
 
-from benchmarks.common import SEED, Goal, Result, Settings, Table, timed
 from benchmarks.encoding import new_encoder, one_arrow_thread
-from benchmarks.material import reviews
+from benchmarks.harness import SEED
+from benchmarks.harness.contract import Goal, Result, Settings, Table
+from benchmarks.harness.reviews import reviews
+from benchmarks.harness.timing import timed
 from infer.text.chunks import HTML_BREAK
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer

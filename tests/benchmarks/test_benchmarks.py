@@ -16,8 +16,9 @@ from benchmarks import (
     startup,
     training,
 )
-from benchmarks.formats import goal_line
-from benchmarks.run import BENCHMARKS, main, run_one
+from benchmarks.harness import BENCHMARKS
+from benchmarks.harness.formats import goal_line
+from benchmarks.run import main, run_one
 
 # The whole table of goals: a benchmark that drops one is noticed.
 GOALS = {
@@ -69,7 +70,7 @@ def test_both_sides_make_the_same_tokens(settings):
 
 
 def encoding_vocabulary(settings):
-    from benchmarks.material import model_path
+    from benchmarks.harness.models import model_path
     from infer.model.file import read_model_file
 
     return read_model_file(model_path(settings, "article fp32")).card.vocabulary

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import cuda, cuda_scoring
 from benchmarks.cuda_parts import PARTS, Part
-from benchmarks.providers import heavy_elsewhere
-from benchmarks.report_cuda import cuda_document
+from benchmarks.harness.cuda_page import cuda_document
+from benchmarks.harness.providers import heavy_elsewhere
 
 QUICK = ["--device", "cpu", "--quick", "--in-process"]
 

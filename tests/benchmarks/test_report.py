@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks.common import RESULTS, ROOT, Goal, ratio_goal
-from benchmarks.formats import is_met, markdown, number, verdict
+from benchmarks.harness import RESULTS, ROOT
+from benchmarks.harness.contract import Goal, ratio_goal
+from benchmarks.harness.formats import is_met, markdown, number, verdict
 from benchmarks.report import documents, main
 
 GOALS = [

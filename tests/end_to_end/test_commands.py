@@ -1,6 +1,7 @@
 """From the sample to scores, through the installed commands."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from infer.model.file import read_model_file
 from trainer.checkpoint.folder import load_checkpoint
+from trainer.settings.recipe import RECIPES, Recipe
 
 from .conftest import DATA, Trained, run
 
@@ -36,8 +38,10 @@ def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained_plainly: Tr
 
 
 def test_plain_training_says_that_the_sample_is_a_toy(trained: Trained) -> None:
-    for words in ("embedded sample", "toy", "--data imdb", "--data PATH", "sent-export"):
+    for words in ("embedded sample", "toy", "--data imdb", "--data PATH", "Next: sent-export\n"):
         assert words in trained.talk
+    recipe = load_checkpoint(trained.checkpoint).record.recipe
+    assert Recipe.from_json(recipe) == replace(RECIPES["article"], hidden=32, epochs=2)
 
 
 def test_the_checkpoint_holds_what_it_should(trained: Trained) -> None:

@@ -3,7 +3,7 @@
 import math
 from typing import Any, Final
 
-from benchmarks.formats import NOTICE, Body, markdown, number
+from benchmarks.harness.formats import NOTICE, Body, markdown, number
 
 GPUS: Final = 8
 GOAL_PER_GPU: Final = 20_000  # reviews/s end to end on one H200, the goal of the CUDA evidence

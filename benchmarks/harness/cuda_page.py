@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.cuda_parts import PARTS
-from benchmarks.formats import (
+from benchmarks.harness.formats import (
     NOTICE,
     Body,
     goal_line,
