@@ -300,7 +300,6 @@ def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
 @pytest.fixture
 def web(tmp_path: Path) -> Iterator[str]:
     """A web server of this folder."""
-    pytest.importorskip("aiohttp")
     with subprocess.Popen(
         [sys.executable, "-c", WEB],
         cwd=tmp_path,
