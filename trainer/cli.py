@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import Field, fields
+from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,9 +120,10 @@ def _shown(value: object) -> str:
 @click.option(
     "--teacher",
     type=click.Path(path_type=Path),
-    default=None,
+    multiple=True,
     help="Checkpoint folder of a network of the same data and seed, whose probabilities are "
-    "averaged with the linear model's in self-training: a second round.  [default: none]",
+    "averaged with the linear model's in self-training: a second round. May be given several "
+    "times.  [default: none]",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
@@ -158,7 +159,12 @@ def _train(
     with talking(quiet):
         result = (trainer.resume if resume else trainer.train)(output=output, **asked)
         if as_json:
-            shown = {"checkpoint": str(output), "metrics": result.metrics}
+            teachers = [asdict(teacher) for teacher in result.checkpoint.record.teachers or ()]
+            shown = {
+                "checkpoint": str(output),
+                "metrics": result.metrics,
+                **({"teachers": teachers} if teachers else {}),
+            }
             click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         say(f"checkpoint: {output}")
         say(f"report: {output / 'report.html'}")

@@ -24,7 +24,7 @@ RECORD = TrainingRecord(
     device="cpu",
     threads=1,
     data=DataRecord("made up", "0", None, None, 1, None),
-    teacher=None,
+    teacher=(),
     versions={},
 )
 

@@ -83,13 +83,15 @@ def test_resume_takes_the_options_of_the_run(
     request_: Request,
 ) -> None:  # fmt: skip
     recipe = replace(request_.recipe, self_training=True, max_tokens=200, head_tokens=100)
-    interrupt(replace(request_, recipe=recipe, teacher=trained[0]), "epoch 1/")
+    interrupt(replace(request_, recipe=recipe, teacher=(trained[0],)), "epoch 1/")
     again = ("--resume", "--output", request_.output, "--teacher", trained[0], "--max-tokens=200")
     other = invoke(*again, "--hidden=7")
     assert (other.exit_code, "--resume: hidden is 7" in other.stderr) == (2, True), other.stderr
-    done = invoke(*again)
+    done = invoke(*again, "--json")
     assert done.exit_code == 0, done.stderr
     assert "going on after epoch 1" in done.stderr
+    teachers = [teacher["name"] for teacher in json.loads(done.stdout)["teachers"]]
+    assert teachers == ["linear", str(trained[0])]
 
 
 def test_a_recipes_old_name_is_taken_and_told(data: Path, tmp_path: Path) -> None:

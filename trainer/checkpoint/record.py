@@ -66,7 +66,7 @@ class TrainingRecord:
         device: `cpu` or `cuda:N`.
         threads: CPU threads of PyTorch.
         data: what was trained on.
-        teacher: checkpoint folder of a network that was to teach.
+        teacher: checkpoint folders of the networks that were to teach.
         versions: name of a library → its version.
         teachers: who labelled the unlabelled texts, where there were any.
         vectors: what the embedding started from, where that was not drawn.
@@ -77,7 +77,7 @@ class TrainingRecord:
     device: str
     threads: int
     data: DataRecord
-    teacher: str | None
+    teacher: tuple[str, ...]
     versions: dict[str, str]
     teachers: tuple[TeacherRecord, ...] | None = None
     vectors: VectorsRecord | None = None
@@ -85,6 +85,7 @@ class TrainingRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the entries of `config.json`; what a run did not do has none."""
         values = asdict(self)
+        values["teacher"] = list(self.teacher) or None
         for name in ("teachers", "vectors"):
             if values[name] is None:
                 del values[name]
@@ -112,7 +113,7 @@ class TrainingRecord:
                 device=_entry(values, "device", str),
                 threads=_entry(values, "threads", int),
                 data=_data(_entry(values, "data", dict)),
-                teacher=_entry(values, "teacher", str, NoneType),
+                teacher=_folders(_entry(values, "teacher", list, str, NoneType)),
                 versions=_entry(values, "versions", dict),
                 teachers=_teachers(_entry(values, "teachers", list, NoneType)),
                 vectors=_vectors(_entry(values, "vectors", dict, NoneType)),
@@ -141,6 +142,11 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         unlabelled_sha256=_entry(values, "unlabelled_sha256", str, NoneType),
         found_text_column=_entry(values, "found_text_column", str, NoneType),
     )
+
+
+def _folders(value: list[str] | str | None) -> tuple[str, ...]:
+    """Read the folders of teachers, of which older versions knew one at most."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _teachers(values: list[Mapping[str, Any]] | None) -> tuple[TeacherRecord, ...] | None:

@@ -261,7 +261,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,
         ),
-        teacher=str(request.teacher) if request.teacher else None,
+        teacher=tuple(map(str, request.teacher)),
         versions={
             "sent-toolkit": infer.__version__,
             "python": platform.python_version(),

@@ -1,5 +1,6 @@
 """What `sent-train` is asked to do. Nothing heavy is imported, so wrong options show at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ class Request:
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
-        teacher: checkpoint folder of a network that labels them beside the linear model.
+        teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None: all cores that the process may use.
     """
@@ -33,7 +34,7 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     unlabelled: Path | None = None
-    teacher: Path | None = None
+    teacher: tuple[Path, ...] = ()
     resume: bool = False
     threads: int | None = None
 
@@ -46,10 +47,14 @@ class Request:
                 f"--text-column and --label-column are both {self.text_column!r}, expected two "
                 "columns"
             )
-        if self.teacher is not None and not self.recipe.self_training:
+        if self.teacher and not self.recipe.self_training:
             raise UsageError(
-                f"--teacher {self.teacher}: it is for self-training, which this recipe does not "
+                f"--teacher {self.teacher[0]}: it is for self-training, which this recipe does not "
                 "do. Use --self-training or --recipe small"
+            )
+        if twice := {folder for folder in self.teacher if self.teacher.count(folder) > 1}:
+            raise UsageError(
+                f"--teacher {min(twice)} is given twice, expected each once: all count alike"
             )
         reads_unlabelled = self.recipe.self_training or self.recipe.vectors == "corpus"
         if self.unlabelled is not None and not reads_unlabelled:
@@ -57,3 +62,10 @@ class Request:
                 f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
+
+
+def folders(value: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:
+    """Take one folder, several or none, as `teacher` may be given."""
+    if value is None:
+        return ()
+    return (Path(value),) if isinstance(value, str | Path) else tuple(map(Path, value))

@@ -113,9 +113,9 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
 
 def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
-    if request.teacher is not None:
+    if request.teacher:
         raise InputError(
-            f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
+            f"--teacher {request.teacher[0]}: there are no unlabelled texts to teach with. "
             "Name some with --unlabelled, or leave --teacher out"
         )
     say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
@@ -161,11 +161,9 @@ def soft_labels(
     Returns:
         (U,) float32 from 0 to 1; and who the teachers are.
     """
-    labellers: list[tuple[str, Labeller]] = []
-    # The network first: whether it may teach shows at once; the linear model takes its time.
-    if (folder := request.teacher) is not None:
-        labellers.append((str(folder), checkpoint_labeller(folder, record)))
-    labellers.insert(0, ("linear", linear_labeller(request, prepared)))
+    # The networks first: whether they may teach shows at once; the linear model takes its time.
+    networks = [(str(folder), checkpoint_labeller(folder, record)) for folder in request.teacher]
+    labellers = [("linear", linear_labeller(request, prepared)), *networks]
     probabilities, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))

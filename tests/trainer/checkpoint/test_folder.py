@@ -62,7 +62,18 @@ def test_an_older_checkpoint_says_nothing_of_columns_and_teachers(folder: Path) 
     del config["teacher"]
     (folder / CONFIG).write_text(json.dumps(config))
     record = load_record(folder)
-    assert (record.data.text_column, record.data.label_column, record.teacher) == (None,) * 3
+    assert (record.data.text_column, record.data.label_column, record.teacher) == (None, None, ())
+
+
+def test_an_older_checkpoint_knows_one_teacher(folder: Path) -> None:
+    config = json.loads((folder / CONFIG).read_text())
+    for value, teachers in (
+        ("artifacts/a", ("artifacts/a",)),
+        (None, ()),
+        (["a", "b"], ("a", "b")),
+    ):
+        (folder / CONFIG).write_text(json.dumps(config | {"teacher": value}))
+        assert load_record(folder).teacher == teachers
 
 
 def test_files_and_what_they_record(trained: tuple[Path, Checkpoint]) -> None:
