@@ -321,11 +321,18 @@ def _arrays(texts: Texts) -> list[pa.Array]:
     if not is_text(texts.type):
         raise InputError(f"texts: of type {texts.type}, expected strings or binary (UTF-8)")
     if pa.types.is_dictionary(texts.type):
-        # Arrow cannot take from views, nor more than 2 GB of what is not large.
-        chunks = [c.dictionary.cast(pa.large_binary()).take(c.indices) for c in chunks]
+        chunks = [_decoded(chunk) for chunk in chunks]
     if len(chunks) > 1 and sum(chunk.nbytes for chunk in chunks) <= _BYTES_IN_ONE_ARRAY:
         return [pa.concat_arrays(chunks)]
     return list(chunks)
+
+
+def _decoded(texts: pa.DictionaryArray) -> pa.Array:
+    values = texts.dictionary
+    if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+        # Arrow cannot take from views.
+        texts = pa.DictionaryArray.from_arrays(texts.indices, values.cast(pa.large_binary()))
+    return texts.dictionary_decode()
 
 
 def _from_python(texts: Any) -> pa.Array | pa.ChunkedArray:
