@@ -34,7 +34,8 @@ class ScoreOptions:
     """What a scoring job is asked to do.
 
     Attributes:
-        text_column: the column to score (None: `text`, else `review`, else the only string one).
+        text_column: the column to score (None: the one that the model was trained on, else `text`,
+            else `review`, else the only string one).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names of the three new columns.
         batch_tokens: padded tokens in a batch (None: the provider's default).
