@@ -40,7 +40,8 @@ Examples:
 @click.option(
     "--text-column",
     default=None,
-    help="Column to score.  [default: text, else review, else the only string column]",
+    help="Column to score.  [default: the one that the model was trained on, else text, else "
+    "review, else the only string column]",
 )
 @click.option(
     "--columns",

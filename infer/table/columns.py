@@ -190,6 +190,8 @@ def output_schema(
         pa.field(status, pa.string(), nullable=False),
     ]
     kept = still_true(schema.metadata or {}, schema.names, fields)
+    # Where the scores of a table come from that was scored before is not where these do.
+    kept = {key: value for key, value in kept.items() if not key.startswith(b"sent.")}
     return pa.schema(fields, metadata={**kept, **_encoded(metadata)})
 
 
