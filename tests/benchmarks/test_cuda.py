@@ -58,6 +58,10 @@ def test_memory_that_runs_out_halves_the_budget(rehearse, tmp_path):
     assert part["out-of-memory"]["result"]["halvings"]
 
 
+def test_both_networks_take_training_steps():
+    assert cuda.main([*QUICK, "--only", "training"]) == 0
+
+
 def fail(context):
     raise RuntimeError("no such kernel")
 

@@ -1,6 +1,7 @@
 """The main path on real files: every row comes back, whatever happens on the way."""
 
 import json
+import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from infer.job.scoring import score_plan
 from infer.model.probability import probability
 from infer.model.scorer import Scorer
 from infer.model.session import OutOfMemoryError, Session
+from infer.table import parquet
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 
@@ -239,6 +241,27 @@ def test_an_interrupted_job_does_not_wait_for_what_is_being_encoded(
     source = write(tmp_path / "in.parquet", table)
     run_until(1, source, tmp_path / "out.parquet", part_rows=16_384)
     assert len(calls) < rows * words
+
+
+def test_the_next_window_is_read_while_one_is_encoded(tmp_path, model, session, monkeypatch):
+    second, seen = threading.Event(), []
+
+    def text_windows(*arguments):
+        for number, window in enumerate(parquet.text_windows(*arguments)):
+            if number == 1:
+                second.set()
+            yield window
+
+    class Waiting(Scorer):
+        def encode(self, texts):
+            seen.append(second.wait(10))
+            return super().encode(texts)
+
+    monkeypatch.setattr("infer.job.scoring.text_windows", text_windows)
+    source = write(tmp_path / "in.parquet", reviews(40))
+    plan = make_plan([str(source)], tmp_path / "out.parquet", ScoreOptions(part_rows=10))
+    assert score_plan(plan, Waiting(model, session)).rows == 40
+    assert seen == [True] * 4
 
 
 def test_a_column_without_a_value_has_no_type_and_null_rows(tmp_path, score):
