@@ -48,6 +48,7 @@ def train(
     seed: int = 123,
     text_column: str | None = None,
     label_column: str | None = None,
+    score_column: str | None = None,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
@@ -70,6 +71,8 @@ def train(
         seed: of everything drawn at random.
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
+        score_column: column of a teacher's probabilities of the positive label, in the training
+            and the unlabelled file; None: `score` where it holds such; `"none"`: none.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
@@ -93,6 +96,7 @@ def train(
         seed=seed,
         text_column=text_column,
         label_column=label_column,
+        score_column=score_column,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,

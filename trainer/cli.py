@@ -24,6 +24,7 @@ Examples:
   sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
   sent-train --data tickets.csv --text-column body --label-column solved
+  sent-train --data taught/ --recipe small --score-column score
   sent-train --resume
 """
 
@@ -86,6 +87,13 @@ def _shown(value: object) -> str:
     "--label-column",
     default=None,
     help="Column of the labels, of two kinds.  [default: label, else sentiment, else target]",
+)
+@click.option(
+    "--score-column",
+    default=None,
+    help="Column of a teacher's probabilities of the positive label, in the training file and the "
+    "unlabelled one: what is learned in place of labels, and from rows that have none. none "
+    "switches it off.  [default: score, where it holds probabilities]",
 )
 @click.option(
     "--recipe",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from infer.base.errors import UsageError
@@ -20,6 +21,8 @@ class Request:
         seed: of everything drawn at random.
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
+        score_column: the column of `data` and of `unlabelled` that holds a teacher's
+            probabilities; None for `score` where it holds such, `none` for none.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -33,6 +36,7 @@ class Request:
     seed: int = 123
     text_column: str | None = None
     label_column: str | None = None
+    score_column: str | None = None
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
@@ -42,11 +46,14 @@ class Request:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
-        if self.text_column is not None and self.text_column == self.label_column:
-            raise UsageError(
-                f"--text-column and --label-column are both {self.text_column!r}, expected two "
-                "columns"
-            )
+        columns = {
+            "--text-column": self.text_column,
+            "--label-column": self.label_column,
+            "--score-column": self.score_column,
+        }
+        for (one, name), (other, same) in combinations(columns.items(), 2):
+            if name is not None and name == same:
+                raise UsageError(f"{one} and {other} are both {name!r}, expected two columns")
         if self.teacher and not self.recipe.self_training:
             raise UsageError(
                 f"--teacher {self.teacher[0]}: it is for self-training, which this recipe does not "
