@@ -25,10 +25,6 @@ class PackedLSTM(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.classifier = nn.Linear(2 * config.hidden, 1)
 
-    def flatten(self) -> None:
-        """Lay the weights in one block, as the trainer asks its own network to."""
-        self.lstm.flatten_parameters()
-
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Token ids (B, T), lengths (B,) → logits (B,)."""
         return self.classify(self.embed(input_ids), lengths)

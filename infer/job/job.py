@@ -20,6 +20,7 @@ from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, lock
 from infer.job.plan import JOB_KEY, SCORES_KEY, Plan, Task, check_task, written_in
 from infer.job.summary import Counts
 from infer.model.scorer import Scorer, Scores
+from infer.table.columns import RESULT_COLUMNS
 from infer.text.tokenizer import spacy_version
 
 
@@ -123,12 +124,15 @@ def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> tuple[set[Path], 
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
     if not is_interrupted(plan.parts) or not plan.options.resume:
         return set(), set()
-    scored = {
-        task.output
-        for task in plan.tasks
-        if written_in(task.output, SCORES_KEY) == scores_fingerprint(plan, task, settings)
-    }
-    return there, scored
+    return there, {t.output for t in plan.tasks if _holds_scores(plan, t, settings)}
+
+
+def _holds_scores(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
+    """Whether a file that is there has the task's scores, beside whichever columns."""
+    found = written_in(task.output, SCORES_KEY)
+    if found is None or found[:2] != (scores_fingerprint(plan, task, settings), task.rows):
+        return False
+    return {plan.options.prefix + name for name in RESULT_COLUMNS} <= set(found[2])
 
 
 def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:

@@ -220,26 +220,16 @@ def check_task(
     Raises:
         OutputError: naming what is in the way and what to do.
     """
-<<<<<<< HEAD
-    found = _made_by(task.output)
     names = [*task.columns.carried, *(options.prefix + column for column in RESULT_COLUMNS)]
+    found = written_in(task.output, JOB_KEY)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
-=======
-    found = written_in(task.output, JOB_KEY)
-    is_ours = options.resume and found is not None and fingerprint in (None, found)
->>>>>>> h-faults
     check_output(task.output, options.overwrite or is_ours, inputs)
     return is_ours
 
 
-<<<<<<< HEAD
-def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
-    """Return the fingerprint of the job that made a file, its rows and columns; None without."""
-=======
-def written_in(output: Path, key: str) -> str | None:
-    """Return what stands under a key in the metadata of a file, None where there is nothing."""
->>>>>>> h-faults
+def written_in(output: Path, key: str) -> tuple[str, int, list[str]] | None:
+    """Return what stands under a key in the metadata of a file, with its rows and columns."""
     if output.is_symlink() or not output.is_file():
         return None
     try:
@@ -247,13 +237,8 @@ def written_in(output: Path, key: str) -> str | None:
             rows, schema = file.metadata.num_rows, file.schema_arrow
     except (OSError, pa.ArrowException):
         return None
-<<<<<<< HEAD
-    found = (schema.metadata or {}).get(JOB_KEY.encode())
+    found = (schema.metadata or {}).get(key.encode())
     return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
-=======
-    found = metadata.get(key.encode())
-    return None if found is None else str(found.decode("utf-8", "replace"))
->>>>>>> h-faults
 
 
 def parts_folder(output: Path, single: bool) -> Path:
