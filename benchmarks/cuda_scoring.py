@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.cuda_parts import Context, Found, found
 from benchmarks.harness.contract import Goal, Table
-from benchmarks.harness.processes import Whole, run_process, score_command
+from benchmarks.harness.processes import Process, run_process, score_command
 from benchmarks.harness.processes import score as score_whole
 from benchmarks.harness.reviews import generated, reviews
 from exporter.parity.difference import Difference, find_problems, measure_difference
@@ -240,7 +240,7 @@ def scale(context: Context) -> Found:
 def one_run(context: Context, source: Path, *options: str) -> dict[str, Any]:
     """Score once and return the figures by column."""
     with device_memory(context.device) as used:
-        whole: Whole = score_whole(context, source, shipped().path, *options)
+        whole: Process = score_whole(context, source, shipped().path, *options)
     summary, seconds = whole.summary, whole.summary["seconds"]
     return {
         "reviews/s": summary["rows"] / whole.seconds,

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.harness.contract import Goal, Result, Settings, Table
 from benchmarks.harness.models import model_path
-from benchmarks.harness.processes import Whole, score
+from benchmarks.harness.processes import Process, score
 from benchmarks.harness.reviews import short_reviews
 from benchmarks.harness.timing import interleave
 
@@ -59,7 +59,7 @@ def measure(settings: Settings) -> Result:
     )
 
 
-def peak_of(runs: Sequence[Whole]) -> float | None:
+def peak_of(runs: Sequence[Process]) -> float | None:
     """Return the median peak in MiB, where the system tells it."""
     peaks = [run.peak_mib for run in runs if run.peak_mib]
     return median(peaks) if peaks else None

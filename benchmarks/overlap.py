@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from benchmarks.batching import run_batches
 from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
 from benchmarks.harness.models import encode_with, model_path, padded_batches
-from benchmarks.harness.processes import Whole, score
+from benchmarks.harness.processes import Process, score
 from benchmarks.harness.reviews import write_reviews
 from benchmarks.harness.timing import interleave, timed
 from infer.model.file import read_model_file
@@ -64,7 +64,7 @@ def measure(settings: Settings) -> Result:
 
 def pairs(
     settings: Settings, name: str, source: Path, repeats: int
-) -> tuple[list[Whole], dict[str, list[float]]]:
+) -> tuple[list[Process], dict[str, list[float]]]:
     """Run the process and the model alone in turn."""
     model = model_path(settings, name)
     file = read_model_file(model)
@@ -85,7 +85,7 @@ def pairs(
     return wholes, {**found, "process": [whole.seconds for whole in wholes]}
 
 
-def one_goal(name: str, rows: int, wholes: list[Whole], seconds: dict[str, list[float]]) -> Goal:
+def one_goal(name: str, rows: int, wholes: list[Process], seconds: dict[str, list[float]]) -> Goal:
     """Return the goal for one precision, brought to 25,000 rows where fewer were scored."""
     if rows >= WHOLE:
         return ratio_goal(f"{name}, {rows:,} reviews", GOALS[name], seconds["process"],
@@ -100,7 +100,7 @@ def one_goal(name: str, rows: int, wholes: list[Whole], seconds: dict[str, list[
     )  # fmt: skip
 
 
-def stage_row(name: str, wholes: list[Whole], seconds: dict[str, list[float]]) -> tuple[Any, ...]:
+def stage_row(name: str, wholes: list[Process], seconds: dict[str, list[float]]) -> tuple[Any, ...]:
     """Return the medians of the stages."""
     stages = [
         median([float(w.summary["seconds"][stage]) for w in wholes])

@@ -29,7 +29,6 @@ class Subject:
     model: Any
     vocabulary: Vocabulary
     text: TextSettings
-    trained: bool
 
 
 def model_path(settings: Settings, name: str) -> Path:
@@ -78,19 +77,16 @@ def untrained(settings: Settings, size: str) -> Subject:
     config = ModelConfig(
         len(vocabulary), recipe.embedding, recipe.hidden, recipe.layers, recipe.pooling
     )
-    return Subject(SentimentLSTM(config).eval(), vocabulary, text, trained=False)
+    return Subject(SentimentLSTM(config).eval(), vocabulary, text)
 
 
-def write_model(subject: Subject, path: Path, precision: str = "fp32", opset: int = 17) -> Path:
-    """Export a subject as a model file, without a parity check."""
+def write_model(subject: Subject, path: Path) -> None:
+    """Export a subject as an fp32 model file, without a parity check."""
     from exporter.graph.build import build_graph
-    from exporter.graph.precision import apply_precision
 
-    graph = apply_precision(build_graph(subject.model, opset), precision)
     labels = ("negative", "positive")
-    card = ModelCard(subject.text, subject.vocabulary, labels, precision, {}, {}, "benchmark")
-    path.write_bytes(stamp(graph, card))
-    return path
+    card = ModelCard(subject.text, subject.vocabulary, labels, "fp32", {}, {}, "benchmark")
+    path.write_bytes(stamp(build_graph(subject.model, 17), card))
 
 
 def convert(source: Path, precision: str, path: Path) -> None:

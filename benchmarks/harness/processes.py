@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,17 @@ class Process:
     stdout: str
     stderr: str
     code: int = 0
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """What `sent-score --json` says."""
+        found: dict[str, Any] = json.loads(self.stdout)
+        return found
+
+    @property
+    def start_up(self) -> float:
+        """Seconds before the job begins and after it ends."""
+        return self.seconds - float(self.summary["seconds"]["total"])
 
 
 def run_process(
@@ -93,23 +105,7 @@ def score_command(source: Path, output: Path, model: Path, *options: str) -> lis
     ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A finished `sent-score`: seconds of the process, and what its summary says."""
-
-    seconds: float
-    peak_mib: float | None
-    summary: dict[str, Any]
-
-    @property
-    def start_up(self) -> float:
-        """Seconds before the job begins and after it ends."""
-        return self.seconds - float(self.summary["seconds"]["total"])
-
-
-def score(settings: Settings, source: Path, model: Path, *options: str) -> Whole:
+def score(settings: Settings, source: Path, model: Path, *options: str) -> Process:
     """Run `sent-score` as a process."""
     output = settings.work / f"scores-{source.stem}-{model.stem}.parquet"
-    command = score_command(source, output, model, "--device", settings.device, *options)
-    done: Process = run_process(command)
-    return Whole(done.seconds, done.peak_mib, json.loads(done.stdout))
+    return run_process(score_command(source, output, model, "--device", settings.device, *options))
