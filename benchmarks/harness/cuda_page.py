@@ -25,8 +25,8 @@ WAITING = (
 )
 SINCE = """## What was mended after that run
 
-None of it has been measured on a GPU again. The model was 0.1.0's `imdb`, which reads 1,000 tokens of
-a review; the one that comes along now reads 400.
+None of it has been measured on a GPU again. The model was 0.1.0's `imdb`, which reads 1,000 tokens
+of a review; the one that comes along now reads 400.
 
 - **Training** failed for a method that the packed network lacked: it has it, and a test takes both
   networks' steps on the CPU.

@@ -70,8 +70,8 @@ _INT8 = Tolerance(
     "logits within three times what was measured",
 )  # fmt: skip
 # ONNX Runtime 1.31 hands `use_tf32` to cuDNN's LSTM too: with 0 it asks for plain float32
-# (CUDNN_FMA_MATH), so which bounds hold hangs on the session's own setting. They are of the formats' rounding; what an H200
-# gave over 8,000 reviews (benchmarks/results/cuda.json) is within a thirtieth of them.
+# (CUDNN_FMA_MATH), so which bounds hold hangs on the session's own setting. They come from the
+# formats' rounding; an H200 kept to them over 8,000 reviews (benchmarks/results/cuda.json).
 _FP32_TF32 = Tolerance(
     1e-2, 1e-3, 1e-3, 5e-3, 0.001, 0.001,
     "fp32 on CUDA with TF32: products of 11-bit inputs; an H200 was 3.0e-4 apart",
