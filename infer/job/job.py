@@ -15,6 +15,7 @@ from typing import Any
 import onnxruntime
 
 from infer import __version__
+from infer.base.commit import remove_stale_temporaries
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, Task, check_task
@@ -56,6 +57,7 @@ class Job:
             OSError: the disk is full or failing.
         """
         if self.is_done(task):
+            remove_stale_temporaries(task.output)  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
