@@ -46,6 +46,7 @@ def train(
     recipe: str | None = None,
     device: str = "auto",
     seed: int = 123,
+    split_seed: int | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
@@ -69,6 +70,7 @@ def train(
         recipe: `article`, `small` or `strong`; None: `article` for the sample, else `strong`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
+        split_seed: of which rows validate and, of a single file, test; None: `seed`.
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
@@ -94,6 +96,7 @@ def train(
         output=Path(output),
         device=device,
         seed=seed,
+        split_seed=split_seed,
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,

@@ -119,6 +119,13 @@ def _shown(value: object) -> str:
 )
 @click.option("--seed", type=int, default=123, show_default=True, help="Seed of all that is drawn.")
 @click.option(
+    "--split-seed",
+    type=int,
+    default=None,
+    help="Seed of which rows validate and, of a single file, test: the same for networks of "
+    "several seeds that are to teach.  [default: --seed]",
+)
+@click.option(
     "--unlabelled",
     type=click.Path(path_type=Path),
     default=None,
@@ -129,7 +136,7 @@ def _shown(value: object) -> str:
     "--teacher",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="Checkpoint folder of a network of the same data and seed, whose probabilities are "
+    help="Checkpoint folder of a network of the same data and split, whose probabilities are "
     "averaged with the linear model's in self-training: a second round. May be given several "
     "times.  [default: none]",
 )

@@ -91,15 +91,6 @@ def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
     )
 
 
-def read_scores(output: Path, prefix: str) -> Iterator[Scores]:
-    """Read the scores in an output, in the order of its rows."""
-    score, _, status = (prefix + name for name in RESULT_COLUMNS)
-    with pq.ParquetFile(output, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(columns=[score, status]):
-            statuses = pc.index_in(batch[status], pa.array(STATUSES)).cast(pa.uint8())
-            yield Scores(batch[score].fill_null(np.nan).to_numpy(), statuses.to_numpy())
-
-
 def result_columns(scores: Scores, labels: tuple[str, str]) -> list[pa.Array]:
     """Return the columns score (float32), prediction (string) and status (string) of R rows."""
     missing = np.isnan(scores.score)

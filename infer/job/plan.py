@@ -28,7 +28,6 @@ from infer.table.parquet import check_carried, open_parquet
 
 # Of an output's metadata: the fingerprints of the job that made it, and of its scores.
 JOB_KEY: Final = "sent.job"
-SCORES_KEY: Final = "sent.scores"
 
 
 @dataclass(frozen=True)
@@ -221,15 +220,15 @@ def check_task(
         OutputError: naming what is in the way and what to do.
     """
     names = [*task.columns.carried, *(options.prefix + column for column in RESULT_COLUMNS)]
-    found = written_in(task.output, JOB_KEY)
+    found = _made_by(task.output)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
     check_output(task.output, options.overwrite or is_ours, inputs)
     return is_ours
 
 
-def written_in(output: Path, key: str) -> tuple[str, int, list[str]] | None:
-    """Return what stands under a key in the metadata of a file, with its rows and columns."""
+def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
+    """Return the fingerprint of the job that made a file, its rows and columns; None without."""
     if output.is_symlink() or not output.is_file():
         return None
     try:
@@ -237,7 +236,7 @@ def written_in(output: Path, key: str) -> tuple[str, int, list[str]] | None:
             rows, schema = file.metadata.num_rows, file.schema_arrow
     except (OSError, pa.ArrowException):
         return None
-    found = (schema.metadata or {}).get(key.encode())
+    found = (schema.metadata or {}).get(JOB_KEY.encode())
     return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
 
 

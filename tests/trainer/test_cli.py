@@ -116,6 +116,7 @@ def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
         (["--device", "cuda:99"], 1, "Error: device cuda:99: "),
         (["--resume"], 1, "no checkpoint there"),
         (["--seed", "-1"], 2, "Error: seed is -1"),
+        (["--split-seed", "-1"], 2, "Error: split_seed is -1"),
         (["--output", "pyproject.toml"], 2, "Error: pyproject.toml: not a folder"),
     ],
 )

@@ -92,6 +92,7 @@ class TrainingRecord:
         teachers: who labelled the unlabelled texts, where there were any.
         vectors: what the embedding started from, where that was not drawn.
         scores: of a column of them, where there were any.
+        split_seed: of which rows validate and test; None: `seed`.
     """
 
     recipe: dict[str, Any]
@@ -104,12 +105,13 @@ class TrainingRecord:
     teachers: tuple[TeacherRecord, ...] | None = None
     vectors: VectorsRecord | None = None
     scores: ScoresRecord | None = None
+    split_seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entries of `config.json`; what a run did not do has none."""
         values = asdict(self)
         values["teacher"] = list(self.teacher) or None
-        for name in ("teachers", "vectors", "scores"):
+        for name in ("teachers", "vectors", "scores", "split_seed"):
             if values[name] is None:
                 del values[name]
         if self.data.found_text_column is None:
@@ -142,6 +144,7 @@ class TrainingRecord:
                 versions=_entry(values, "versions", dict),
                 teachers=_teachers(_entry(values, "teachers", list, NoneType)),
                 vectors=_vectors(_entry(values, "vectors", dict, NoneType)),
+                split_seed=_entry(values, "split_seed", int, NoneType),
                 scores=_scores(_entry(values, "scores", dict, NoneType)),
             )
         except (KeyError, TypeError) as error:

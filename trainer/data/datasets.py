@@ -56,7 +56,7 @@ class Dataset:
             (the file's `id` or `review_id`, else the row's number in the file, from 0), `score`
             float32 (a teacher's probability of the positive label; null where there is none).
         scored: rows of the training file that have a score and no label: the same columns.
-        test: the same columns, without scores.
+        test: the same columns; its scores are not looked at.
         unlabelled: the file with texts without a label, where there is one.
         labels: names of the classes, (negative, positive).
         sha256: hash over the bytes of the files.

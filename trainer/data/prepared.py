@@ -80,11 +80,11 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed, columns_of(request))
+    dataset = load_dataset(request.data, request.parts_seed, columns_of(request))
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
-    fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
+    fitting, validation = split_rows(dataset.train, recipe.validation, request.parts_seed)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
@@ -296,6 +296,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
     return TrainingRecord(
         recipe=request.recipe.to_json(),
         seed=request.seed,
+        split_seed=request.split_seed,
         device=str(device),
         threads=torch.get_num_threads(),
         data=DataRecord(

@@ -41,6 +41,7 @@ def resumed(
         output=folder,
         device=device or record.device,
         seed=record.seed,
+        split_seed=record.split_seed,
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,

@@ -19,6 +19,7 @@ class Request:
         output: the checkpoint folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
+        split_seed: of which rows validate and, of a single file, test; None: `seed`.
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
@@ -34,6 +35,7 @@ class Request:
     output: Path = Path("artifacts/checkpoint")
     device: str = "auto"
     seed: int = 123
+    split_seed: int | None = None
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
@@ -44,8 +46,9 @@ class Request:
 
     def __post_init__(self) -> None:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
+        for what, seed in (("seed", self.seed), ("split_seed", self.split_seed or 0)):
+            if not 0 <= seed < 2**32:
+                raise UsageError(f"{what} is {seed}, expected a number from 0 to {2**32 - 1}")
         columns = {
             "--text-column": self.text_column,
             "--label-column": self.label_column,
@@ -69,6 +72,11 @@ class Request:
                 f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
+
+    @property
+    def parts_seed(self) -> int:
+        """The seed that the parts are drawn with."""
+        return self.seed if self.split_seed is None else self.split_seed
 
 
 def folders(value: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:

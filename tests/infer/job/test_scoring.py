@@ -370,6 +370,26 @@ def test_out_of_memory_halves_the_budget_and_goes_on(tmp_path, model, session, s
     np.testing.assert_allclose(*scores, rtol=0, atol=1e-6)
 
 
+class HoardingDevice(Session):
+    """A device with room for 100 tokens, that keeps what a batch took until it is given back."""
+
+    held = 0
+
+    def run(self, input_ids, lengths, give_back=False):
+        has_room = self.held + input_ids.size <= 100
+        self.held = 0 if give_back else max(self.held, input_ids.size * has_room)
+        if not has_room:
+            raise OutOfMemoryError("no room")
+        return super().run(input_ids, lengths, give_back)
+
+
+def test_what_other_batches_left_does_not_cost_the_budget(model):
+    scorer = Scorer(model, HoardingDevice(model.data, threads=1), 160)
+    scores = scorer.score(scorer.encode(pa.array(["good film " * 5] * 53)))  # 16, 16, 16, 5 rows
+    assert scorer.batch_tokens == 80
+    assert np.isfinite(scores.score).all()
+
+
 def test_no_room_for_a_single_review(tmp_path, model):
     device = SmallDevice(model.data)
     device.room = 3

@@ -69,6 +69,20 @@ def test_one_thread_and_one_seed_give_the_same_bits(
     assert weights(request_.output) != weights(trained[0])
 
 
+def test_the_split_has_a_seed_of_its_own(
+    trained: tuple[Path, Checkpoint], request_: Request, interrupt: Interrupt
+) -> None:
+    request = replace(request_, seed=7, split_seed=123)
+    interrupt(request, "epoch 1/")
+    held_out = trained[1].validation.to_pylist()
+    assert load_checkpoint(request.output).validation.to_pylist() == held_out
+    again = resumed(request.output)
+    assert (again.seed, again.split_seed) == (7, 123)
+    record = carry_out(again).record
+    assert (record.seed, record.split_seed) == (7, 123)
+    assert weights(request.output) != weights(trained[0])
+
+
 @pytest.fixture(
     scope="module",
     params=[{}, AVERAGED, {"self_training": True}],

@@ -224,9 +224,10 @@ def test_a_network_teaches_beside_the_linear_model(
 
 @pytest.fixture
 def second(request_: Request, tmp_path: Path) -> Path:
-    """The folder of another network of the same reviews."""
+    """The folder of a network of another seed, which holds out the same reviews."""
     recipe = replace(request_.recipe, hidden=5, epochs=1)
-    carry_out(replace(request_, recipe=recipe, output=tmp_path / "second"))
+    output = tmp_path / "second"
+    carry_out(replace(request_, recipe=recipe, output=output, seed=7, split_seed=123))
     return tmp_path / "second"
 
 
@@ -312,7 +313,7 @@ def test_a_teacher_that_may_have_seen_the_validation_part_is_refused(
     wider = replace(request, recipe=replace(request.recipe, validation=0.2))
     other = replace(request, data=str(data / "train.parquet"), unlabelled=data / "unsup.parquet")
     for wrong, words in (
-        (replace(request, seed=7), "its seed is 123, this run's is 7"),
+        (replace(request, seed=7), "its split seed is 123, this run's is 7"),
         (wider, r"its validation is 0\.1, this run's is 0\.2"),
         (other, "its data is"),
         (replace(request, label_column="label"), "its label column is None, this run's is label"),
