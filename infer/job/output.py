@@ -20,6 +20,8 @@ from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
 
 THRESHOLD: Final = 0.5
+# Only between so many values a writer asks whether the page is full; a value may have 300 kB.
+_WRITTEN_AT_ONCE: Final = 128
 
 
 def write_output(
@@ -51,7 +53,11 @@ def write_output(
     with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
         schema = output_schema(file.schema, task.columns.carried, options.prefix, dict(metadata))
         with pq.ParquetWriter(
-            temporary, schema, compression="zstd", write_page_checksum=True
+            temporary,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            write_batch_size=_WRITTEN_AT_ONCE,
         ) as writer:
             for table in carried_tables(file, task.columns.carried):
                 part = rows.take(table.num_rows)
