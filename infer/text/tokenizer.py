@@ -67,11 +67,8 @@ class Tokenizer:
         self._rules = rules_of(settings.language)
         self._cases = SpecialCases(self._rules)
         self._chunker = Chunker(settings, self._cases)
-<<<<<<< HEAD
         self.shortened = Shortener(settings, self._chunker.around)
-=======
         self._neighbours = Neighbours(self._rules)
->>>>>>> h-text
         self._shaper = Shaper(self._rules)
         self._cuts = Memo(self._cut_shapes, REMEMBERED_SHAPES, REMEMBERED_BYTES)
 
