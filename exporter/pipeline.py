@@ -19,8 +19,9 @@ from infer.base.commit import atomic_file, check_output, writable
 from infer.base.console import say
 from infer.base.device import Device
 from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError
+from infer.model.card import ModelCard
 from infer.model.cuda import cuda_problem
-from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.file import ModelFile, read_model_file, stamp
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.network.device import set_threads
 

@@ -13,11 +13,16 @@ import pytest
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.scoring import score_plan
 from infer.job.summary import Summary
-from infer.model.file import ModelCard, ModelFile, read_model_file, stamp
+from infer.model.card import ModelCard
+from infer.model.file import ModelFile, read_model_file, stamp
 from infer.model.scorer import Scorer
 from infer.model.session import Session
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD, UNK, Vocabulary
+
+# Tiny networks gain nothing from threads, which spin while they wait. Read when torch is loaded, so
+# it holds here too, and in every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 WEB = """
 import os

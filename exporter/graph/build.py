@@ -14,7 +14,7 @@ import torch
 
 from exporter.graph.module import ExportableLSTM
 from infer.base.errors import ParityError
-from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
 from trainer.network.model import SentimentLSTM
 
 # torch.onnx has no translations below 18. It would convert down itself, but keeps 18 with a log

@@ -16,7 +16,8 @@ from exporter.parity.reference import Batch, Material, make_material
 from exporter.parity.report import Accuracy, Comparison, ParityReport
 from exporter.parity.reviews import Reviews
 from exporter.parity.tolerance import tolerance_for
-from infer.model.file import ModelFile, graph_summary
+from infer.model.file import ModelFile
+from infer.model.graph_rules import graph_summary
 from infer.model.session import CPU, Session
 from infer.text.batching import pad
 from trainer.checkpoint.folder import Checkpoint

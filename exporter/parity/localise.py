@@ -15,7 +15,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
-from infer.model.file import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
 from trainer.network.model import SentimentLSTM, reorder, reversal
 
 Values = dict[str, npt.NDArray[np.float32]]

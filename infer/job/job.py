@@ -1,8 +1,8 @@
 """A scoring job as one transaction: opened, its rows kept as they are scored, outputs committed.
 
 An output is there or it is not: the file carries the fingerprint of the job that made it (input,
-columns, model, settings), so the same command finds what it has done, in its last second too. A
-second fingerprint, without the columns, tells that its scores can be taken over.
+columns, model, settings), so the same command finds what it has done, in its last second too. Parts
+stay to the end, so that an output can be written again with other columns.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ import onnxruntime
 
 from infer import __version__
 from infer.base.commit import remove_stale_temporaries
-from infer.job.output import count_output, read_scores, write_output
+from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
-from infer.job.plan import JOB_KEY, SCORES_KEY, Plan, Task, check_task, written_in
+from infer.job.plan import JOB_KEY, Plan, Task, check_task
 from infer.job.summary import Counts
 from infer.model.scorer import Scorer, Scores
 from infer.text.tokenizer import spacy_version
@@ -27,38 +27,22 @@ from infer.text.tokenizer import spacy_version
 class Job:
     """What is done of a plan, and how more gets done; made by `open_job`."""
 
-    def __init__(
-        self, plan: Plan, scorer: Scorer, parts: PartStore, done: set[Path], scored: set[Path]
-    ) -> None:
-        """Take the parts of the plan's inputs.
-
-        Args:
-            plan: what is to be done.
-            scorer: what scores depend on.
-            parts: what is kept.
-            done: the outputs that are there.
-            scored: those that are there with the same scores beside other columns.
-        """
-        self._plan, self._parts, self._done, self._scored = plan, parts, done, scored
+    def __init__(self, plan: Plan, scorer: Scorer, parts: PartStore, done: set[Path]) -> None:
+        """Take the parts of the plan's inputs; `done` are the outputs that are there."""
+        self._plan, self._parts, self._done = plan, parts, done
         self._settings = settings_of(plan, scorer)
         self._labels = scorer.file.card.labels
-        parts.has_outputs = bool(done | scored)
+        parts.has_outputs = bool(done)
         for task in plan.tasks:
             parts.drop_older(self._key(task))
-            if self.is_scored(task):
-                parts.drop(self._key(task))
 
     def is_done(self, task: Task) -> bool:
         """Whether the task's output is there."""
         return task.output in self._done
 
-    def is_scored(self, task: Task) -> bool:
-        """Whether a file that is there holds all scores of the task's input."""
-        return self.is_done(task) or task.output in self._scored
-
     def rows(self, task: Task) -> int:
         """Return how many rows of an input are scored, counted from its first."""
-        return task.rows if self.is_scored(task) else self._parts.rows(self._key(task))
+        return task.rows if self.is_done(task) else self._parts.rows(self._key(task))
 
     def keep(self, task: Task, scores: Scores) -> None:
         """Keep the scores of an input's next rows; durable when this returns."""
@@ -75,22 +59,22 @@ class Job:
         if self.is_done(task):
             remove_stale_temporaries(task.output)  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
-        key = self._key(task)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
-            SCORES_KEY: scores_fingerprint(self._plan, task, self._settings),
             "sent.model_sha256": self._settings["model"],
             "sent.version": __version__,
             "sent.provider": self._settings["provider"],
         }
-        prefix = self._plan.options.prefix
-        is_scored = self.is_scored(task)
-        scores = read_scores(task.output, prefix) if is_scored else self._parts.read(key)
+        scores = self._parts.read(self._key(task))
         counts = write_output(task, scores, self._labels, self._plan.options, metadata)
         self._done.add(task.output)
         self._parts.has_outputs = True
-        self._parts.drop(key)
         return counts
+
+    def finish(self) -> None:
+        """Drop the parts: all outputs are there."""
+        for task in self._plan.tasks:
+            self._parts.drop(self._key(task))
 
     def _key(self, task: Task) -> PartKey:
         place = task.output.relative_to(self._plan.parts.parent)
@@ -108,29 +92,22 @@ def open_job(plan: Plan, scorer: Scorer) -> Iterator[Job]:
     """
     settings = settings_of(plan, scorer)
     with locked(plan.parts):
-        done, scored = _outputs_there(plan, settings)
+        done = _outputs_there(plan, settings)
         with open_parts(plan.parts, settings, plan.options.resume) as parts, job_errors():
-            yield Job(plan, scorer, parts, done, scored)
+            job = Job(plan, scorer, parts, done)
+            yield job
+            job.finish()
 
 
-def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> tuple[set[Path], set[Path]]:
-    """Return the outputs that this job need not make, and those whose scores it need not."""
+def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
+    """Return the outputs that this job need not make."""
     there = {
         task.output
         for task in plan.tasks
         if check_task(task, plan.options, fingerprint=fingerprint(plan, task, settings))
     }
-    if not plan.options.overwrite:
-        return there, set()
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
-    if not is_interrupted(plan.parts) or not plan.options.resume:
-        return set(), set()
-    scored = {
-        task.output
-        for task in plan.tasks
-        if written_in(task.output, SCORES_KEY) == scores_fingerprint(plan, task, settings)
-    }
-    return there, scored
+    return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
 
 
 def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
@@ -149,18 +126,10 @@ def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
 
 def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
     """Hash everything that a task's output depends on."""
-    return _hash(
-        {
-            "scores": scores_fingerprint(plan, task, settings),
-            "columns": list(task.columns.carried),
-        }
-    )
-
-
-def scores_fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
-    """Hash everything that a task's scores and their columns depend on."""
-    return _hash({**settings, "content": task.content, "prefix": plan.options.prefix})
-
-
-def _hash(values: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    whole = {
+        **settings,
+        "content": task.content,
+        "columns": list(task.columns.carried),
+        "prefix": plan.options.prefix,
+    }
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

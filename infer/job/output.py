@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infer.base.commit import atomic_file, remove_stale_temporaries
-from infer.base.errors import InputError
+from infer.base.errors import InputError, OutputError
 from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
 from infer.model.scorer import Scores
@@ -71,30 +71,30 @@ def write_output(
 
 
 def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
-    """Count the rows of an output that is there, by status and by predicted label."""
+    """Count the rows of an output that is there, by status and by predicted label.
+
+    Raises:
+        OutputError: it is damaged.
+    """
     _, prediction, status = (prefix + name for name in RESULT_COLUMNS)
     statuses: Counter[str] = Counter()
     predictions: Counter[str] = Counter()
-    with pq.ParquetFile(output) as file:
-        for batch in file.iter_batches(columns=[prediction, status]):
-            for counts, name in ((predictions, prediction), (statuses, status)):
-                for value in pc.value_counts(batch[name]):
-                    counts[value["values"].as_py()] += value["counts"].as_py()
-        rows = int(file.metadata.num_rows)
+    try:
+        with pq.ParquetFile(output, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(columns=[prediction, status]):
+                for counts, name in ((predictions, prediction), (statuses, status)):
+                    for value in pc.value_counts(batch[name]):
+                        counts[value["values"].as_py()] += value["counts"].as_py()
+            rows = int(file.metadata.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(
+            f"{output}: is damaged ({error}). Remove it, and run the same command again"
+        ) from error
     return Counts(
         rows,
         {name: statuses[name] for name in STATUSES},
         {name: predictions[name] for name in labels},
     )
-
-
-def read_scores(output: Path, prefix: str) -> Iterator[Scores]:
-    """Read the scores in an output, in the order of its rows."""
-    score, _, status = (prefix + name for name in RESULT_COLUMNS)
-    with pq.ParquetFile(output, page_checksum_verification=True) as file:
-        for batch in file.iter_batches(columns=[score, status]):
-            statuses = pc.index_in(batch[status], pa.array(STATUSES)).cast(pa.uint8())
-            yield Scores(batch[score].fill_null(np.nan).to_numpy(), statuses.to_numpy())
 
 
 def result_columns(scores: Scores, labels: tuple[str, str]) -> list[pa.Array]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from infer.text.chunks import Chunks
 from infer.text.memo import Memo
 from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
@@ -33,6 +34,7 @@ CACHE_BYTES: Final = 64 << 20  # where chunks are long: texts without spaces, ba
 # about a second. A window of reviews is just under the first.
 COMPARED_AT_ONCE: Final = 3_000_000
 TOKENIZED_AT_ONCE: Final = 50_000
+_NO_IDS: Final = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True)
@@ -101,29 +103,31 @@ class Encoder:
         """
         texts, invalid = decode_utf8(texts)
         chunks = self._tokenizer.split(self._tokenizer.shortened(texts))
-        tokens = self._ids_of_chunks(chunks.values)
-        ids, offsets = tokens.values.to_numpy(), tokens.offsets.to_numpy()[chunks.offsets]
+        ids, offsets = self._ids_of_chunks(chunks)
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
         statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL
         statuses[invalid] = INVALID
         return self._truncate(EncodedTexts(ids, offsets, statuses))
 
-    def _ids_of_chunks(self, chunks: pa.Array) -> pa.LargeListArray:
-        """Return each chunk's token ids: (C,) lists of int32.
+    def _ids_of_chunks(self, chunks: Chunks) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        """Return the rows' token ids (N,), and where each row's begin (R + 1,).
 
         Arrow finds the distinct chunks without the interpreter's lock; these are looked up, or
         tokenized, a block at a time.
         """
-        found = [pa.array([], pa.large_list(pa.int32()))]
-        for start in range(0, len(chunks), COMPARED_AT_ONCE):
-            distinct = chunks.slice(start, COMPARED_AT_ONCE).dictionary_encode()
+        found = []
+        offsets = np.zeros(len(chunks.offsets), np.int64)
+        for start in range(0, len(chunks.values), COMPARED_AT_ONCE):
+            distinct = chunks.values.slice(start, COMPARED_AT_ONCE).dictionary_encode()
             ids = []
             for block in blocks(distinct.dictionary, TOKENIZED_AT_ONCE):
                 if self._is_stopped:
                     raise EncodingStopped
                 ids.append(self._known(distinct.dictionary[block]))
-            found.append(pa.concat_arrays(ids).take(distinct.indices))
-        return found[1] if len(found) == 2 else pa.concat_arrays(found)
+            tokens = pa.concat_arrays(ids).take(distinct.indices)
+            found.append(tokens.values.to_numpy())
+            offsets += tokens.offsets.to_numpy()[np.clip(chunks.offsets - start, 0, len(tokens))]
+        return found[0] if len(found) == 1 else np.concatenate([_NO_IDS, *found]), offsets
 
     def _tokenize(self, chunks: pa.Array) -> pa.LargeListArray:
         """Return the token ids of distinct chunks, `<unk>` where one is not in the vocabulary."""

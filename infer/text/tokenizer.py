@@ -1,8 +1,9 @@
 """spaCy's English tokens, without its cost: the same tokens, asked for once a shape of chunk.
 
 A column of texts is cut into chunks (`chunks`), chunks of the same shape are cut alike (`shapes`),
-and a shape is cut by spaCy's rules (`rules`, `pieces`, `special_cases`). White-space tokens, which
-spaCy makes, are dropped. Threads may share a tokenizer. Legend: C chunks, N tokens.
+and a shape is cut by spaCy's rules: by looking at neighbours (`neighbours`) or, where these do not
+tell, a piece at a time (`rules`, `pieces`, `special_cases`). White-space tokens, which spaCy makes,
+are dropped. Threads may share a tokenizer. Legend: C chunks, N tokens.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from infer.base.lean_import import lean_spacy
 from infer.text.chunks import Chunker, Chunks
 from infer.text.long_texts import Shortener
 from infer.text.memo import Memo
+from infer.text.neighbours import Neighbours
 from infer.text.pieces import cut_piece
 from infer.text.rules import rules_of
 from infer.text.settings import TextSettings
@@ -66,6 +68,7 @@ class Tokenizer:
         self._cases = SpecialCases(self._rules)
         self._chunker = Chunker(settings, self._cases)
         self.shortened = Shortener(settings, self._chunker.around)
+        self._neighbours = Neighbours(self._rules)
         self._shaper = Shaper(self._rules)
         self._cuts = Memo(self._cut_shapes, REMEMBERED_SHAPES, REMEMBERED_BYTES)
 
@@ -105,12 +108,18 @@ class Tokenizer:
 
     def _cut_shapes(self, shapes: pa.Array) -> pa.LargeListArray:
         """Return the bytes of each token, negative for white space between: (C,) lists of int32."""
+        near = self._neighbours.cuts(shapes)
+        if near.is_cut.all():
+            return near.sizes
         sizes: list[int] = []
         ends = [0]
-        for shape in shapes.to_numpy(zero_copy_only=False):
+        for shape in shapes.filter(pa.array(~near.is_cut)).to_numpy(zero_copy_only=False):
             sizes += self._sizes(shape)
             ends.append(len(sizes))
-        return pa.LargeListArray.from_arrays(ends, np.array(sizes, np.int32))
+        others = pa.LargeListArray.from_arrays(ends, np.array(sizes, np.int32))
+        order = np.arange(len(shapes))
+        order[~near.is_cut] = len(shapes) + np.arange(len(others))
+        return pa.concat_arrays([near.sizes, others]).take(pa.array(order))
 
     def _sizes(self, shape: str) -> list[int]:
         """Return the bytes of a shape's tokens, negative where white space stands between."""

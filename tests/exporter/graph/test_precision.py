@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from exporter.graph.build import build_graph
 from exporter.graph.precision import apply_precision, quantize_columns
 from infer.base.errors import ParityError
-from infer.model.file import graph_summary
+from infer.model.graph_rules import graph_summary
 from infer.model.session import Session
 
 

@@ -17,7 +17,8 @@ from onnx import AttributeProto, ModelProto, TensorProto, helper
 
 import infer.model.file
 from infer.base.errors import ModelFileError
-from infer.model.file import check_model, graph_summary, read_model_file, stamp
+from infer.model.file import check_model, read_model_file, stamp
+from infer.model.graph_rules import graph_summary
 from infer.model.session import Session
 
 CANARY = "canary.bin"

@@ -1,0 +1,108 @@
+"""What rides in a model file beside the graph: text settings, labels, figures, certificate."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from infer.base.errors import ModelFileError
+from infer.text.settings import TextSettings
+from infer.text.vocabulary import Vocabulary
+
+PRECISIONS: Final = ("fp32", "fp16", "int8")
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What rides in the file beside the graph.
+
+    Attributes:
+        text: how text becomes tokens.
+        vocabulary: which token has which id; its size is the embedding's.
+        labels: names of the negative and the positive label.
+        precision: `fp32`, `fp16` (weights stored in half) or `int8`.
+        metrics: the trainer's metrics, with the hash of the data.
+        parity: the exporter's certificate.
+        toolkit_version: version that exported the file.
+        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        text_column: the column that the texts it was trained on stood in; None where that is not
+            known.
+    """
+
+    text: TextSettings
+    vocabulary: Vocabulary
+    labels: tuple[str, str]
+    precision: str
+    metrics: dict[str, Any]
+    parity: dict[str, Any]
+    toolkit_version: str
+    temperature: float = 1.0
+    text_column: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what scoring could not use."""
+        if self.precision not in PRECISIONS:
+            raise ModelFileError(
+                f"model card: precision {self.precision!r}, expected one of {PRECISIONS}"
+            )
+        if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(self.labels):
+            raise ModelFileError(f"model card: labels {self.labels}, expected two different names")
+        if not 0 < self.temperature < math.inf:
+            raise ModelFileError(f"model card: temperature {self.temperature}, expected > 0")
+
+    def to_json(self) -> str:
+        """Return all but the vocabulary as JSON."""
+        values = {
+            "text": self.text.to_json(),
+            "labels": list(self.labels),
+            "precision": self.precision,
+            "metrics": self.metrics,
+            "parity": self.parity,
+            "toolkit_version": self.toolkit_version,
+            "temperature": self.temperature,
+        }
+        if self.text_column is not None:  # files of before have none, and come out as they did
+            values["text_column"] = self.text_column
+        return json.dumps(values, sort_keys=True)
+
+
+def read_card(vocabulary: str, card: str) -> ModelCard:
+    """Read what `ModelCard.to_json` wrote, and the vocabulary's text.
+
+    Raises:
+        ModelFileError: either is damaged, or says what scoring could not use.
+    """
+    try:
+        values = json.loads(card)
+        return ModelCard(
+            text=TextSettings.from_json(values["text"]),
+            vocabulary=Vocabulary.from_text(vocabulary),
+            labels=_two_names(values["labels"]),
+            precision=str(values["precision"]),
+            metrics=dict(values["metrics"]),
+            parity=dict(values["parity"]),
+            toolkit_version=str(values["toolkit_version"]),
+            temperature=float(values["temperature"]),
+            text_column=_name(values.get("text_column")),
+        )
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise ModelFileError(
+            f"the model card is damaged ({type(error).__name__}: {error}). Export it again"
+        ) from error
+
+
+def _name(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"text_column is {value!r}, expected a name")
+    value.encode()  # JSON can hold half a surrogate pair, which no output can
+    return value
+
+
+def _two_names(labels: Iterable[Any]) -> tuple[str, str]:
+    negative, positive = labels
+    names = str(negative), str(positive)
+    "".join(names).encode()  # JSON can hold half a surrogate pair, which no output can
+    return names
