@@ -6,7 +6,7 @@ import signal
 import pyarrow.parquet as pq
 import pytest
 
-SECONDS = 0.05  # from the last commit to the end of the process, with room
+SECONDS = 0.02  # from the last commit to the end of the process, with room
 
 
 @pytest.fixture
@@ -47,9 +47,10 @@ def test_killed_behind_the_last_commit(job, tmp_path, full, tally, options):
     draw = random.Random(0)
     faults = [{"step": n, "action": a} for n in steps for a in ("kill before", "kill after")][1:]
     later = {"step": steps[0], "action": "kill later"}
-    faults += [{**later, "seconds": draw.uniform(0, SECONDS)} for _ in range(25 if full else 4)]
+    faults += [{**later, "seconds": draw.uniform(0, SECONDS)} for _ in range(50 if full else 4)]
+    faults = faults[:: 1 if full else 4]
     killed = 0
-    for fault in faults[:: 1 if full else 4]:
+    for fault in faults:
         # A run that nothing stops first, so that there is something to replace or to find.
         assert run("--overwrite", "--no-resume")[0] == 0
         if not options:
