@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,32 @@ from infer.text.vocabulary import PAD, UNK, Vocabulary
 # it holds here too, and in every process that a test starts.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+WEB = """
+import os
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+class Ranges(SimpleHTTPRequestHandler):
+    def do_GET(self):
+        path, asked = self.translate_path(self.path), self.headers.get("Range", "")
+        if not asked or not os.path.exists(path):
+            return super().do_GET()
+        start, end = map(int, asked.removeprefix("bytes=").split("-"))
+        content = open(path, "rb").read()[start : end + 1]
+        self.send_response(206)
+        self.send_header("Content-Length", len(content))
+        self.end_headers()
+        self.wfile.write(content)
+server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
+print(server.server_port, flush=True)
+server.serve_forever()
+"""
+MOTO = """
+import sys
+from moto.server import ThreadedMotoServer
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print(server.get_host_and_port()[1], flush=True)
+sys.stdin.read()
+"""
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
 SETTINGS = TextSettings(max_tokens=40, head_tokens=10)
 ROOT = Path(__file__).parents[1]
@@ -121,6 +148,35 @@ def sent_score(model_path: Path) -> Callable[..., "subprocess.CompletedProcess[s
         )
 
     return run
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[str]:
+    """Host and port of a web server of this folder."""
+    with _server(WEB, tmp_path) as port:
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The endpoint of a local S3 server."""
+    with _server(MOTO, ROOT) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _server(code: str, folder: Path) -> Iterator[int]:
+    """Run a server in a process of its own, which prints its port."""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        assert server.stdout is not None
+        yield int(server.stdout.readline())
+        server.kill()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,11 @@ _CONTAINERS: Final = ("abfs://", "abfss://", "wasb://", "wasbs://")
 _QUERY: Final = re.compile(
     r"(\b[A-Za-z][A-Za-z0-9+.-]*:/[^\s?'\"]*)\?[^\s'\")>]*=[^\s'\")>]*?(?=[:,;.]?(?:[\s'\")>]|$))"
 )
+# Of a web address also what stands behind # and ; (as it is, or percent-encoded by who shows it).
+_WEB_TAIL: Final = re.compile(
+    r"(\bhttps?:/[^\s'\"#;]*?)(?:[#;]|%23|%3B)[^\s'\")>]*=[^\s'\")>]*?(?=[:,;.]?(?:[\s'\")>]|$))",
+    re.IGNORECASE,
+)
 # C0, DEL, C1, half a surrogate pair, and what turns the direction of writing.
 _CONTROL: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -26,7 +31,7 @@ _CONTROL: Final = re.compile(
 
 def without_secrets(text: str) -> str:
     """Return the text with the credentials and queries of the URIs in it left out."""
-    return _QUERY.sub(r"\1", _SIGN_IN.sub(_address, text))
+    return _WEB_TAIL.sub(r"\1", _QUERY.sub(r"\1", _SIGN_IN.sub(_address, text)))
 
 
 def _address(match: re.Match[str]) -> str:

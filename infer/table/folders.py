@@ -30,7 +30,7 @@ _TABLE_FORMATS: Final = {
         "hudi.HudiTableBuilder.from_base_uri(path).build().get_file_slices()",
     ),
     "_spark_metadata": ("log of a Spark stream's files", "spark.read.parquet(path).inputFiles()"),
-    "metadata": ("Iceberg table", "pyiceberg's table.scan().plan_files()"),
+    "metadata": ("table of Iceberg", "pyiceberg's table.scan().plan_files()"),
 }
 _ICEBERG_FILES: Final = (".metadata.json", "version-hint.text")
 

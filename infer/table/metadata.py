@@ -5,6 +5,7 @@ believe it more than the file: Spark read a scored file by the old list, without
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ _NEVER_TRUE: Final = (
     b"parquet.proto.descriptor",
     b"parquet.thrift.descriptor",
 )
+_PARTED: Final = re.compile(r"[,;|\t\n\[\]()]")
 # They say something of single columns (GeoParquet), so that one name is enough to tell.
 _OF_COLUMNS: Final = (b"geo", b"huggingface", b"org.apache.spark.sql.parquet.row.metadata")
 
@@ -27,7 +29,8 @@ def still_true(
 ) -> dict[bytes, bytes]:
     """Return the schema metadata that describes the output as well; that of pandas is extended.
 
-    Left out is what lists columns (as JSON) and names one that is not written, or names all.
+    Left out is what lists columns (as JSON, or by nothing but their names) and names one that is
+    not written, or names all.
 
     Args:
         metadata: the input's.
@@ -45,7 +48,7 @@ def still_true(
 
 
 def _is_stale(key: bytes, value: bytes, before: set[str], after: set[str]) -> bool:
-    named = before & set(_strings(_parsed(value)))
+    named = before & (set(_strings(_parsed(value))) or _plain_list(value, before))
     is_list = key in _OF_COLUMNS or len(named) > 1 or named == before
     return bool(named) and is_list and bool(named - after or named == before)
 
@@ -55,6 +58,12 @@ def _parsed(value: bytes) -> Any:
         return json.loads(value)
     except (ValueError, RecursionError):
         return None
+
+
+def _plain_list(value: bytes, before: set[str]) -> set[str]:
+    """Return the columns of a list that consists of nothing but names of columns."""
+    names = {name.strip(" \"'") for name in _PARTED.split(value.decode("utf-8", "replace"))}
+    return names - {""} if len(names - {""}) > 1 and names - {""} <= before else set()
 
 
 def _strings(value: Any) -> Iterator[str]:

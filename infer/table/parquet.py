@@ -48,15 +48,9 @@ _SPREAD: Final = 256
 # Carried columns of so many bytes are read once before the work, to find damage early.
 _LOOK_BYTES: Final = 64 << 20
 _OTHER_FORMATS: Final = (
-    ".csv",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".txt",
-    ".gz",
-    ".zip",
-    ".xlsx",
+    *(".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".html", ".xls", ".xlsx"),
+    *(".gz", ".bz2", ".xz", ".zst", ".zip", ".feather", ".arrow", ".ipc", ".orc", ".avro"),
+    *(".pkl", ".db", ".sqlite"),
 )
 # Read ahead in each column: enough for a disk, and few enough requests for an object store.
 _LOCAL_BUFFER, _REMOTE_BUFFER = 1 << 20, 4 << 20
@@ -220,6 +214,8 @@ def _reading(name: str) -> Iterator[None]:
             f"({told(error)}). Write it again in another way"
         ) from error
     except Exception as error:  # fsspec hands on whatever a client raises
+        if "no decryption found" in str(error):
+            raise InputError(f"{name}: is encrypted. Write it without encryption first") from error
         remedy = ""
         if name.lower().endswith(_OTHER_FORMATS):
             remedy = ". By its name it is of another format: write it as Parquet first"

@@ -1,6 +1,8 @@
 """A path or URI as the user wrote it → the file system that holds it, and a name to show."""
 
 import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,12 @@ from infer.base.shown import without_secrets
 # A server that has said nothing for so long is not waited for.
 ANSWER_SECONDS: Final = 60
 _URI_CHARACTERS = ":/?&=%*,;@+$!'()~-._"  # the rest (spaces, brackets, #, …) is percent-encoded
+# Without credentials Arrow's client for these ends the process that asks.
+_DEADLY: Final = ("abfs://", "abfss://")
+_ASK: Final = (
+    "import sys; from pyarrow import fs; "
+    "system, path = fs.FileSystem.from_uri(sys.stdin.read()); system.get_file_info(path)"
+)
 _TOLD: Final = 300  # characters of what a library says
 
 
@@ -84,6 +92,8 @@ def check_utf8(path: str) -> None:
 
 def _open(source: str) -> Place:
     name, prefix = without_secrets(source), f"{source.partition('://')[0]}://"
+    if source.startswith(_DEADLY):
+        _ask_elsewhere(source, name)
     try:
         filesystem, path = fs.FileSystem.from_uri(_quoted(source))
         is_encoded = True
@@ -97,6 +107,28 @@ def _open(source: str) -> Place:
     elif "://" in path:  # a web address is a path to fsspec
         prefix = ""
     return Place(name, filesystem, path, _type(filesystem, path, name), prefix, is_encoded)
+
+
+def _ask_elsewhere(source: str, name: str) -> None:
+    """Let another process look first, and see whether it lives on."""
+    asked = subprocess.Popen(  # the URI is given on stdin, since others see what stands behind it
+        [sys.executable, "-c", _ASK],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _, said = asked.communicate(_quoted(source), timeout=ANSWER_SECONDS)
+    except subprocess.TimeoutExpired:
+        asked.kill()
+        said = asked.communicate()[1]
+    if asked.returncode < 0:
+        reason = said.partition("what():")[2].strip().partition("\n")[0]
+        raise InputError(
+            f"{name}: cannot be opened ({without_secrets(reason)[:_TOLD] or 'no answer'}). Check "
+            "the address, the network and the credentials"
+        )
 
 
 def _fsspec(source: str, name: str, refusal: str) -> tuple[fs.FileSystem, str]:

@@ -1,8 +1,6 @@
 """Inputs: files, folders, globs and URIs become files to read and places to write."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,33 +13,7 @@ from pyarrow import fs
 from infer.base.errors import InputError, OutputError
 from infer.table.inputs import find_inputs, output_paths
 
-WEB = """
-import os
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-class Ranges(SimpleHTTPRequestHandler):
-    def do_GET(self):
-        path, asked = self.translate_path(self.path), self.headers.get("Range", "")
-        if not asked or not os.path.exists(path):
-            return super().do_GET()
-        start, end = map(int, asked.removeprefix("bytes=").split("-"))
-        content = open(path, "rb").read()[start : end + 1]
-        self.send_response(206)
-        self.send_header("Content-Length", len(content))
-        self.end_headers()
-        self.wfile.write(content)
-server = ThreadingHTTPServer(("127.0.0.1", 0), Ranges)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
 TABLE = pa.table({"text": ["good film", "bad film"]})
-MOTO = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
 
 
 def write(path: Path) -> Path:
@@ -297,20 +269,6 @@ def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
         output_paths(single, "s3://bucket/x")
 
 
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[str]:
-    """A web server of this folder."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WEB],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as server:
-        assert server.stdout is not None
-        yield f"127.0.0.1:{int(server.stdout.readline())}"
-        server.kill()
-
-
 def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
     write(tmp_path / "x.parquet")
     file = find_inputs([f"http://user:SECRET@{web}/x.parquet?X-Amz-Signature=SECRET"]).files[0]
@@ -322,49 +280,19 @@ def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
     assert str(caught.value) == f"http://{web}/none.parquet: no such file or folder"
 
 
-def test_no_secret_in_anything_that_a_job_leaves(web: str, tmp_path: Path, sent_score) -> None:
-    texts = [f"review number {i}" for i in range(100)]
-    options = {"row_group_size": 50, "compression": "none", "write_page_checksum": True}
-    pq.write_table(pa.table({"text": texts, "id": range(100)}), tmp_path / "x.parquet", **options)
-    content = bytearray((tmp_path / "x.parquet").read_bytes())
-    content[content.index(b"review number 75")] ^= 1
-    (tmp_path / "damaged.parquet").write_bytes(content)
-    for name, code in (("x", 0), ("damaged", 1), ("none", 2)):
-        out = tmp_path / f"out-{name}"
-        out.mkdir()
-        uri = f"http://user:S3CRET@{web}/{name}.parquet?X-Amz-Signature=S3CRET&x=S3CRET"
-        done = sent_score(uri, "-o", out / "scores.parquet", "--part-rows", 10, "--json")
-        assert done.returncode == code, done.stderr
-        left = [path for path in out.rglob("*") if path.is_file()]
-        assert bool(left) == (code != 2)
-        for told in (done.stdout, done.stderr, *map(str, left)):
-            assert "S3CRET" not in told
-        assert not any(b"S3CRET" in path.read_bytes() for path in left)
-
-
 @pytest.fixture(scope="module")
-def bucket() -> Iterator[str]:
+def bucket(s3_server: str) -> Iterator[str]:
     """A bucket on a local S3 server, with credentials and endpoint in the environment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        with subprocess.Popen(
-            [sys.executable, "-c", MOTO],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as server:
-            assert server.stdout is not None
-            endpoint = f"http://127.0.0.1:{int(server.stdout.readline())}"
-            patch.setenv("AWS_ENDPOINT_URL", endpoint)
-            s3 = fs.S3FileSystem(endpoint_override=endpoint, allow_bucket_creation=True)
-            s3.create_dir("bucket")
-            for part in PARTS:
-                pq.write_table(TABLE, f"bucket/reviews/{part}", filesystem=s3)
-            pq.write_table(TABLE, "bucket/reviews [1].parquet", filesystem=s3)
-            yield "s3://bucket"
-            server.kill()
+        patch.setenv("AWS_ENDPOINT_URL", s3_server)
+        s3 = fs.S3FileSystem(endpoint_override=s3_server, allow_bucket_creation=True)
+        s3.create_dir("bucket")
+        for part in PARTS:
+            pq.write_table(TABLE, f"bucket/reviews/{part}", filesystem=s3)
+        pq.write_table(TABLE, "bucket/reviews [1].parquet", filesystem=s3)
+        yield "s3://bucket"
 
 
 def test_s3(bucket: str) -> None:

@@ -64,3 +64,19 @@ def test_pandas_keeps_its_index_and_learns_the_new_columns():
     ]
     assert found["index_columns"] == []
     assert after({"pandas": {"columns": 7}}, ["id"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "is_kept"),
+    [
+        (b"id,text", False),
+        (b'["id"; "text"]', False),
+        (b"id|text|", False),
+        (b"id of the text", True),
+        (b"id, text, owner", True),
+        (b"id", True),
+    ],
+)
+def test_a_list_of_nothing_but_columns(value, is_kept):
+    fields = [pa.field("id", pa.int64()), pa.field("score", pa.float32())]
+    assert bool(still_true({b"columns": value}, ["id", "text"], fields)) == is_kept
