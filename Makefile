@@ -1,5 +1,6 @@
 # make demo    from a fresh clone to scored reviews
 # make test    every test but the slow ones, which take more than ten seconds each
+# make faults  try to break the promises, and write what was tried into docs/reliability.md
 # make check   format, lint, types, import contracts
 PYTHON ?= python3
 VENV ?= .venv
@@ -36,7 +37,7 @@ format: $(VENV)/.dev
 	$(BIN)/cog -r $(COGGED)
 
 faults: $(VENV)/.dev
-	$(BIN)/python -m pytest tests/faults --faults-full
+	$(BIN)/python -m pytest tests/faults --faults-full --faults-report docs/reliability.md
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.run quick

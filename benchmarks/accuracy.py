@@ -18,9 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.common import SEED, Settings, machine, run_process, score_command, versions
-from benchmarks.formats import markdown
-from benchmarks.material import data_name, find_data, reviews
+from benchmarks.harness import SEED
+from benchmarks.harness.contract import Settings
+from benchmarks.harness.formats import markdown
+from benchmarks.harness.machine import machine, versions
+from benchmarks.harness.processes import run_process, score_command
+from benchmarks.harness.reviews import data_name, find_data, reviews
 from benchmarks.rivals import tfidf
 from infer.model.probability import sigmoid
 from infer.model.shipped import SHIPPED, find_model

@@ -2,11 +2,14 @@
 
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
-from benchmarks.common import Goal, Result, Settings, Table, interleave, median, timed
-from benchmarks.material import Batch, encode_with, model_path, reviews
+from benchmarks.harness.contract import Goal, Result, Settings, Table
+from benchmarks.harness.models import Batch, encode_with, model_path
+from benchmarks.harness.reviews import reviews
+from benchmarks.harness.timing import interleave, timed
 from infer.job.scoring import PART_ROWS
 from infer.model.cuda import CUDA
 from infer.model.file import read_model_file

@@ -20,10 +20,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.common import RESULTS, ROOT, SEED, commit, machine, versions, write_json
 from benchmarks.cuda_parts import PARTS, Context
-from benchmarks.material import data_name, find_data
-from benchmarks.report_cuda import cuda_document
+from benchmarks.harness import RESULTS, ROOT, SEED
+from benchmarks.harness.cuda_page import cuda_document
+from benchmarks.harness.machine import commit, machine, versions
+from benchmarks.harness.record import write_json
+from benchmarks.harness.reviews import data_name, find_data
 
 LIMIT: Final = 240.0  # seconds for everything; a part that would start later is left out
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,13 @@ import onnx
 import torch
 
 from benchmarks.batching import run_batches
-from benchmarks.common import Table, interleave, median, ratio_goal, timed
 from benchmarks.cuda_parts import Context, Found, found
-from benchmarks.material import Batch, Subject, padded_batches, reviews, untrained, write_model
-from benchmarks.packed import pack_model
-from benchmarks.providers import assignments, by_provider, heavy_elsewhere, make_session
+from benchmarks.harness.contract import Table, ratio_goal
+from benchmarks.harness.models import Batch, Subject, padded_batches, untrained, write_model
+from benchmarks.harness.providers import assignments, by_provider, heavy_elsewhere, make_session
+from benchmarks.harness.reviews import reviews
+from benchmarks.harness.timing import interleave, timed
+from benchmarks.rivals.packed import pack_model
 from benchmarks.training import BATCH, article_model, precision_of, random_batch, stepper
 from exporter.graph.build import build_graph
 from infer.model.file import read_model_file

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any, Final
 
-from benchmarks.common import Goal, Settings, Table
+from benchmarks.harness.contract import Goal, Settings, Table
 
 Found = dict[str, Any]
 

@@ -18,11 +18,11 @@ import onnxruntime as ort
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks.common import Goal, Table, run_process, score_command
 from benchmarks.cuda_parts import Context, Found, found
-from benchmarks.material import generated, reviews
-from benchmarks.overlap import Whole
-from benchmarks.overlap import score as score_whole
+from benchmarks.harness.contract import Goal, Table
+from benchmarks.harness.processes import Process, run_process, score_command
+from benchmarks.harness.processes import score as score_whole
+from benchmarks.harness.reviews import generated, reviews
 from exporter.parity.difference import Difference, find_problems, measure_difference
 from exporter.parity.tolerance import Tolerance, tolerance_for
 from infer.model.cuda import cuda_problem, library_folders, wheel_conflict
@@ -240,7 +240,7 @@ def scale(context: Context) -> Found:
 def one_run(context: Context, source: Path, *options: str) -> dict[str, Any]:
     """Score once and return the figures by column."""
     with device_memory(context.device) as used:
-        whole: Whole = score_whole(context, source, shipped().path, *options)
+        whole: Process = score_whole(context, source, shipped().path, *options)
     summary, seconds = whole.summary, whole.summary["seconds"]
     return {
         "reviews/s": summary["rows"] / whole.seconds,
@@ -299,7 +299,7 @@ def out_of_memory(context: Context) -> Found:
         return found(why="the CPU's memory is not squeezed")
     source = context.work / "squeezed.parquet"
     pq.write_table(reviews(context, "test", context.pick(60, 12_000)), source)
-    command = [sys.executable, "-m", "benchmarks.squeeze", str(source), str(shipped().path),
+    command = [sys.executable, "-m", "benchmarks.harness.squeeze", str(source), str(shipped().path),
                "--device", context.device, "--leave-mib", str(context.pick(128, 1_024)),
                "--batch-tokens", str(context.pick(1 << 18, 2 << 20))]  # fmt: skip
     done = run_process(command)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import spacy
 
-from benchmarks.common import (
-    Result,
-    Settings,
-    Table,
-    interleave,
-    median,
-    ratio_goal,
-    ratios,
-    timed,
-)
-from benchmarks.material import model_path, reviews
+from benchmarks.harness.contract import Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import model_path
+from benchmarks.harness.reviews import reviews
+from benchmarks.harness.timing import interleave, ratios, timed
 from infer.base.cores import cores
 from infer.job.scoring import PART_ROWS
 from infer.model.file import read_model_file

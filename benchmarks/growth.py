@@ -2,13 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from statistics import median
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.common import Goal, Result, Settings, Table, median
-from benchmarks.material import model_path, short_reviews
-from benchmarks.overlap import Whole, score
+from benchmarks.harness.contract import Goal, Result, Settings, Table
+from benchmarks.harness.models import model_path
+from benchmarks.harness.processes import Process, score
+from benchmarks.harness.reviews import short_reviews
+from benchmarks.harness.timing import interleave
 
 TITLE = "Growth"
 EXPLANATION = (
@@ -37,7 +41,7 @@ SIZES = {
 
 
 def measure(settings: Settings) -> Result:
-    """Score all sizes in turn, smallest first, round after round."""
+    """Score all sizes in turn, round after round."""
     sizes = settings.sizes("growth", SIZES)
     rows = [int(round(n, -1)) for n in np.geomspace(sizes.smallest, sizes.largest, sizes.steps)]
     largest = short_reviews(rows[-1])
@@ -45,8 +49,8 @@ def measure(settings: Settings) -> Result:
     for count, source in zip(rows, sources, strict=True):
         pq.write_table(largest.slice(0, count), source)
     model = model_path(settings, "tiny fp32")
-    rounds = [[score(settings, s, model) for s in sources] for _ in range(sizes.repeats)]
-    runs = list(zip(*rounds, strict=True))  # of each size
+    tasks = {source.stem: partial(score, settings, source, model) for source in sources}
+    runs = list(interleave(tasks, sizes.repeats).values())  # of each size
     seconds = [median([run.seconds for run in of_size]) for of_size in runs]
     peaks = [peak_of(of_size) for of_size in runs]
     raw = {"rows": rows, "seconds": [[run.seconds for run in of_size] for of_size in runs]}
@@ -55,7 +59,7 @@ def measure(settings: Settings) -> Result:
     )
 
 
-def peak_of(runs: Sequence[Whole]) -> float | None:
+def peak_of(runs: Sequence[Process]) -> float | None:
     """Return the median peak in MiB, where the system tells it."""
     peaks = [run.peak_mib for run in runs if run.peak_mib]
     return median(peaks) if peaks else None

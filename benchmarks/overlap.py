@@ -1,28 +1,20 @@
 """The whole process against the model alone: what reading, encoding and writing cost."""
 
-import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from benchmarks.batching import run_batches
-from benchmarks.common import (
-    Goal,
-    Process,
-    Result,
-    Settings,
-    Table,
-    interleave,
-    median,
-    ratio_goal,
-    run_process,
-    score_command,
-    timed,
-)
-from benchmarks.material import encode_with, model_path, padded_batches, write_reviews
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import encode_with, model_path, padded_batches
+from benchmarks.harness.processes import Process, score
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave, timed
 from infer.model.file import read_model_file
 from infer.model.session import DEFAULT_BATCH_TOKENS, Session
 
@@ -49,20 +41,6 @@ class Sizes:
 SIZES = {"tiny": Sizes(40, 1, 1), "quick": Sizes(800, 2), "full": Sizes(5_000, 3)}
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A finished `sent-score`: seconds of the process, and what its summary says."""
-
-    seconds: float
-    peak_mib: float | None
-    summary: dict[str, Any]
-
-    @property
-    def start_up(self) -> float:
-        """Seconds before the job begins and after it ends."""
-        return self.seconds - float(self.summary["seconds"]["total"])
-
-
 def measure(settings: Settings) -> Result:
     """Measure each precision, the two sides in turn."""
     sizes = settings.sizes("overlap", SIZES)
@@ -86,7 +64,7 @@ def measure(settings: Settings) -> Result:
 
 def pairs(
     settings: Settings, name: str, source: Path, repeats: int
-) -> tuple[list[Whole], dict[str, list[float]]]:
+) -> tuple[list[Process], dict[str, list[float]]]:
     """Run the process and the model alone in turn."""
     model = model_path(settings, name)
     file = read_model_file(model)
@@ -94,28 +72,20 @@ def pairs(
     texts = pq.read_table(source)["text"].combine_chunks()
     batches = padded_batches(encode_with(model, texts), DEFAULT_BATCH_TOKENS[session.provider])
     run_batches(session, batches[:: max(1, len(batches) // 4)])
-    wholes: list[Whole] = []
-
-    def process() -> float:
-        wholes.append(score(settings, source, model))
-        return wholes[-1].seconds
 
     def alone() -> float:
         time.sleep(0.2)  # the other side's threads have come to rest
         return timed(lambda: run_batches(session, batches))
 
-    return wholes, interleave({"process": process, "alone": alone}, repeats)
+    tasks: dict[str, Callable[[], Any]] = {
+        "process": lambda: score(settings, source, model), "alone": alone,
+    }  # fmt: skip
+    found = interleave(tasks, repeats)
+    wholes = found["process"]
+    return wholes, {**found, "process": [whole.seconds for whole in wholes]}
 
 
-def score(settings: Settings, source: Path, model: Path, *options: str) -> Whole:
-    """Run `sent-score` as a process."""
-    output = settings.work / f"scores-{source.stem}-{model.stem}.parquet"
-    command = score_command(source, output, model, "--device", settings.device, *options)
-    done: Process = run_process(command)
-    return Whole(done.seconds, done.peak_mib, json.loads(done.stdout))
-
-
-def one_goal(name: str, rows: int, wholes: list[Whole], seconds: dict[str, list[float]]) -> Goal:
+def one_goal(name: str, rows: int, wholes: list[Process], seconds: dict[str, list[float]]) -> Goal:
     """Return the goal for one precision, brought to 25,000 rows where fewer were scored."""
     if rows >= WHOLE:
         return ratio_goal(f"{name}, {rows:,} reviews", GOALS[name], seconds["process"],
@@ -130,7 +100,7 @@ def one_goal(name: str, rows: int, wholes: list[Whole], seconds: dict[str, list[
     )  # fmt: skip
 
 
-def stage_row(name: str, wholes: list[Whole], seconds: dict[str, list[float]]) -> tuple[Any, ...]:
+def stage_row(name: str, wholes: list[Process], seconds: dict[str, list[float]]) -> tuple[Any, ...]:
     """Return the medians of the stages."""
     stages = [
         median([float(w.summary["seconds"][stage]) for w in wholes])

@@ -6,23 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.common import (
-    Goal,
-    Result,
-    Settings,
-    Table,
-    interleave,
-    median,
-    ratio_goal,
-    run_process,
-    score_command,
-)
-from benchmarks.material import model_path, reviews, untrained, write_reviews
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import model_path, untrained
+from benchmarks.harness.processes import run_process, score_command
+from benchmarks.harness.reviews import reviews, write_reviews
+from benchmarks.harness.timing import interleave
 
 TITLE = "Against what people would use instead"
 EXPLANATION = (

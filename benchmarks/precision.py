@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-from benchmarks.common import Goal, Result, Settings, Table, interleave, median, ratio_goal
-from benchmarks.material import is_trained, model_path, write_reviews
-from benchmarks.overlap import Whole, score
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import is_trained, model_path
+from benchmarks.harness.processes import score
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave
 
 TITLE = "int8 on the CPU"
 EXPLANATION = (
@@ -65,16 +68,14 @@ def measure(settings: Settings) -> Result:
 
 def timings(settings: Settings, size: str, source: Path, repeats: int) -> dict[str, list[float]]:
     """Return seconds of the two processes, and of `session.run` within them."""
-    paths = {name: model_path(settings, f"{size} {name}") for name in ("fp32", "int8")}
-    runs: dict[str, list[Whole]] = {name: [] for name in paths}
-
-    def process(name: str) -> float:
-        runs[name].append(score(settings, source, paths[name]))
-        return runs[name][-1].seconds
-
-    seconds = interleave({name: partial(process, name) for name in paths}, repeats)
-    inside = {f"{name} run": [float(w.summary["seconds"]["run"]) for w in runs[name]]
-              for name in paths}  # fmt: skip
+    tasks = {
+        name: partial(score, settings, source, model_path(settings, f"{size} {name}"))
+        for name in ("fp32", "int8")
+    }
+    runs = interleave(tasks, repeats)
+    seconds = {name: [whole.seconds for whole in wholes] for name, wholes in runs.items()}
+    inside = {f"{name} run": [float(whole.summary["seconds"]["run"]) for whole in wholes]
+              for name, wholes in runs.items()}  # fmt: skip
     return {**seconds, **inside}
 
 

@@ -8,39 +8,39 @@ to artifacts/benchmarks/, `full` some twenty-five and writes to benchmarks/resul
 import argparse
 import importlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import MODEL_OPTIONS, RESULTS, ROOT, Settings, machine, write_result
-from benchmarks.formats import goal_line
-from benchmarks.material import data_name, find_data
+from benchmarks.harness import BENCHMARKS, RESULTS, ROOT
+from benchmarks.harness.contract import MODEL_OPTIONS, Settings
+from benchmarks.harness.formats import goal_line
+from benchmarks.harness.machine import machine
+from benchmarks.harness.record import write_result
+from benchmarks.harness.reviews import data_name, find_data
 
-BENCHMARKS = (
-    "encoding", "kinds", "batching", "overlap", "precision", "peers", "startup", "growth", "stages",
-    "training",
-)  # fmt: skip
 QUICK_RESULTS = ROOT / "artifacts" / "benchmarks"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what was asked for; 1 if a benchmark failed."""
     given = parse(arguments)
-    if given.inside:
-        run_one(given.only[0], settings_of(given, given.work), given.results)
-        return 0
     failed = []
     with tempfile.TemporaryDirectory(prefix="sent-benchmarks-") as work:
+        settings = settings_of(given, Path(work))
         for name in given.only or BENCHMARKS:
             print(f"{name} …", flush=True)
-            if subprocess.run(child_command(name, given, Path(work)), cwd=ROOT).returncode:
+            try:
+                print_goals(run_apart(name, settings, given.results))
+            except Exception:
+                traceback.print_exc()
                 failed.append(name)
-                continue
-            print_goals(given.results / file_name(name, given.device))
     if given.mode != "full":
         print("Small sizes: start-up weighs more, and ratios are worse, than in `full`.")
     if failed:
@@ -63,8 +63,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--results", type=Path, help="where the JSON goes")
     parser.add_argument("--set", nargs="+", default=[], metavar="NAME.FIELD=N",
                         help="change a size, such as overlap.rows=25000")  # fmt: skip
-    parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.results is None:
         given.results = RESULTS if given.mode == "full" else QUICK_RESULTS
@@ -84,15 +82,10 @@ def settings_of(given: argparse.Namespace, work: Path) -> Settings:
     )
 
 
-def child_command(name: str, given: argparse.Namespace, work: Path) -> list[str]:
-    """Return the command that runs one benchmark in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.run", given.mode, "--inside", "--only", name,
-               "--work", str(work), "--device", given.device,
-               "--results", str(given.results.resolve())]  # fmt: skip
-    for kept_as, option in {"data": "data", **MODEL_OPTIONS}.items():
-        if (value := getattr(given, kept_as)) is not None:
-            command += [f"--{option}", str(value.resolve())]
-    return command + (["--set", *given.set] if given.set else [])
+def run_apart(name: str, settings: Settings, results: Path) -> Path:
+    """Run one benchmark in a process of its own; a crash is an error like any other."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(run_one, name, settings, results).result()
 
 
 def run_one(name: str, settings: Settings, results: Path) -> Path:

@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import median
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.batching import window_batches
-from benchmarks.common import Result, Settings, Table, interleave, median, timed
 from benchmarks.encoding import one_arrow_thread
-from benchmarks.material import model_path, write_reviews
-from benchmarks.overlap import score
+from benchmarks.harness.contract import Result, Settings, Table
+from benchmarks.harness.models import model_path
+from benchmarks.harness.processes import score
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave, timed
 from infer.job.scoring import PART_ROWS
 from infer.model.cuda import CUDA
 from infer.model.file import read_model_file

@@ -1,22 +1,15 @@
 """Start-up: one row against what has to be imported and loaded anyway; `--help` against Click."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from statistics import median
 
-from benchmarks.common import (
-    Goal,
-    Result,
-    Settings,
-    Table,
-    interleave,
-    median,
-    ratio_goal,
-    run_process,
-    score_command,
-)
-from benchmarks.material import model_path, write_reviews
+from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
+from benchmarks.harness.models import model_path
+from benchmarks.harness.processes import run_process, score_command
+from benchmarks.harness.reviews import write_reviews
+from benchmarks.harness.timing import interleave
 
 TITLE = "Start-up"
 EXPLANATION = (
@@ -58,21 +51,15 @@ def measure(settings: Settings) -> Result:
            for name, package in HELP.items()},
         "import click": [python, "-c", "import click"],
     }  # fmt: skip
-    tasks: dict[str, Callable[[], float]] = {
-        name: partial(seconds_of, command) for name, command in commands.items()
-    }
+    tasks = {name: partial(run_process, command) for name, command in commands.items()}
     if sizes.repeats > 1:
         interleave(tasks, 1)  # compiled and cached
-    seconds = interleave(tasks, sizes.repeats)
+    runs = interleave(tasks, sizes.repeats)
+    seconds = {name: [run.seconds for run in found] for name, found in runs.items()}
     table = Table(
         "Whole processes", ("process", "seconds"), tuple((n, median(s)) for n, s in seconds.items())
     )
     return Result(TITLE, EXPLANATION, goals(seconds), (table,), {"seconds": seconds})
-
-
-def seconds_of(command: list[str]) -> float:
-    """Return the seconds of a process."""
-    return run_process(command).seconds
 
 
 def goals(seconds: dict[str, list[float]]) -> tuple[Goal, ...]:

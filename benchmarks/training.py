@@ -5,13 +5,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from statistics import median
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from benchmarks.common import SEED, Result, Settings, Table, interleave, median, ratio_goal, ratios
-from benchmarks.packed import pack_model
+from benchmarks.harness import SEED
+from benchmarks.harness.contract import Result, Settings, Table, ratio_goal
+from benchmarks.harness.timing import interleave, ratios
+from benchmarks.rivals.packed import pack_model
 from trainer.network.device import set_precision
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.objective import add_gradients

@@ -1,6 +1,6 @@
 """Fine-tune a transformer on labelled reviews, and write its probabilities for others to learn.
 
-    pip install 'sent-toolkit[teacher]'
+    pip install -c constraints.txt '.[teacher]'
     python -m examples.transformer_teacher ENCODER train.parquet --unlabelled unsup.parquet -o out
 
 ENCODER is any sequence encoder of Hugging Face transformers, by name or folder. The labelled

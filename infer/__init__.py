@@ -29,3 +29,8 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'infer' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES.get(name, "infer.api")), name)
+
+
+def __dir__() -> list[str]:
+    """List them as well, so that a notebook completes their names."""
+    return sorted({*globals(), *__all__})

@@ -4,9 +4,10 @@ What is heavy is imported where it is first needed, so that a wrong request is t
 Legend: R rows.
 """
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from infer.base.console import default_signals, say
 from infer.base.device import Device
-from infer.base.errors import InputError
+from infer.base.errors import InputError, UsageError
 from infer.job.plan import ScoreOptions, make_plan
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
@@ -65,6 +66,7 @@ class Model:
         self._file, self._session = _open(path, file, *self._options)
         self.labels = self._file.card.labels
         self.provider = self._session.provider
+        self._scorers: dict[int, Scorer] = {}
 
     def score(self, texts: Texts) -> pa.Table:
         """Score texts, each as if it stood alone.
@@ -105,7 +107,8 @@ class Model:
             prefix: put before the names `score`, `prediction` and `status`.
 
         Raises:
-            InputError: there is no such column, it holds no text, or a name is taken.
+            InputError: this is no Arrow table, there is no such column, it holds no text, or a
+                name is taken.
 
         Example:
             >>> import infer, pyarrow as pa
@@ -113,6 +116,11 @@ class Model:
             >>> model(pa.table({"id": [7], "text": ["A wonderful film."]})).column_names
             ['id', 'text', 'score', 'prediction', 'status']
         """
+        if not isinstance(table, pa.Table | pa.RecordBatch):
+            raise InputError(
+                f"the table: of type {type(table).__name__}, expected an Arrow Table or "
+                "RecordBatch. Use pyarrow.table(…)"
+            )
         trained = self._file.card.text_column
         columns = choose_columns(
             table.schema, "the table", text_column, table.schema.names, prefix, trained
@@ -129,9 +137,11 @@ class Model:
         """Pickle as the name and the options."""
         return _shared, (self.name, *self._options)
 
-    @cached_property
+    @property
     def _scorer(self) -> "Scorer":
-        return self.new_scorer()
+        """The scorer that all threads of a process share: a fork has none of the parent's."""
+        process = os.getpid()
+        return self._scorers.get(process) or self._scorers.setdefault(process, self.new_scorer())
 
     def new_scorer(self, batch_tokens: int | None = None) -> "Scorer":
         """Return a scorer of this model that can be stopped by itself."""
@@ -161,14 +171,14 @@ def load(
     Raises:
         ModelFileError: the file is missing, damaged or foreign.
         DeviceError: the device cannot be had; the message says why.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or threads are negative.
 
     Example:
         >>> import infer
         >>> infer.load("imdb-small", device="cpu").labels
         ('negative', 'positive')
     """
-    Device.parse(device)
+    _check(device, threads)
     return Model(name, device, threads, tf32)
 
 
@@ -212,6 +222,7 @@ def score_files(
         What was done: rows, statuses, predictions, seconds, files.
 
     Raises:
+        UsageError: a number or device that cannot be.
         InputError: an input, column or type is wrong; nothing was begun.
         OutputError: an output may not be written; nothing was begun.
         ModelFileError: the model file is missing, damaged or foreign.
@@ -224,7 +235,9 @@ def score_files(
         >>> summary.rows, summary.statuses["ok"]  # doctest: +SKIP
         (1000, 998)
     """
-    Device.parse(device)
+    _check(device, threads)
+    if isinstance(columns, str):
+        raise UsageError(f"columns: a single string, expected a list. Use [{columns!r}]")
     options = ScoreOptions(
         text_column=text_column,
         columns=None if columns is None else tuple(columns),
@@ -236,7 +249,9 @@ def score_files(
     )
     asked = model.path if isinstance(model, Model) else model
     path, _ = find_model(None if asked is None else str(asked))
-    sources = [inputs] if isinstance(inputs, str | PathLike) else inputs
+    sources = [str(one) for one in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
+    if not sources:
+        raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
     files = [model._file] if isinstance(model, Model) else []
 
     def trained() -> str | None:
@@ -247,12 +262,19 @@ def score_files(
         return files[0].card.text_column
 
     with default_signals():
-        plan = make_plan([str(source) for source in sources], str(output), options, path, trained)
+        plan = make_plan(sources, str(output), options, path, trained)
     if not isinstance(model, Model):
         model = Model(model, device, threads, tf32, *files)
     from infer.job.scoring import score_plan
 
     return score_plan(plan, model.new_scorer(batch_tokens))
+
+
+def _check(device: str, threads: int) -> None:
+    """Refuse at once what no machine has."""
+    Device.parse(device)
+    if threads < 0:
+        raise UsageError(f"threads: {threads}, expected 0 (all) or more")
 
 
 def _open(
@@ -299,17 +321,27 @@ def _arrays(texts: Texts) -> list[pa.Array]:
     if not is_text(texts.type):
         raise InputError(f"texts: of type {texts.type}, expected strings or binary (UTF-8)")
     if pa.types.is_dictionary(texts.type):
-        chunks = [chunk.dictionary_decode() for chunk in chunks]
+        chunks = [_decoded(chunk) for chunk in chunks]
     if len(chunks) > 1 and sum(chunk.nbytes for chunk in chunks) <= _BYTES_IN_ONE_ARRAY:
         return [pa.concat_arrays(chunks)]
     return list(chunks)
 
 
-def _from_python(texts: Iterable[Any]) -> pa.Array:
+def _decoded(texts: pa.DictionaryArray) -> pa.Array:
+    values = texts.dictionary
+    if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+        # Arrow cannot take from views.
+        texts = pa.DictionaryArray.from_arrays(texts.indices, values.cast(pa.large_binary()))
+    return texts.dictionary_decode()
+
+
+def _from_python(texts: Any) -> pa.Array | pa.ChunkedArray:
+    if not isinstance(texts, Iterable) or getattr(texts, "ndim", 1) != 1:
+        raise InputError(f"texts: of type {type(texts).__name__}, expected one list of strings")
     values = texts if hasattr(texts, "__array__") else list(texts)
     try:
         return pa.array(values, from_pandas=True)
-    except UnicodeEncodeError:  # half of a surrogate pair: a row that is not valid, no error
+    except UnicodeError:  # half of a surrogate pair: a row that is not valid, no error
         encoded = [v.encode("utf-8", "surrogatepass") if isinstance(v, str) else v for v in values]
         return pa.array(encoded, pa.binary(), from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:

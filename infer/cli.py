@@ -40,7 +40,8 @@ Examples:
 @click.option(
     "--text-column",
     default=None,
-    help="Column to score.  [default: text, else review, else the only string column]",
+    help="Column to score.  [default: the one that the model was trained on, else text, else "
+    "review, else the only string column]",
 )
 @click.option(
     "--columns",
@@ -80,7 +81,7 @@ Examples:
     "--part-rows",
     type=click.IntRange(min=1),
     default=None,
-    help="Rows between two saved parts: the most that a kill can cost.  "
+    help="Rows between two saved parts; a kill costs at most the three that are under way.  "
     "[default: 16384 on the CPU, 65536 on CUDA]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")

@@ -19,6 +19,10 @@ from infer.model.session import Session
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD, UNK, Vocabulary
 
+# Tiny networks gain nothing from threads, which spin while they wait. Read when torch is loaded, so
+# it holds here too, and in every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
 SETTINGS = TextSettings(max_tokens=40, head_tokens=10)
 ROOT = Path(__file__).parents[1]

@@ -4,13 +4,14 @@ Nothing heavy is imported before a function is called, and nothing is printed: w
 goes to the logger `sent_toolkit`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
-from trainer.settings.request import Request
+from trainer.settings.request import Request, folders
 
 if TYPE_CHECKING:
     from trainer.checkpoint.folder import Checkpoint
@@ -45,10 +46,12 @@ def train(
     recipe: str | None = None,
     device: str = "auto",
     seed: int = 123,
+    split_seed: int | None = None,
     text_column: str | None = None,
     label_column: str | None = None,
+    score_column: str | None = None,
     unlabelled: str | Path | None = None,
-    teacher: str | Path | None = None,
+    teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
     **changes: Any,
 ) -> Trained:
@@ -67,10 +70,13 @@ def train(
         recipe: `article`, `small` or `strong`; None: `article` for the sample, else `strong`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
+        split_seed: of which rows validate and, of a single file, test; None: `seed`.
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
+        score_column: column of a teacher's probabilities of the positive label, in the training
+            and the unlabelled file; None: `score` where it holds such; `"none"`: none.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
-        teacher: checkpoint folder of a network that labels them too.
+        teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
@@ -90,10 +96,12 @@ def train(
         output=Path(output),
         device=device,
         seed=seed,
+        split_seed=split_seed,
         text_column=text_column,
         label_column=label_column,
+        score_column=score_column,
         unlabelled=_path(unlabelled),
-        teacher=_path(teacher),
+        teacher=folders(teacher),
         threads=threads,
     )
     return _carry_out(request)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import Field, fields
+from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ Examples:
   sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
   sent-train --data tickets.csv --text-column body --label-column solved
+  sent-train --data taught/ --recipe small --score-column score
   sent-train --resume
 """
 
@@ -88,6 +89,13 @@ def _shown(value: object) -> str:
     help="Column of the labels, of two kinds.  [default: label, else sentiment, else target]",
 )
 @click.option(
+    "--score-column",
+    default=None,
+    help="Column of a teacher's probabilities of the positive label, in the training file and the "
+    "unlabelled one: what is learned in place of labels, and from rows that have none. none "
+    "switches it off.  [default: score, where it holds probabilities]",
+)
+@click.option(
     "--recipe",
     type=recipe_name,
     metavar=f"[{'|'.join(RECIPES)}]",
@@ -111,6 +119,13 @@ def _shown(value: object) -> str:
 )
 @click.option("--seed", type=int, default=123, show_default=True, help="Seed of all that is drawn.")
 @click.option(
+    "--split-seed",
+    type=int,
+    default=None,
+    help="Seed of which rows validate and, of a single file, test: the same for networks of "
+    "several seeds that are to teach.  [default: --seed]",
+)
+@click.option(
     "--unlabelled",
     type=click.Path(path_type=Path),
     default=None,
@@ -120,9 +135,10 @@ def _shown(value: object) -> str:
 @click.option(
     "--teacher",
     type=click.Path(path_type=Path),
-    default=None,
-    help="Checkpoint folder of a network of the same data and seed, whose probabilities are "
-    "averaged with the linear model's in self-training: a second round.  [default: none]",
+    multiple=True,
+    help="Checkpoint folder of a network of the same data and split, whose probabilities are "
+    "averaged with the linear model's in self-training: a second round. May be given several "
+    "times.  [default: none]",
 )
 @click.option(
     "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
@@ -158,7 +174,12 @@ def _train(
     with talking(quiet):
         result = (trainer.resume if resume else trainer.train)(output=output, **asked)
         if as_json:
-            shown = {"checkpoint": str(output), "metrics": result.metrics}
+            teachers = [asdict(teacher) for teacher in result.checkpoint.record.teachers or ()]
+            shown = {
+                "checkpoint": str(output),
+                "metrics": result.metrics,
+                **({"teachers": teachers} if teachers else {}),
+            }
             click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
         say(f"checkpoint: {output}")
         say(f"report: {output / 'report.html'}")

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from benchmarks.rivals.common import run
+from benchmarks.rivals.command import run
 
 BATCH = 30
 

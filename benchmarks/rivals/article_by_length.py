@@ -3,7 +3,7 @@
 from functools import partial
 
 from benchmarks.rivals.article import score
-from benchmarks.rivals.common import run
+from benchmarks.rivals.command import run
 
 if __name__ == "__main__":
     run(partial(score, by_length=True), __doc__ or "")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.rivals.common import run
+from benchmarks.rivals.command import run
 
 BATCH = 16
 TOKENS = 256

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from benchmarks.rivals.common import run
+from benchmarks.rivals.command import run
 
 _WORDS = re.compile(r"\w+|[^\w\s]")
 

@@ -1,7 +1,8 @@
 """A scoring job as one transaction: opened, its rows kept as they are scored, outputs committed.
 
 An output is there or it is not: the file carries the fingerprint of the job that made it (input,
-columns, model, settings), so the same command finds what it has done, in its last second too.
+columns, model, settings), so the same command finds what it has done, in its last second too. Parts
+stay to the end, so that an output can be written again with other columns.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from typing import Any
 import onnxruntime
 
 from infer import __version__
+from infer.base.commit import remove_stale_temporaries
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, Task, check_task
@@ -33,8 +35,6 @@ class Job:
         parts.has_outputs = bool(done)
         for task in plan.tasks:
             parts.drop_older(self._key(task))
-            if self.is_done(task):
-                parts.drop(self._key(task))
 
     def is_done(self, task: Task) -> bool:
         """Whether the task's output is there."""
@@ -57,20 +57,24 @@ class Job:
             OSError: the disk is full or failing.
         """
         if self.is_done(task):
+            remove_stale_temporaries(task.output)  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
-        key = self._key(task)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
             "sent.model_sha256": self._settings["model"],
             "sent.version": __version__,
             "sent.provider": self._settings["provider"],
         }
-        scores = self._parts.read(key)
+        scores = self._parts.read(self._key(task))
         counts = write_output(task, scores, self._labels, self._plan.options, metadata)
         self._done.add(task.output)
         self._parts.has_outputs = True
-        self._parts.drop(key)
         return counts
+
+    def finish(self) -> None:
+        """Drop the parts: all outputs are there."""
+        for task in self._plan.tasks:
+            self._parts.drop(self._key(task))
 
     def _key(self, task: Task) -> PartKey:
         place = task.output.relative_to(self._plan.parts.parent)
@@ -90,7 +94,9 @@ def open_job(plan: Plan, scorer: Scorer) -> Iterator[Job]:
     with locked(plan.parts):
         done = _outputs_there(plan, settings)
         with open_parts(plan.parts, settings, plan.options.resume) as parts, job_errors():
-            yield Job(plan, scorer, parts, done)
+            job = Job(plan, scorer, parts, done)
+            yield job
+            job.finish()
 
 
 def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from infer.base.commit import atomic_file, remove_stale_temporaries
-from infer.base.errors import InputError
+from infer.base.errors import InputError, OutputError
 from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
 from infer.model.scorer import Scores
@@ -20,6 +20,8 @@ from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
 
 THRESHOLD: Final = 0.5
+# Only between so many values a writer asks whether the page is full; a value may have 300 kB.
+_WRITTEN_AT_ONCE: Final = 128
 
 
 def write_output(
@@ -51,7 +53,11 @@ def write_output(
     with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
         schema = output_schema(file.schema, task.columns.carried, options.prefix, dict(metadata))
         with pq.ParquetWriter(
-            temporary, schema, compression="zstd", write_page_checksum=True
+            temporary,
+            schema,
+            compression="zstd",
+            write_page_checksum=True,
+            write_batch_size=_WRITTEN_AT_ONCE,
         ) as writer:
             for table in carried_tables(file, task.columns.carried):
                 part = rows.take(table.num_rows)
@@ -65,16 +71,25 @@ def write_output(
 
 
 def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
-    """Count the rows of an output that is there, by status and by predicted label."""
+    """Count the rows of an output that is there, by status and by predicted label.
+
+    Raises:
+        OutputError: it is damaged.
+    """
     _, prediction, status = (prefix + name for name in RESULT_COLUMNS)
     statuses: Counter[str] = Counter()
     predictions: Counter[str] = Counter()
-    with pq.ParquetFile(output) as file:
-        for batch in file.iter_batches(columns=[prediction, status]):
-            for counts, name in ((predictions, prediction), (statuses, status)):
-                for value in pc.value_counts(batch[name]):
-                    counts[value["values"].as_py()] += value["counts"].as_py()
-        rows = int(file.metadata.num_rows)
+    try:
+        with pq.ParquetFile(output, page_checksum_verification=True) as file:
+            for batch in file.iter_batches(columns=[prediction, status]):
+                for counts, name in ((predictions, prediction), (statuses, status)):
+                    for value in pc.value_counts(batch[name]):
+                        counts[value["values"].as_py()] += value["counts"].as_py()
+            rows = int(file.metadata.num_rows)
+    except (OSError, pa.ArrowException) as error:
+        raise OutputError(
+            f"{output}: is damaged ({error}). Remove it, and run the same command again"
+        ) from error
     return Counts(
         rows,
         {name: statuses[name] for name in STATUSES},

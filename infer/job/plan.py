@@ -13,14 +13,21 @@ import pyarrow.parquet as pq
 
 from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
 from infer.base.console import say
-from infer.base.errors import InputError, all_at_once
-from infer.table.columns import TEXT_COLUMNS, Columns, NoTextColumnError, choose_columns
+from infer.base.errors import InputError, UsageError, all_at_once
+from infer.table.columns import (
+    RESULT_COLUMNS,
+    TEXT_COLUMNS,
+    Columns,
+    NoTextColumnError,
+    choose_columns,
+)
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
 from infer.table.parquet import check_carried, open_parquet
 
-JOB_KEY: Final = "sent.job"  # of an output's metadata: the fingerprint of the job that made it
+# Of an output's metadata: the fingerprints of the job that made it, and of its scores.
+JOB_KEY: Final = "sent.job"
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ class ScoreOptions:
     """What a scoring job is asked to do.
 
     Attributes:
-        text_column: the column to score (None: `text`, else `review`, else the only string one).
+        text_column: the column to score (None: the one that the model was trained on, else `text`,
+            else `review`, else the only string one).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names of the three new columns.
         batch_tokens: padded tokens in a batch (None: the provider's default).
@@ -36,6 +44,9 @@ class ScoreOptions:
             provider's default).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
+
+    Raises:
+        UsageError: a number is below one.
     """
 
     text_column: str | None = None
@@ -45,6 +56,12 @@ class ScoreOptions:
     part_rows: int | None = None
     overwrite: bool = False
     resume: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what the command's options refuse."""
+        for name in ("batch_tokens", "part_rows"):
+            if (number := getattr(self, name)) is not None and number < 1:
+                raise UsageError(f"{name}: {number}, expected at least 1")
 
 
 @dataclass(frozen=True)
@@ -189,7 +206,9 @@ def check_task(
 ) -> bool:
     """Say whether a task's output is there already, or refuse what may not be written.
 
-    An output carries the fingerprint of the job that made it, so the file itself tells.
+    An output carries the fingerprint of the job that made it, so the file itself tells. Whoever
+    rewrites it (with fewer rows, say) hands the fingerprint on with the rest of the schema's
+    metadata, so it has to have the rows and the columns of the job as well.
 
     Args:
         task: an input and its output.
@@ -200,22 +219,25 @@ def check_task(
     Raises:
         OutputError: naming what is in the way and what to do.
     """
+    names = [*task.columns.carried, *(options.prefix + column for column in RESULT_COLUMNS)]
     found = _made_by(task.output)
-    is_ours = options.resume and found is not None and fingerprint in (None, found)
+    is_this = fingerprint is None or found == (fingerprint, task.rows, names)
+    is_ours = options.resume and found is not None and is_this
     check_output(task.output, options.overwrite or is_ours, inputs)
     return is_ours
 
 
-def _made_by(output: Path) -> str | None:
-    """Return the fingerprint of the job that made a file, None where there is none."""
+def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
+    """Return the fingerprint of the job that made a file, its rows and columns; None without."""
     if output.is_symlink() or not output.is_file():
         return None
     try:
-        metadata = pq.read_schema(output).metadata or {}
+        with pq.ParquetFile(output) as file:
+            rows, schema = file.metadata.num_rows, file.schema_arrow
     except (OSError, pa.ArrowException):
         return None
-    found = metadata.get(JOB_KEY.encode())
-    return None if found is None else str(found.decode("utf-8", "replace"))
+    found = (schema.metadata or {}).get(JOB_KEY.encode())
+    return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
 
 
 def parts_folder(output: Path, single: bool) -> Path:

@@ -1,8 +1,8 @@
 """The scorer's main path: read → encode → batch → run → keep → write.
 
-Scores first: each input's text column is read in windows, encoded in a thread beside the model,
-run in batches of like length, and kept as part files. Then the output is written in one pass from
-the carried columns and the parts, and takes its name in one rename.
+Scores first: each input's text column is read in windows in one thread and encoded in another,
+beside the model, run in batches of like length, and kept as part files. Then the output is written
+in one pass from the carried columns and the parts, and takes its name in one rename.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import pyarrow as pa
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError
@@ -33,6 +34,7 @@ PART_ROWS: Final = {CPU: 16_384, CUDA: 65_536}
 WINDOW_BYTES: Final = {CPU: 16 << 20, CUDA: 96 << 20}
 # While one window's last batches run, the next one's first ones do: the device does not wait.
 WINDOWS_AT_ONCE: Final = 2
+READ_AHEAD: Final = 1  # windows of text that wait to be encoded
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,12 @@ def score_rows(
         return
     with (
         open_parquet(task.source) as file,
+        prefetch(_texts(file, plan, task, scorer, start, seconds), READ_AHEAD) as texts,
         ThreadPoolExecutor(WINDOWS_AT_ONCE, "window") as pool,
         prefetch(
             (
                 pool.submit(_score_window, scorer, encoded, advance)
-                for encoded in _encoded(file, plan, task, scorer, start, seconds)
+                for encoded in _encoded(texts, scorer, seconds)
             ),
             WINDOWS_AT_ONCE - 1,
             scorer.stop,
@@ -132,10 +135,10 @@ def _score_window(
     return Window(scorer.score(encoded, count), *tokens)
 
 
-def _encoded(
+def _texts(
     file: ParquetInput, plan: Plan, task: Task, scorer: Scorer, skip: int, seconds: Seconds
-) -> Iterator[EncodedTexts]:
-    """Read and encode window by window, in the thread beside the model."""
+) -> Iterator[pa.Array]:
+    """Read window by window, in a thread of its own."""
     provider = scorer.session.provider
     rows = plan.options.part_rows or PART_ROWS[provider]
     windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
@@ -144,6 +147,14 @@ def _encoded(
             texts = next(windows, None)
         if texts is None:
             return
+        yield texts
+
+
+def _encoded(
+    windows: Iterator[pa.Array], scorer: Scorer, seconds: Seconds
+) -> Iterator[EncodedTexts]:
+    """Encode window by window, in the thread beside the model."""
+    for texts in windows:
         with seconds.measure("encode"):
             encoded = scorer.encode(texts)
         yield encoded

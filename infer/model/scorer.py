@@ -128,8 +128,8 @@ class Scorer:
             for _ in range(self.session.at_once):
                 slots.enter_context(self._slots)
             logits = self._run_now(input_ids, lengths, give_back=True)
-            if logits is None and len(lengths) == 1:  # and with all that the others left
-                logits = self._run_now(input_ids, lengths)
+            if logits is None:  # it has given back what the batches before it had left
+                logits = self._run_now(input_ids, lengths, give_back=True)
         if logits is None and len(lengths) == 1:
             remedy = "Use --threads 1" if self.session.provider == CPU else "Use --device cpu"
             raise SentError(f"the device has no room for a single review. {remedy}")

@@ -26,8 +26,9 @@ CPU: Final = "CPUExecutionProvider"
 DEFAULT_BATCH_TOKENS: Final = {CPU: 2_048, CUDA: 262_144}
 # On CUDA one batch is computed while the next is copied; ONNX Runtime gives each a stream.
 CUDA_AT_ONCE: Final = 2
-# Device memory that a token takes, rounded up from 19.5 kB that ONNX Runtime's arena asks for.
-BYTES_PER_TOKEN: Final = 20_000
+# Device memory that a token takes, rounded up: 19,333 MiB were in use with two batches of 262,144
+# tokens at once (benchmarks/results/cuda.json).
+BYTES_PER_TOKEN: Final = 40_000
 _OUT_OF_MEMORY: Final = (
     "out of memory",
     "failed to allocate memory",

@@ -1,6 +1,6 @@
-"""Which columns of a table are read and written: the text, the label, the carried and the new ones.
+"""Which columns are read and written: text, label, a teacher's score, the carried and new ones.
 
-Training, parity data and scoring find text and label by the one rule here.
+Training, parity data and scoring find them by the one rule here.
 """
 
 import csv
@@ -17,6 +17,8 @@ from infer.table.metadata import still_true
 RESULT_COLUMNS: Final = ("score", "prediction", "status")
 TEXT_COLUMNS: Final = ("text", "review")
 LABEL_COLUMNS: Final = ("label", "sentiment", "target")
+SCORE_COLUMN: Final = RESULT_COLUMNS[0]  # what scoring writes is a teacher for training
+NO_COLUMN: Final = "none"
 
 
 class NoTextColumnError(InputError):
@@ -95,7 +97,8 @@ def find_text_column(
         schema: the table's.
         name: what messages call it.
         asked: `--text-column`.
-        label: a column that is the label's; by default those that are called like one come last.
+        label: a column that is the label's; by default those that are called like one come last,
+            as do the three that scoring wrote.
         is_typed: whether the file itself says what its columns hold. What looks like numbers or
             dates in a CSV file may still be texts.
 
@@ -112,7 +115,8 @@ def find_text_column(
             return column
     kinds = [(column, schema.field(column).type) for column in names if names.count(column) == 1]
     strings = [column for column, kind in kinds if _is_string(_value_type(kind))]
-    others = [column for column in strings if column not in LABEL_COLUMNS]
+    last = LABEL_COLUMNS + (RESULT_COLUMNS if set(RESULT_COLUMNS) <= set(names) else ())
+    others = [column for column in strings if column not in last]
     binary = [column for column, kind in kinds if _is_binary(_value_type(kind))]
     for candidates in (others, strings, binary):
         if len(candidates) == 1:
@@ -156,6 +160,37 @@ def find_label_column(schema: pa.Schema, name: object, asked: str | None = None)
     )
 
 
+def find_score_column(
+    schema: pa.Schema,
+    name: object,
+    asked: str | None = None,
+    taken: Sequence[str | None] = (),
+) -> str | None:
+    """Return the column of a teacher's probabilities, where there is one.
+
+    Args:
+        schema: the table's.
+        name: what messages call it.
+        asked: `--score-column`: a name, `none`, or None for `score`.
+        taken: the columns that hold texts and labels.
+
+    Raises:
+        InputError: the one that was asked for holds texts or labels, or occurs twice.
+    """
+    column = SCORE_COLUMN if asked is None else asked
+    if asked == NO_COLUMN or (count := schema.names.count(column)) == 0:
+        return None
+    if column not in taken and count == 1:
+        return column
+    if asked is None:
+        return None
+    seen = f"occurs {count} times" if count > 1 else "holds the texts or the labels"
+    raise InputError(
+        f"{name}: column {column!r} {seen}, expected one of its own for the scores. Name another "
+        "with --score-column"
+    )
+
+
 def split_names(listed: str) -> tuple[str, ...]:
     """Split names at commas; a name in double quotes may hold some (RFC 4180).
 
@@ -190,6 +225,8 @@ def output_schema(
         pa.field(status, pa.string(), nullable=False),
     ]
     kept = still_true(schema.metadata or {}, schema.names, fields)
+    # Where the scores of a table come from that was scored before is not where these do.
+    kept = {key: value for key, value in kept.items() if not key.startswith(b"sent.")}
     return pa.schema(fields, metadata={**kept, **_encoded(metadata)})
 
 

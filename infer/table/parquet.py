@@ -37,7 +37,7 @@ _READ_ROWS: Final = 8_192
 _FIRST_ROWS: Final = 1_024
 # A row group of the output: as many rows as pyarrow puts in one, so that a dictionary is written
 # as seldom, and as many bytes as memory is spent on.
-_OUTPUT_BYTES: Final = 128 << 20
+_OUTPUT_BYTES: Final = 64 << 20
 _OUTPUT_ROWS: Final = 1 << 20
 _CARRIED_BYTES, _CARRIED_ROWS = 16 << 20, 16_384
 # Of a chunk without a dictionary only the mean length is known. One of so many bytes at most may be

@@ -87,16 +87,19 @@ class Chunker:
 
     spaCy looks for its special cases, such as '' or o.O, as tokens in a row, whether there is one
     space between them or not. Other white space is a token of its own and keeps them apart.
+
+    Attributes:
+        around: (65536,) bool by the two bytes around a space, whether it may be no cut.
     """
 
     def __init__(self, settings: TextSettings, cases: SpecialCases) -> None:
         """Note what can stand around a space that is no cut."""
         self._html_breaks = settings.html_breaks
         # By two bytes: those around a space, the two before it from right to left, the two behind.
-        self._around, self._before, self._behind = np.zeros((3, 1 << 16), bool)
+        self.around, self._before, self._behind = np.zeros((3, 1 << 16), bool)
         for left, right in cases.pairs():
             before, behind = left.encode(), right.encode()
-            self._around[before[-1] << 8 | behind[0]] = True
+            self.around[before[-1] << 8 | behind[0]] = True
             self._before[_two_bytes(before[::-1])] = True
             self._behind[_two_bytes(behind)] = True
         for left, right in cases.cuts():
@@ -124,7 +127,7 @@ class Chunker:
         is_cut = np.zeros(len(data) + 1, bool)
         np.equal(data, _SPACE, out=is_cut[1:])
         spaces = np.flatnonzero(is_cut[2:-1]) + 1  # inner ones
-        around = self._around.take(data.take(spaces - 1).astype(np.uint16) << 8
+        around = self.around.take(data.take(spaces - 1).astype(np.uint16) << 8
                                    | data.take(spaces + 1))  # fmt: skip
         is_cut[self._reached_over(spaces[around], rows, data) + 1] = False
         starts, sizes = _WHITE_SPACE.find(data)

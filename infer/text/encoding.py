@@ -102,7 +102,7 @@ class Encoder:
             EncodingStopped: `stop` was called.
         """
         texts, invalid = decode_utf8(texts)
-        chunks = self._tokenizer.split(texts)
+        chunks = self._tokenizer.split(self._tokenizer.shortened(texts))
         ids, offsets = self._ids_of_chunks(chunks)
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
         statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL

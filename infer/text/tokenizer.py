@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from infer.base.lean_import import lean_spacy
 from infer.text.chunks import Chunker, Chunks
+from infer.text.long_texts import Shortener
 from infer.text.memo import Memo
 from infer.text.neighbours import Neighbours
 from infer.text.pieces import cut_piece
@@ -53,7 +54,12 @@ class ChunkTokens:
 
 
 class Tokenizer:
-    """Cuts texts into chunks and chunks into tokens, as `TextSettings` say."""
+    """Cuts texts into chunks and chunks into tokens, as `TextSettings` say.
+
+    Attributes:
+        settings: how.
+        shortened: takes texts, and leaves out middles that the settings leave out.
+    """
 
     def __init__(self, settings: TextSettings) -> None:
         """Read spaCy's rules for the language of `settings`; no statistical model is loaded."""
@@ -61,6 +67,7 @@ class Tokenizer:
         self._rules = rules_of(settings.language)
         self._cases = SpecialCases(self._rules)
         self._chunker = Chunker(settings, self._cases)
+        self.shortened = Shortener(settings, self._chunker.around)
         self._neighbours = Neighbours(self._rules)
         self._shaper = Shaper(self._rules)
         self._cuts = Memo(self._cut_shapes, REMEMBERED_SHAPES, REMEMBERED_BYTES)

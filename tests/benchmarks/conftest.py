@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.common import Settings
+from benchmarks.harness.contract import Settings
 
 
 @pytest.fixture(scope="session")

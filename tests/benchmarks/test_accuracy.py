@@ -3,7 +3,7 @@
 import re
 
 from benchmarks import accuracy
-from benchmarks.material import model_path
+from benchmarks.harness.models import model_path
 
 
 def test_linear_models_and_a_model_file_are_compared(settings, capsys):

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks import cuda, cuda_scoring
 from benchmarks.cuda_parts import PARTS, Part
-from benchmarks.providers import heavy_elsewhere
-from benchmarks.report_cuda import cuda_document
+from benchmarks.harness.cuda_page import cuda_document
+from benchmarks.harness.providers import heavy_elsewhere
 
 QUICK = ["--device", "cpu", "--quick", "--in-process"]
 
@@ -56,6 +56,10 @@ def test_memory_that_runs_out_halves_the_budget(rehearse, tmp_path):
     rehearse(code, *only, "--out", tmp_path / "cuda.json")
     part = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))["parts"]
     assert part["out-of-memory"]["result"]["halvings"]
+
+
+def test_both_networks_take_training_steps():
+    assert cuda.main([*QUICK, "--only", "training"]) == 0
 
 
 def fail(context):

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks.common import RESULTS, ROOT, Goal, ratio_goal
-from benchmarks.formats import is_met, markdown, number, verdict
+from benchmarks.harness import RESULTS, ROOT
+from benchmarks.harness.contract import Goal, ratio_goal
+from benchmarks.harness.formats import is_met, markdown, number, verdict
 from benchmarks.report import documents, main
 
 GOALS = [
@@ -82,6 +83,13 @@ def test_scaling_counts_cores_for_eight_gpus(tmp_path):
     text = documents(tmp_path)["scaling.md"]
     assert "8 GPUs at 29,000 reviews/s need 232,000 reviews/s" in text
     assert "| encode | 20,000 | 12 |" in text
+    assert "encode sets the pace: 20,000 reviews/s a GPU, 69% of what the GPU could take" in text
+
+
+def test_scaling_takes_the_rate_that_a_gpu_had():
+    text = documents(RESULTS)["scaling.md"]
+    assert "Rate of a GPU: measured on NVIDIA H200" in text
+    assert "8 GPUs at 45,449 reviews/s" in text
 
 
 def test_check_tells_stale_documents_and_writes_nothing(results, tmp_path, capsys):

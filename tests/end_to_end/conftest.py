@@ -11,6 +11,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DATA = REPOSITORY / "data"
+SMALL = {"embedding": 32, "hidden": 16, "layers": 1, "epochs": 2}
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def run(*command: object, folder: Path, code: int = 0) -> subprocess.CompletedPr
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     """`sent-train` on the sample, a small network for a short time, then the export."""
-    return train_and_export(tmp_path_factory.mktemp("quick"), "--hidden", 32, "--epochs", 2)
+    options = [word for name, value in SMALL.items() for word in (f"--{name}", value)]
+    return train_and_export(tmp_path_factory.mktemp("quick"), *options)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """From the sample to scores, through the installed commands."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+import infer
 from infer.model.file import read_model_file
 from trainer.checkpoint.folder import load_checkpoint
+from trainer.settings.recipe import RECIPES, Recipe
 
-from .conftest import DATA, Trained, run
+from .conftest import DATA, SMALL, Trained, run
 
 
 def score(trained: Trained, source: Path, output: Path, *options: object) -> dict[str, object]:
@@ -36,8 +39,10 @@ def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained_plainly: Tr
 
 
 def test_plain_training_says_that_the_sample_is_a_toy(trained: Trained) -> None:
-    for words in ("embedded sample", "toy", "--data imdb", "--data PATH", "sent-export"):
+    for words in ("embedded sample", "toy", "--data imdb", "--data PATH", "Next: sent-export\n"):
         assert words in trained.talk
+    recipe = load_checkpoint(trained.checkpoint).record.recipe
+    assert Recipe.from_json(recipe) == replace(RECIPES["article"], **SMALL)
 
 
 def test_the_checkpoint_holds_what_it_should(trained: Trained) -> None:
@@ -66,7 +71,7 @@ def test_the_model_file_is_the_checkpoints(trained: Trained) -> None:
 def test_scores_of_the_test_part_give_the_trainers_accuracy(
     trained: Trained, tmp_path: Path
 ) -> None:
-    score(trained, DATA / "test.parquet", tmp_path / "scores.parquet")
+    infer.score_files(DATA / "test.parquet", tmp_path / "scores.parquet", model=trained.model)
     scores = pq.read_table(tmp_path / "scores.parquet")
     right = (scores["score"].to_numpy() >= 0.5) == (scores["label"].to_numpy() == 1)
     assert abs(right.mean() - trained.train["metrics"]["test"]["accuracy"]) <= 0.0005
@@ -93,7 +98,9 @@ def test_a_score_does_not_depend_on_batches(trained: Trained, tmp_path: Path) ->
     columns = []
     for budget in (1, 64, 8192):
         output = tmp_path / f"{budget}.parquet"
-        score(trained, DATA / "reviews.parquet", output, "--batch-tokens", budget)
+        infer.score_files(
+            DATA / "reviews.parquet", output, model=trained.model, batch_tokens=budget
+        )
         columns.append(pq.read_table(output)["score"].to_numpy())
     np.testing.assert_allclose(columns[0], columns[2], atol=1e-6)
     np.testing.assert_allclose(columns[1], columns[2], atol=1e-6)

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ RECORD = TrainingRecord(
     device="cpu",
     threads=1,
     data=DataRecord("made up", "0", None, None, 1, None),
-    teacher=None,
+    teacher=(),
     versions={},
 )
 
@@ -86,15 +87,30 @@ def make_checkpoint(model):
 
 
 @pytest.fixture(scope="session")
-def checkpoint():
-    """The article's model, small: two layers, last states."""
-    return make_checkpoint(make_model())
+def model_and_graph():
+    """Return `model_and_graph(opset, layers, pooling)`: an untrained model and its fp32 graph.
+
+    Each is made once; copy before changing it.
+    """
+
+    @cache
+    def export(opset=17, layers=2, pooling="last"):
+        model = make_model(layers, pooling)
+        return model, build_graph(model, opset)
+
+    return export
 
 
 @pytest.fixture(scope="session")
-def pooled_checkpoint():
+def checkpoint(model_and_graph):
+    """The article's model, small: two layers, last states."""
+    return make_checkpoint(model_and_graph()[0])
+
+
+@pytest.fixture(scope="session")
+def pooled_checkpoint(model_and_graph):
     """One layer, maximum and mean."""
-    return make_checkpoint(make_model(layers=1, pooling="max_mean"))
+    return make_checkpoint(model_and_graph(17, 1, "max_mean")[0])
 
 
 @pytest.fixture(scope="session")
@@ -106,9 +122,15 @@ def folder(checkpoint, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def graph(checkpoint):
+def graph(model_and_graph):
     """The checkpoint's fp32 graph at opset 17; copy before changing it."""
-    return build_graph(checkpoint.model, 17)
+    return model_and_graph()[1]
+
+
+@pytest.fixture(scope="session")
+def pooled_graph(model_and_graph):
+    """The pooled checkpoint's; copy before changing it."""
+    return model_and_graph(17, 1, "max_mean")[1]
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 Everything is imported once, so that a child starts in milliseconds and a kill at a random moment
 falls into its start, its scoring or its commit. A child can be told to meet a fault at its n-th
-durable step (a write, fsync, rename, link or unlink): to be killed before or after it, or to see
-it fail.
+durable step (a write, fsync, rename, link or unlink): to be killed before or after it or a moment
+later, or to see it fail. It can write down which steps it came to.
 """
 
 import json
@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -28,6 +29,9 @@ def met(fault, name, call, *arguments, **options):
     global step
     step += 1
     due = step == fault["step"]
+    if "trace" in fault:
+        with Path(fault["trace"]).open("a") as trace:
+            trace.write(f"{name}\n")
     if due and fault["action"] == "kill before":
         os.kill(os.getpid(), signal.SIGKILL)
     if due and fault["action"] == "fail":
@@ -38,6 +42,8 @@ def met(fault, name, call, *arguments, **options):
     finally:
         if due and fault["action"] == "kill after":
             os.kill(os.getpid(), signal.SIGKILL)
+        if due and fault["action"] == "kill later":
+            threading.Timer(fault["seconds"], os.kill, (os.getpid(), signal.SIGKILL)).start()
 
 
 def arm(fault):
@@ -63,7 +69,8 @@ def arm(fault):
 def child(command, stderr):
     """Run the command in this process and leave with its exit code."""
     null = os.open(os.devnull, os.O_RDWR)
-    for number, target in ((0, null), (1, null), (2, stderr)):
+    stdout = os.open(command.get("stdout", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for number, target in ((0, null), (1, stdout), (2, stderr)):
         os.dup2(target, number)
     if "file_size" in command:
         resource.setrlimit(resource.RLIMIT_FSIZE, (command["file_size"],) * 2)

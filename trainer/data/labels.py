@@ -48,7 +48,7 @@ def name_labels(column: pa.ChunkedArray, path: Path) -> Labels:
     if column.null_count:
         raise InputError(
             f"{path}: {column.null_count:,} of {len(column):,} labels are missing or not UTF-8. "
-            "Remove these rows, or pass them with --unlabelled"
+            "Remove these rows, pass them with --unlabelled, or give them a score (--score-column)"
         )
     values = sorted(pc.unique(column).to_pylist())
     if len(values) != 2:
@@ -62,6 +62,15 @@ def name_labels(column: pa.ChunkedArray, path: Path) -> Labels:
         note = f"Labels: {values[0]} is taken for negative, {values[1]} for positive."
         return Labels((values[0], values[1]), LABEL_NAMES, (note,))
     return _name_strings(values)
+
+
+def has_label(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
+    """Return which rows have a label, (R,) bool; NaN and what is not UTF-8 is none.
+
+    Raises:
+        InputError: the column is of another type.
+    """
+    return _plain(column, path).is_valid()
 
 
 def _name_strings(values: list[str]) -> Labels:

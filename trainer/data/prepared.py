@@ -16,14 +16,23 @@ import torch
 import infer
 from infer.base.console import say
 from infer.base.errors import InputError
+from infer.table.columns import NO_COLUMN
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
-from trainer.data.datasets import Columns, Dataset, load_dataset, read_unlabelled, split_rows
+from trainer.data.datasets import (
+    Columns,
+    Dataset,
+    load_dataset,
+    read_scored,
+    read_unlabelled,
+    split_rows,
+)
 from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
+from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
@@ -35,8 +44,9 @@ class Prepared:
 
     Attributes:
         dataset: the reviews; its test part is read at the end.
-        fitting: the rows of its training part that are trained on: `text`, `label`, `id`.
-        validation: the other rows, which choose the epoch: `text`, `label`, `id`.
+        fitting: the rows of its training part that are trained on, then those of the training file
+            that have a score and no label: `text`, `label`, `id`, `score`.
+        validation: the other rows, which choose the epoch by their labels: the same columns.
         text: how text becomes tokens, outside training.
         vocabulary: token ↔ id.
         encoder: of both, what validation and test texts go through.
@@ -70,10 +80,12 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.seed, columns_of(request))
+    dataset = load_dataset(request.data, request.parts_seed, columns_of(request))
     for note in dataset.notes:
         say(note)
-    fitting, validation = split_rows(dataset.train, recipe.validation, request.seed)
+    _check_score_column(request, dataset)
+    fitting, validation = split_rows(dataset.train, recipe.validation, request.parts_seed)
+    fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
@@ -93,11 +105,25 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         encoder=encoder,
         training_encoder=training_encoder,
         fitting_texts=encode_all(training_encoder, texts_of(fitting), "encoding reviews"),
-        targets=labels_of(fitting).astype(np.float32),
+        targets=targets_of(fitting),
         validation_texts=encode_all(encoder, texts_of(validation), "encoding validation"),
     )
     _check_parts(prepared)
     return prepared
+
+
+def _check_score_column(request: Request, dataset: Dataset) -> None:
+    """Refuse a column of scores that was asked for and is in none of the files that are read."""
+    asked = request.score_column
+    if asked in (None, NO_COLUMN, dataset.score_column):
+        return
+    path = unlabelled_path(request, dataset) if request.recipe.self_training else None
+    if path is None or asked not in read_schema(path).names:
+        places = dataset.name if path is None else f"{dataset.name} and {path}"
+        raise InputError(
+            f"--score-column {asked}: no such column in {places}, expected one of probabilities. "
+            "Name another; scores of an unlabelled file are read with --self-training"
+        )
 
 
 def _check_parts(prepared: Prepared) -> None:
@@ -133,8 +159,8 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 
 
 def columns_of(request: Request) -> Columns:
-    """Return where the texts and the labels stand."""
-    return Columns(request.text_column, request.label_column)
+    """Return where texts, labels and scores stand."""
+    return Columns(request.text_column, request.label_column, request.score_column)
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
@@ -168,6 +194,13 @@ def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
     """Return the column `label`: (R,) int8, 1 positive and 0 negative."""
     labels: npt.NDArray[np.int8] = table["label"].to_numpy()
     return labels
+
+
+def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return what rows are trained towards, (R,) float32: the score, else the label."""
+    labels = table["label"].cast(pa.float32())
+    targets: npt.NDArray[np.float32] = pc.coalesce(table["score"], labels).to_numpy()
+    return targets.copy()  # PyTorch takes no array that belongs to Arrow
 
 
 def ids_of(table: pa.Table) -> list[str]:
@@ -205,6 +238,19 @@ def read_unlabelled_texts(request: Request, dataset: Dataset) -> pa.Array | None
     path = unlabelled_path(request, dataset)
     texts = read_unlabelled(path, columns_of(request)) if path else None
     return texts if texts is not None and len(texts) else None
+
+
+def read_scored_texts(
+    request: Request, dataset: Dataset
+) -> tuple[pa.Table | None, tuple[str, ...]]:
+    """Return the same texts with their scores (`text`, `score`), and what there is to say of them.
+
+    Raises:
+        InputError: the file cannot be read, or the score column holds no probabilities.
+    """
+    path = unlabelled_path(request, dataset)
+    table, notes = read_scored(path, columns_of(request)) if path else (None, ())
+    return (table if table is not None and table.num_rows else None), notes
 
 
 def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:
@@ -250,6 +296,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
     return TrainingRecord(
         recipe=request.recipe.to_json(),
         seed=request.seed,
+        split_seed=request.split_seed,
         device=str(device),
         threads=torch.get_num_threads(),
         data=DataRecord(
@@ -257,11 +304,12 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             sha256=dataset.sha256,
             text_column=request.text_column,
             label_column=request.label_column,
+            score_column=request.score_column,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,
         ),
-        teacher=str(request.teacher) if request.teacher else None,
+        teacher=tuple(map(str, request.teacher)),
         versions={
             "sent-toolkit": infer.__version__,
             "python": platform.python_version(),

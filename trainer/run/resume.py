@@ -7,7 +7,7 @@ from typing import Any
 from infer.base.errors import UsageError
 from trainer.checkpoint.folder import TRAINING, load_record
 from trainer.settings.recipe import Recipe, named_recipe
-from trainer.settings.request import Request
+from trainer.settings.request import Request, folders
 
 
 def resumed(
@@ -41,10 +41,12 @@ def resumed(
         output=folder,
         device=device or record.device,
         seed=record.seed,
+        split_seed=record.split_seed,
         text_column=record.data.text_column,
         label_column=record.data.label_column,
+        score_column=record.data.score_column,
         unlabelled=Path(record.data.unlabelled) if record.data.unlabelled else None,
-        teacher=Path(record.teacher) if record.teacher else None,
+        teacher=folders(record.teacher),
         threads=threads or record.threads,
         resume=True,
     )
@@ -61,8 +63,15 @@ def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
     for name, value in sorted(wanted.items()):
         if name not in had:
             raise UsageError(f"--resume: a run has no setting {name!r}")
-        if had[name] != (Path(value) if isinstance(had[name], Path) else value):
+        if had[name] != _like(had[name], value):
             raise UsageError(
                 f"--resume: {name} is {value!r}, the run in {run.output} has "
                 f"{had[name]!r}. Leave the option out, or start anew without --resume"
             )
+
+
+def _like(had: object, value: Any) -> object:
+    """Return a value as a request holds it, where the run has paths."""
+    if isinstance(had, tuple):
+        return folders(value)
+    return Path(value) if isinstance(had, Path) else value

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -53,6 +53,7 @@ from trainer.run.epochs import epoch_line, run_epoch
 from trainer.run.state import State, keep_if_best, load_state, save_state, start
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
 # What the report is made with: looked for before hours of training, loaded after them.
@@ -88,14 +89,15 @@ def carry_out(request: Request) -> Checkpoint:
     seed_everything(request.seed, epoch=0)
     saved = load_checkpoint(request.output) if request.resume else None
     prepared = prepare_data(request, saved)
-    record = begin_record(request, prepared, device)
+    record = note_scores(request, prepared, begin_record(request, prepared, device))
     if request.recipe.self_training:
         prepared, record = add_unlabelled(request, prepared, saved, record)
     state, record = begin(request, prepared, saved, record)
     with _telling_what_is_kept(request.output, state):
         run_epochs(request, prepared, state, record)
         test, mistaken = final_test(prepared, state)
-        checkpoint = _checkpoint(prepared, state, record, test)
+        beside_teacher = _compare(prepared, state)
+        checkpoint = _checkpoint(prepared, state, record, test, beside_teacher)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
@@ -233,6 +235,14 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
     return figures, texts_of(test).take(rows).to_pylist()
 
 
+def _compare(prepared: Prepared, state: State) -> dict[str, Any] | None:
+    """Hold the best epoch's network against its teacher, where validation reviews have scores."""
+    if not prepared.validation["score"].is_valid().to_numpy().any():
+        return None
+    logits = predict(state.average, prepared.validation_texts, "comparing with the teacher")
+    return compare(prepared.validation, logits)
+
+
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
@@ -260,10 +270,17 @@ def _mistakes(
 
 
 def _checkpoint(
-    prepared: Prepared, state: State, record: TrainingRecord, test: dict[str, Any] | None
+    prepared: Prepared,
+    state: State,
+    record: TrainingRecord,
+    test: dict[str, Any] | None,
+    beside_teacher: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """Put the best epoch's model and its figures together."""
     best, dataset = state.best_row, prepared.dataset
+    scores = {}
+    if record.scores is not None:
+        scores = {"scores": asdict(record.scores) | {"validation": beside_teacher}}
     model = SentimentLSTM(state.model.config)
     model.load_state_dict(state.best)
     return Checkpoint(
@@ -280,6 +297,7 @@ def _checkpoint(
             },
             "test": test,
             "data": {"name": dataset.name, "sha256": dataset.sha256},
+            **scores,
         },
         record=record,
         validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),

@@ -1,6 +1,8 @@
 """What `sent-train` is asked to do. Nothing heavy is imported, so wrong options show at once."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from infer.base.errors import UsageError
@@ -17,10 +19,13 @@ class Request:
         output: the checkpoint folder.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         seed: of everything drawn at random.
+        split_seed: of which rows validate and, of a single file, test; None: `seed`.
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
+        score_column: the column of `data` and of `unlabelled` that holds a teacher's
+            probabilities; None for `score` where it holds such, `none` for none.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
-        teacher: checkpoint folder of a network that labels them beside the linear model.
+        teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None: all cores that the process may use.
     """
@@ -30,26 +35,36 @@ class Request:
     output: Path = Path("artifacts/checkpoint")
     device: str = "auto"
     seed: int = 123
+    split_seed: int | None = None
     text_column: str | None = None
     label_column: str | None = None
+    score_column: str | None = None
     unlabelled: Path | None = None
-    teacher: Path | None = None
+    teacher: tuple[Path, ...] = ()
     resume: bool = False
     threads: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
-        if not 0 <= self.seed < 2**32:
-            raise UsageError(f"seed is {self.seed}, expected a number from 0 to {2**32 - 1}")
-        if self.text_column is not None and self.text_column == self.label_column:
+        for what, seed in (("seed", self.seed), ("split_seed", self.split_seed or 0)):
+            if not 0 <= seed < 2**32:
+                raise UsageError(f"{what} is {seed}, expected a number from 0 to {2**32 - 1}")
+        columns = {
+            "--text-column": self.text_column,
+            "--label-column": self.label_column,
+            "--score-column": self.score_column,
+        }
+        for (one, name), (other, same) in combinations(columns.items(), 2):
+            if name is not None and name == same:
+                raise UsageError(f"{one} and {other} are both {name!r}, expected two columns")
+        if self.teacher and not self.recipe.self_training:
             raise UsageError(
-                f"--text-column and --label-column are both {self.text_column!r}, expected two "
-                "columns"
-            )
-        if self.teacher is not None and not self.recipe.self_training:
-            raise UsageError(
-                f"--teacher {self.teacher}: it is for self-training, which this recipe does not "
+                f"--teacher {self.teacher[0]}: it is for self-training, which this recipe does not "
                 "do. Use --self-training or --recipe small"
+            )
+        if twice := {folder for folder in self.teacher if self.teacher.count(folder) > 1}:
+            raise UsageError(
+                f"--teacher {min(twice)} is given twice, expected each once: all count alike"
             )
         reads_unlabelled = self.recipe.self_training or self.recipe.vectors == "corpus"
         if self.unlabelled is not None and not reads_unlabelled:
@@ -57,3 +72,15 @@ class Request:
                 f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
+
+    @property
+    def parts_seed(self) -> int:
+        """The seed that the parts are drawn with."""
+        return self.seed if self.split_seed is None else self.split_seed
+
+
+def folders(value: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:
+    """Take one folder, several or none, as `teacher` may be given."""
+    if value is None:
+        return ()
+    return (Path(value),) if isinstance(value, str | Path) else tuple(map(Path, value))

@@ -1,1 +1,1 @@
-"""Self-training: probabilities of teachers as labels of texts that have none."""
+"""Soft labels: the probabilities of a column, a linear model or networks are what is learned."""

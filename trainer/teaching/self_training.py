@@ -1,5 +1,7 @@
 """Self-training: unlabelled texts join the training reviews, with a teacher's probabilities.
 
+A text with a score of its own has that teacher's; the others are labelled by a linear model and by
+networks.
 Every teacher learns from the reviews that are trained on, never from those that choose the epoch.
 Legend: R labelled rows, U unlabelled rows.
 """
@@ -13,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from infer.base.console import progress, say
@@ -27,7 +30,7 @@ from trainer.data.epoch_batches import encode_all
 from trainer.data.prepared import (
     Prepared,
     labels_of,
-    read_unlabelled_texts,
+    read_scored_texts,
     texts_of,
     unlabelled_path,
 )
@@ -35,6 +38,7 @@ from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import fit_teacher, plain
+from trainer.teaching.scores import note_alone, score_column
 
 TARGETS: Final = "targets.safetensors"
 # A shorter piece tells too little of what its writer thinks.
@@ -49,7 +53,7 @@ def add_unlabelled(
     saved: Checkpoint | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
-    """Put the unlabelled texts, softly labelled, behind the labelled ones.
+    """Put the unlabelled texts, softly labelled, behind the labelled: first those with a score.
 
     Args:
         request: the run.
@@ -58,34 +62,67 @@ def add_unlabelled(
         record: of the run so far.
 
     Returns:
-        What is trained on, and the record with the texts' hash and the teachers.
+        What is trained on, and the record with the texts' hash, the scores and the teachers.
 
     Raises:
         InputError: the texts or the teacher cannot be used, or are not those of the run to be
             taken up.
         ModelFileError: a checkpoint is damaged.
     """
-    texts = read_unlabelled_texts(request, prepared.dataset)
+    table, notes = read_scored_texts(request, prepared.dataset)
     path = unlabelled_path(request, prepared.dataset)
     sha256 = hash_files([path]) if path else None
     record = replace(record, data=replace(record.data, unlabelled_sha256=sha256))
     if saved is not None:
         _check_same_texts(saved.record, record)
-    if texts is None:
+    if table is None:
         _go_on_alone(request)
         return prepared, record
-    texts = with_pieces(texts, request.recipe.pieces)
-    teachers: tuple[TeacherRecord, ...] | None
-    if saved is None:
-        labels, teachers = soft_labels(request, prepared, texts, record)
-        targets = np.concatenate((prepared.targets, labels))
-    else:
-        teachers = saved.record.teachers
+    for note in notes:
+        say(note)
+    scored, others = parted(table)
+    if scored.num_rows:
+        _tell_of_scores(request, scored.num_rows, len(others))
+        record = note_alone(request, record, scored.num_rows)
+    others = with_pieces(others, request.recipe.pieces)
+    texts = pa.concat_arrays([texts_of(scored), others])
+    if saved is not None:
         targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
+        record = replace(record, teachers=saved.record.teachers)
+    else:
+        soft = [scored["score"].to_numpy()]
+        if len(others):
+            labels, teachers = soft_labels(request, prepared, others, record)
+            soft.append(labels)
+            record = replace(record, teachers=teachers)
+        targets = np.concatenate((prepared.targets, *soft))
     encoded = encode_all(prepared.training_encoder, texts, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
-    prepared = replace(prepared, fitting_texts=everything, targets=targets)
-    return prepared, replace(record, teachers=teachers)
+    return replace(prepared, fitting_texts=everything, targets=targets), record
+
+
+def parted(table: pa.Table) -> tuple[pa.Table, pa.Array]:
+    """Part unlabelled texts: the rows with a score, and the texts of the others."""
+    has_score = table["score"].is_valid()
+    return table.filter(has_score), texts_of(table.filter(pc.invert(has_score)))
+
+
+def _tell_of_scores(request: Request, scored: int, others: int) -> None:
+    """Say who labels what, and refuse teachers that nothing is left for."""
+    column = score_column(request)
+    if request.teacher and not others:
+        raise InputError(
+            f"--teacher {request.teacher[0]}: all {scored:,} unlabelled texts have a score in "
+            f"column {column!r}, so there is none to label. Leave --teacher out, or use "
+            "--score-column none"
+        )
+    rest = (
+        f"the other {others:,} are labelled as without" if others else "no linear model is fitted"
+    )
+    say(
+        f"self-training: {scored:,} unlabelled texts have a score in column {column!r} and are "
+        f"learned from by it alone, uncut into pieces; {rest}"
+    )
 
 
 def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
@@ -113,9 +150,9 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
 
 def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
-    if request.teacher is not None:
+    if request.teacher:
         raise InputError(
-            f"--teacher {request.teacher}: there are no unlabelled texts to teach with. "
+            f"--teacher {request.teacher[0]}: there are no unlabelled texts to teach with. "
             "Name some with --unlabelled, or leave --teacher out"
         )
     say("self-training: no unlabelled texts (--unlabelled), so labelled ones alone")
@@ -161,11 +198,9 @@ def soft_labels(
     Returns:
         (U,) float32 from 0 to 1; and who the teachers are.
     """
-    labellers: list[tuple[str, Labeller]] = []
-    # The network first: whether it may teach shows at once; the linear model takes its time.
-    if (folder := request.teacher) is not None:
-        labellers.append((str(folder), checkpoint_labeller(folder, record)))
-    labellers.insert(0, ("linear", linear_labeller(request, prepared)))
+    # The networks first: whether they may teach shows at once; the linear model takes its time.
+    networks = [(str(folder), checkpoint_labeller(folder, record)) for folder in request.teacher]
+    labellers = [("linear", linear_labeller(request, prepared)), *networks]
     probabilities, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
@@ -177,7 +212,7 @@ def soft_labels(
 
 def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
     """Fit the linear teacher."""
-    fitting = prepared.fitting
+    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
     teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
@@ -223,7 +258,7 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "data": record.data.sha256,
         "text column": record.data.text_column,
         "label column": record.data.label_column,
-        "seed": record.seed,
+        "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }
 

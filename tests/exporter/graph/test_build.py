@@ -8,7 +8,7 @@ import onnx
 import pytest
 import torch
 
-from exporter.graph.build import build_graph, check_contract
+from exporter.graph.build import check_contract
 from infer.base.errors import ParityError
 from infer.model.graph_rules import graph_summary
 from infer.model.session import Session
@@ -27,29 +27,27 @@ def test_the_articles_model_is_ten_nodes(graph):
     assert graph_summary(graph) == SEED_OPERATORS
 
 
-def test_nothing_is_computed_that_nothing_reads(graph, pooled_checkpoint):
+def test_nothing_is_computed_that_nothing_reads(graph, pooled_graph):
     """Of an LSTM's outputs, all states and the last ones, each layer keeps the one that is read."""
-    pooled = build_graph(pooled_checkpoint.model, 17)
-    lstms = [node for g in (graph, pooled) for node in g.graph.node if node.op_type == "LSTM"]
+    lstms = [node for g in (graph, pooled_graph) for node in g.graph.node if node.op_type == "LSTM"]
     assert [[bool(name) for name in node.output] for node in lstms] == [
         [True], [False, True], [True],
     ]  # fmt: skip
 
 
-def test_max_and_mean_pooling_is_twenty_two_nodes(pooled_checkpoint):
-    assert graph_summary(build_graph(pooled_checkpoint.model, 17)) == MAX_MEAN_OPERATORS
+def test_max_and_mean_pooling_is_twenty_two_nodes(pooled_graph):
+    assert graph_summary(pooled_graph) == MAX_MEAN_OPERATORS
 
 
 @pytest.mark.parametrize(
     ("opset", "layers", "pooling"),
     [(17, 1, "last"), *((opset, 2, "max_mean") for opset in (17, 18, 19, 20, 21, 23))],
 )
-def test_every_opset_computes_what_pytorch_computes(opset, layers, pooling, new_model):
-    model = new_model(layers, pooling, hidden=5)
-    exported = build_graph(model, opset)
-    onnx.checker.check_model(exported, full_check=True)
-    assert [(entry.domain, entry.version) for entry in exported.opset_import] == [("", opset)]
-    session = Session(exported.SerializeToString(), threads=1)
+def test_every_opset_computes_what_pytorch_computes(opset, layers, pooling, model_and_graph):
+    model, graph = model_and_graph(opset, layers, pooling)
+    onnx.checker.check_model(graph, full_check=True)
+    assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", opset)]
+    session = Session(graph.SerializeToString(), threads=1)
     random = np.random.default_rng(opset)
     for rows, tokens in ((1, 1), (1, 9), (4, 1), (3, 5), (9, 31)):
         ids = random.integers(0, 62, (rows, tokens))

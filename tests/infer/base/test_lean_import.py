@@ -1,7 +1,13 @@
 """spaCy without torch and without its command line, both of which come when they are asked for."""
 
+import importlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from infer.base.lean_import import lean_spacy
 
 PROGRAM = """
 import sys
@@ -27,14 +33,19 @@ def test_what_was_left_out_can_be_imported_afterwards():
     assert command_line == "True True"
 
 
-def test_what_was_loaded_before_stays(monkeypatch):
-    from infer.base.lean_import import lean_spacy
-
-    loaded = object()
-    monkeypatch.setitem(sys.modules, "mxnet", loaded)
-    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+def test_only_the_thread_that_imports_spacy_does_without(monkeypatch, tmp_path):
+    for name in ("mxnet", "cupy"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        (tmp_path / f"{name}.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = importlib.import_module("mxnet")
     with lean_spacy():
-        assert sys.modules["mxnet"] is loaded
-        assert sys.modules["cupy"] is None
-    assert sys.modules["mxnet"] is loaded
-    assert "cupy" not in sys.modules
+        assert importlib.import_module("mxnet") is loaded  # what was loaded before stays
+        with pytest.raises(ModuleNotFoundError, match="cupy"):
+            importlib.import_module("cupy")
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(importlib.import_module, "cupy").result().__name__ == "cupy"
+    monkeypatch.delitem(sys.modules, "cupy")
+    assert importlib.import_module("cupy")
+    monkeypatch.delitem(sys.modules, "cupy")
+    monkeypatch.delitem(sys.modules, "mxnet")

@@ -372,6 +372,7 @@ with open_parquet(find_inputs(sys.argv[1:]).files[0]) as file:
 )
 
 
+@pytest.mark.slow
 def test_lengths_in_ascending_order_in_one_row_group(tmp_path):
     lengths = np.concatenate([np.ones(400_000, int), np.arange(1, 3_000) * 100])
     texts = pa.array(["x" * n for n in lengths])

@@ -49,7 +49,7 @@ def encodable(text: str) -> bool:
     return text.encode(errors="ignore").decode() == text
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(TEXTS.filter(encodable))
 @example("a\u00a0b\x1cc\u2003d  e\n\nf")
 @example(" leading and trailing ")
@@ -60,7 +60,7 @@ def test_tokens_equal_spacy_on_the_whole_text(text: str) -> None:
     assert TOKENIZER.tokenize(text) == spacy_tokens(text)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(texts())
 def test_tokens_of_odd_texts_equal_spacy(text: str) -> None:
     assert TOKENIZER.tokenize(text) == spacy_tokens(text)

@@ -111,7 +111,7 @@ def test_a_single_file_is_split_by_the_seed_and_says_so(tmp_path: Path) -> None:
     data = load_dataset(str(path), seed=1)
     train, test = set(data.train["text"].to_pylist()), set(data.test["text"].to_pylist())
     assert (len(train), len(test), train & test) == (32, 8, set())
-    assert "8 of its 40 rows, drawn with seed 1" in data.notes[0]
+    assert "8 of its 40 labelled rows, drawn with seed 1" in data.notes[0]
     assert load_dataset(str(path), seed=1).test.equals(data.test)
     assert not load_dataset(str(path), seed=2).test.equals(data.test)
 

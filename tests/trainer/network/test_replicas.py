@@ -86,7 +86,7 @@ def test_an_error_in_a_share_arrives(batch: tuple[Tensor, ...]) -> None:
     ids, lengths, targets = batch
     ids[4, 0] = 50  # not in the vocabulary
     with (
-        pytest.raises(IndexError, match="index out of range"),
+        pytest.raises(IndexError),
         gradients_of(model_of(DROPPING), ROWS, seed=7, epoch=1) as add,
     ):
         add(ADVERSARIAL, ids, lengths, targets)

@@ -145,7 +145,7 @@ def test_a_missing_package_is_found_before_training(
         importlib.util, "find_spec", lambda name: None if name == "matplotlib" else find(name)
     )
     monkeypatch.setattr("trainer.run.train.prepare_data", None)
-    with pytest.raises(MissingExtraError, match="'matplotlib'"):
+    with pytest.raises(MissingExtraError):
         carry_out(request_)
     assert not request_.output.exists()
 

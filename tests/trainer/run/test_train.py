@@ -69,6 +69,20 @@ def test_one_thread_and_one_seed_give_the_same_bits(
     assert weights(request_.output) != weights(trained[0])
 
 
+def test_the_split_has_a_seed_of_its_own(
+    trained: tuple[Path, Checkpoint], request_: Request, interrupt: Interrupt
+) -> None:
+    request = replace(request_, seed=7, split_seed=123)
+    interrupt(request, "epoch 1/")
+    held_out = trained[1].validation.to_pylist()
+    assert load_checkpoint(request.output).validation.to_pylist() == held_out
+    again = resumed(request.output)
+    assert (again.seed, again.split_seed) == (7, 123)
+    record = carry_out(again).record
+    assert (record.seed, record.split_seed) == (7, 123)
+    assert weights(request.output) != weights(trained[0])
+
+
 @pytest.fixture(
     scope="module",
     params=[{}, AVERAGED, {"self_training": True}],
@@ -317,9 +331,9 @@ def test_tf32_is_refused_on_the_cpu(request_: Request) -> None:
 
 def test_a_device_is_honoured_or_an_error() -> None:
     assert choose_device("cpu") == torch.device("cpu")
-    with pytest.raises(UsageError, match="'gpu'"):
+    with pytest.raises(UsageError):
         choose_device("gpu")
-    with pytest.raises(DeviceError, match=r"cuda:99: .* --device auto"):
+    with pytest.raises(DeviceError):
         choose_device("cuda:99")
 
 

@@ -3,12 +3,11 @@
 import math
 from typing import Any, Final
 
-from benchmarks.formats import NOTICE, Body, markdown, number
+from benchmarks.harness.formats import NOTICE, Body, markdown, number
 
 GPUS: Final = 8
 GOAL_PER_GPU: Final = 20_000  # reviews/s end to end on one H200, the goal of the CUDA evidence
 SHARE: Final = 0.7  # of it in session.run, the same goal
-IN_LINE: Final = ("pad", "write")
 
 
 def scaling_document(bodies: dict[str, Body]) -> str:
@@ -38,10 +37,14 @@ def scaling_document(bodies: dict[str, Body]) -> str:
 
 def gpu_rate(cuda: Body | None) -> tuple[int, str]:
     """Return what one GPU asks for while it computes, in reviews/s, and where that is from."""
-    found = (cuda or {}).get("parts", {}).get("sweep", {}).get("result", {})
-    if cuda is not None and cuda.get("device") != "cpu" and found.get("best_session_run_rate"):
-        card = cuda["parts"].get("machine", {}).get("result", {}).get("card", "the GPU")
-        return int(found["best_session_run_rate"]), f"measured in `session.run` on {card}"
+    parts = (cuda or {}).get("parts", {})
+    goals = parts.get("sweep", {}).get("result", {}).get("goals", ())
+    if cuda is not None and cuda["device"] != "cpu" and goals:
+        card = parts.get("host", {}).get("result", {}).get("name", "the GPU")
+        return round(goals[0]["measured"]), (
+            f"measured on {card}, the model alone with padding, {goals[0]['note']} "
+            "([cuda.md](cuda.md#budget-and-batches-at-once))"
+        )
     rate = round(GOAL_PER_GPU / SHARE, -3)
     return int(rate), (
         f"not measured; the goal of {GOAL_PER_GPU:,} reviews/s end to end with {SHARE:.0%} of the "
@@ -60,18 +63,16 @@ def core_rows(rates: dict[str, float], need: int) -> list[tuple[Any, ...]]:
 
 def conclusion(rates: dict[str, float], per_gpu: int) -> str:
     """Say what limits one process with one GPU as the scorer is built now."""
-    beside = 1 / sum(1 / rates[stage] for stage in rates if stage not in IN_LINE)
-    in_line = 1 / (1 / per_gpu + sum(1 / rates[stage] for stage in IN_LINE))
-    slowest = "reading and encoding" if beside < in_line else "the model with padding and writing"
+    slowest = min(rates, key=lambda stage: rates[stage])
+    pace = min(per_gpu, rates[slowest])
     return "\n".join(
         [
             "One process drives one GPU:",
             "",
-            f"- Reading and encoding run in one thread beside the model: {number(beside)} "
-            "reviews/s.",
-            f"- The model, padding and writing follow one another: {number(in_line)} reviews/s.",
-            f"- So {slowest} sets the pace: {number(min(beside, in_line))} reviews/s a GPU, "
-            f"{min(beside, in_line) / per_gpu:.0%} of what the GPU could take.",
+            "- Reading, encoding, and the model with its padding run beside one another, each in a "
+            "thread of its own or two; writing follows each file.",
+            f"- So at best {'the GPU' if pace == per_gpu else slowest} sets the pace: "
+            f"{number(pace)} reviews/s a GPU, {pace / per_gpu:.0%} of what the GPU could take.",
         ]
     )
 
@@ -88,8 +89,7 @@ def plan(rates: dict[str, float], need: int, file_bytes: float) -> str:
             f"2. Encoding is spread over {encode} or more threads in all, each with a cache of its "
             "own: Arrow and numpy let the interpreter's lock go but the look-up of chunks "
             "does not. `encoding.json` has how threads scale.",
-            "3. Padding moves into the thread that encodes, so that the model's thread only calls "
-            "`session.run`; writing overlaps with the next file.",
+            "3. Writing overlaps with the next file.",
             f"4. A disk that gives {number(need * file_bytes / 1e6)} MB/s: a review takes "
             f"{number(file_bytes)} bytes in the Parquet file.",
         ]

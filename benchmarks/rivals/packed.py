@@ -34,6 +34,10 @@ class PackedLSTM(nn.Module):
         embedded: Tensor = self.embedding(input_ids)
         return embedded
 
+    def flatten(self) -> None:
+        """Lay the LSTM's weights out as one block, which is what cuDNN takes (see the trainer)."""
+        self.lstm.flatten_parameters()
+
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Compute the logits (B,) from token vectors (B, T, E)."""
         packed = pack_padded_sequence(

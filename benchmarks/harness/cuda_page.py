@@ -3,7 +3,7 @@
 from typing import Any
 
 from benchmarks.cuda_parts import PARTS
-from benchmarks.formats import (
+from benchmarks.harness.formats import (
     NOTICE,
     Body,
     goal_line,
@@ -23,6 +23,40 @@ WAITING = (
     "`exporter/parity/tolerance.py` and the budget and batches at once in "
     "`infer/model/session.py` are assumptions."
 )
+SINCE = """## What was mended after that run
+
+None of it has been measured on a GPU again. The model was 0.1.0's `imdb`, which reads 1,000 tokens
+of a review; the one that comes along now reads 400.
+
+- **Training** failed for a method that the packed network lacked: it has it, and a test takes both
+  networks' steps on the CPU.
+- **End to end** one process encodes 18,700 reviews/s, and reading took another 0.9 s of 7.5 in the
+  same thread: reading has a thread of its own. Encoding in several processes is not built, so the
+  goal stays missed.
+- **Out of memory**, with 1,024 MiB left, the budget went down to 8,000 tokens: a batch that failed
+  alone is now tried again with the memory that others had held. On the stub libraries the budget
+  ends at 8,000 tokens where it ended at 392 to 8,000 (600 MiB), and no lower at other sizes.
+- **Memory**: 19,333 MiB were in use with two batches of 262,144 tokens, 39 kB a token. The default
+  budget reckons with 40 kB instead of 20, which halves it where less than 21 GB are free.
+
+Left as it is: padding is 19 % over 25,000 reviews and 7.9 % over 100,000, because the first windows
+are small. By planning alone, a first window of 16,384 rows would pad by 8.9 % and 4.8 %; but the
+device waits for the encoder, and a larger first window makes it wait longer.
+
+ONNX Runtime's CUDA library was carried to that machine with its kernels for sm_90 only, and was
+otherwise as published.
+
+Trained on the same card in the same hour, three networks side by side in threads of one process
+(`trainer.run.epochs`, 72,500 texts of 16.8 million tokens an epoch; recorded by hand):
+
+| network | texts a batch | seconds an epoch |
+|---|---:|---:|
+| 1 × 64 | 64 | 16.2 to 18.5 |
+| 2 × 256 | 128 | 29.8 to 35.7 |
+| 2 × 256, another seed | 128 | 49.6 to 56.8 |
+
+A transformer as teacher (mpnet-base, 3 folds, 2 epochs of 16,700 reviews each) took 80 s from start
+to exit, the scores of 100,000 reviews included."""
 REHEARSED = """## What is known without a GPU
 
 Seen on stub CUDA libraries, which log every call and compute nothing, under ONNX Runtime 1.31's own
@@ -48,9 +82,10 @@ def cuda_document(body: Body | None) -> str:
     if body is None:
         return "\n\n".join([*parts, WAITING, REHEARSED])
     parts += [about(body), "## Goals", goal_table(body["parts"])]
+    parts += ["## Where we lose", losses(body["parts"])]
     for name, part in body["parts"].items():
         parts += section(name, part)
-    return "\n\n".join([*parts, REHEARSED])
+    return "\n\n".join([*parts, *([] if is_cpu(body) else [SINCE]), REHEARSED])
 
 
 def about(body: Body) -> str:
@@ -95,6 +130,13 @@ def problems(part: dict[str, Any]) -> list[str]:
     return list(part["result"]["failed"])
 
 
+def losses(parts: dict[str, Any]) -> str:
+    """List the goals that were missed."""
+    goals = [goal for part in parts.values() for goal in part.get("result", {}).get("goals", ())]
+    lines = [f"- **Missed**: {goal_line(goal)}" for goal in goals if is_met(goal) is False]
+    return "\n".join(lines) or "Every goal that was measured is met."
+
+
 def section(name: str, part: dict[str, Any]) -> list[str]:
     """Return one part's section."""
     parts = [f"## {PARTS[name].heading}"]
@@ -104,6 +146,4 @@ def section(name: str, part: dict[str, Any]) -> list[str]:
     for table in part["result"]["tables"]:
         parts += [f"**{table['title']}**", markdown(table["columns"], table["rows"])]
     lines = [f"- **Failed**: {problem}" for problem in problems(part)]
-    missed = [goal for goal in part["result"]["goals"] if is_met(goal) is False]
-    lines += [f"- **Missed**: {goal_line(goal)}" for goal in missed]
     return [*parts, *(["\n".join(lines)] if lines else []), f"Took {part['seconds']:.0f} s."]
