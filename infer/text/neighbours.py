@@ -68,8 +68,12 @@ class Neighbours:
         for before, mark, behind in product(kinds, punctuation, kinds):
             text = _EXAMPLES[before] + mark + _EXAMPLES[behind]
             self._infix[before, ord(mark), behind] = rules.infix.search(text) is not None
+        self._parting_stop = np.zeros((256, 256), bool)
+        for left, right in product(_MARKS_BUT_STOP, _MARKS_BUT_STOP):
+            parts = rules.infix.search(f"{left}.{right}") is not None
+            self._parting_stop[ord(left), ord(right)] = parts
         self._pair, self._first, self._second = np.zeros((3, 1 << 16), bool)
-        for text in {*rules.cases, *_beyond_neighbours(rules)}:
+        for text in {*rules.cases, *_beyond_neighbours()}:
             self._note(text.encode())
 
     def _note(self, text: bytes) -> None:
@@ -133,24 +137,29 @@ class Neighbours:
         is_start[starts] = is_start[front_ends] = True
         is_start[ranges(starts, front_ends - starts)] = True
         is_start[ranges(back_starts, stops - back_starts)] = True
-        infixes = self._infixes(data, before, starts)
+        infixes = self._infixes(data, before, starts, front_ends)
         is_start[infixes] = is_start[infixes + 1] = True
         is_start[:-1] |= in_run
         is_start[1:] |= in_run
         is_start[:-1] &= ~goes_on
         return is_start[:-1]
 
-    def _infixes(self, data: _Bytes, before: _Bytes, starts: _Places) -> _Places:
-        """Return where marks stand between letters or digits that they part."""
-        kinds = _KINDS.take(data)
-        behind = np.append(kinds[1:], np.uint8(_MARK))
-        behind[starts[1:] - 1] = _MARK
-        marks = np.flatnonzero((kinds == _MARK) & (behind != _MARK))
-        found = self._infix[_KINDS.take(before[marks]), data[marks], behind[marks]]
-        return marks[found]
+    def _infixes(
+        self, data: _Bytes, before: _Bytes, starts: _Places, front_ends: _Places
+    ) -> _Places:
+        """Return where marks stand between letters or digits, or full stops between quotes."""
+        behind = np.append(data[1:], np.uint8(0))
+        behind[starts[1:] - 1] = 0
+        marks = np.flatnonzero((_KINDS.take(data) == _MARK) & (_KINDS.take(behind) != _MARK))
+        kinds = (_KINDS.take(before[marks]), data[marks], _KINDS.take(behind[marks]))
+        is_first = np.zeros(len(data) + 1, bool)
+        is_first[front_ends] = True  # what stands before it is peeled off
+        stops = np.flatnonzero((data == _STOP) & ~is_first[:-1])
+        parts = self._parting_stop[before[stops], behind[stops]]
+        return np.concatenate((marks[self._infix[kinds]], stops[parts]))
 
 
-def _beyond_neighbours(rules: Rules) -> Iterator[str]:
+def _beyond_neighbours() -> Iterator[str]:
     """Give texts that the rules treat in ways of their own, each as long as it has to be."""
     yield from ("'s", "'S")
     yield from _all(ascii_letters, "$")  # US$
@@ -158,8 +167,6 @@ def _beyond_neighbours(rules: Rules) -> Iterator[str]:
     yield from _all(digits, "-*^", "-")
     yield from _all("+", digits)
     yield from _all(ascii_letters + digits, ["--"])
-    between = _all(_MARKS_BUT_STOP, ".", _MARKS_BUT_STOP)
-    yield from (text for text in between if rules.infix.search(text))
     units = [unit for unit in chars.LIST_UNITS if unit[0] in ascii_letters]
     yield from _all(digits, [unit for unit in units if len(unit) > 1])
     yield from _all(digits, [unit for unit in units if len(unit) == 1], punctuation + digits + _END)

@@ -5,7 +5,7 @@ import pytest
 import exporter
 from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS
 from infer.base.errors import UsageError
-from infer.model import file
+from infer.model import card, graph_rules
 from infer.model.file import read_model_file
 
 
@@ -48,5 +48,5 @@ def test_wrong_arguments_are_refused_at_once(wrong, folder, tmp_path):
 
 def test_what_is_exported_is_what_a_model_file_may_hold():
     """The request names it too, since `--help` must not wait for ONNX."""
-    assert PRECISIONS == file.PRECISIONS
-    assert range(OLDEST_OPSET, NEWEST_OPSET + 1) == file.OPSETS
+    assert PRECISIONS == card.PRECISIONS
+    assert range(OLDEST_OPSET, NEWEST_OPSET + 1) == graph_rules.OPSETS

@@ -4,9 +4,19 @@ import itertools
 import os
 import random
 import signal
+import string
 import time
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+
+LONG_ROW = 50_000_000  # bytes; takes a thread many seconds to encode, whatever it holds
+LONG_ROWS = {
+    "marks": ("?!.,;:", 1_000),
+    "letters of a script without spaces": ("".join(map(chr, range(0x0E01, 0x0E3A))), 1_000),
+    "unique words": (string.ascii_lowercase, 7),
+}
 
 
 def test_kill_at_random_moments(case, reader, full, tally):
@@ -78,3 +88,29 @@ def test_signals_at_random_moments(case, full, tally, number, expected):
         f"{signal.Signals(number).name} stops with exit code {expected}, no debris but part files",
         f"{tries} random moments, {stopped} of them before the end",
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", LONG_ROWS)
+def test_a_signal_while_one_long_row_is_encoded(worker, tmp_path, tally, kind):
+    """SIGTERM is answered in the middle of a row, with its exit code and no debris."""
+    source, folder = tmp_path / "in.parquet", tmp_path / "folder"
+    folder.mkdir()
+    text = long_row(*LONG_ROWS[kind])
+    pq.write_table(pa.table({"text": [text]}), source)
+    job = worker.start(source, folder / "out.parquet")
+    time.sleep(1)  # it starts in milliseconds, and reads the row in less
+    os.kill(job.pid, signal.SIGTERM)
+    assert job.wait() == 128 + signal.SIGTERM, job.stderr
+    assert list(folder.iterdir()) == []
+    tally("SIGTERM while one row of 50 MB is encoded stops the job", f"{len(LONG_ROWS)} kinds")
+
+
+def long_row(alphabet, size):
+    """Return a text of pieces of so many random characters."""
+    draw = random.Random(2)
+    pieces = (
+        "".join(draw.choices(alphabet, k=size))
+        for _ in range(LONG_ROW // (size * len(alphabet[0].encode()) + 1))
+    )
+    return " ".join(pieces)

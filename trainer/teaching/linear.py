@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.text.chunks import HTML_BREAK
+from infer.text.chunks import HTML_BREAK, visible
 
 NGRAMS: Final = (1, 3)
 TOKEN: Final = r"\w+|[^\w\s]"  # words, and each punctuation mark: "!" and "?" tell
@@ -122,6 +122,6 @@ def _regression(
 
 
 def plain(texts: pa.Array) -> list[str]:
-    """Return texts without HTML breaks."""
-    found: list[str] = pc.replace_substring_regex(texts, HTML_BREAK, " ").to_pylist()
+    """Return texts without HTML breaks and characters that nobody sees."""
+    found: list[str] = pc.replace_substring_regex(visible(texts), HTML_BREAK, " ").to_pylist()
     return found

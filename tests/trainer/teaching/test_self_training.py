@@ -36,7 +36,7 @@ from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
-from trainer.teaching.linear import LinearTeacher, fit_teacher, log_ratios
+from trainer.teaching.linear import LinearTeacher, fit_teacher, log_ratios, plain
 from trainer.teaching.self_training import PIECE_WORDS, TARGETS, add_unlabelled, with_pieces
 
 Interrupt = Callable[[Request, str], Stopped]
@@ -61,6 +61,13 @@ def teacher(split: tuple[pa.Table, pa.Table]) -> LinearTeacher:
 
 def targets(folder: Path) -> np.ndarray:
     return load_tensors(folder / TRAINING / TARGETS)["targets"].numpy()
+
+
+def test_the_teacher_reads_no_character_that_nobody_sees(teacher: LinearTeacher) -> None:
+    texts = pa.array(["A good film.", "A go\u00adod\u200b film.\ufeff", "A go od film."])
+    logits = teacher.logits(texts)
+    assert logits[0] == logits[1]
+    assert plain(texts)[:2] == ["A good film."] * 2
 
 
 def test_the_teacher_learns_word_pairs(teacher: LinearTeacher, data: Path) -> None:
