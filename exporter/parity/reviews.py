@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from infer.base.errors import InputError
 from infer.table.columns import LABEL_COLUMNS
 from trainer.checkpoint.folder import Checkpoint
-from trainer.data.datasets import Columns, hash_files, read_raw, read_texts
 from trainer.data.labels import Labels, name_labels, read_labels
+from trainer.data.reading import Columns, hash_files, read_raw, read_texts
 from trainer.data.tables import read_schema
 
 

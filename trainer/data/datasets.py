@@ -3,24 +3,22 @@
 Legend: R rows.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.table.columns import SCORE_COLUMN, find_label_column, find_text_column, is_text
+from infer.table.columns import SCORE_COLUMN
 from trainer.data.labels import Labels, has_label, name_labels, read_labels
+from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
 from trainer.data.scores import read_scores
-from trainer.data.tables import FORMATS, find_format, read_columns, read_schema
+from trainer.data.splits import split_rows
+from trainer.data.tables import FORMATS, read_schema
 
-ID_COLUMNS: Final = ("id", "review_id")
 SCHEMA: Final = pa.schema(
     [
         ("text", pa.large_string()),
@@ -32,18 +30,6 @@ SCHEMA: Final = pa.schema(
 TEST_SHARE: Final = 0.2
 # Its generator tells the sample from anybody's own `data/`.
 SAMPLE_FILES: Final = ("train.parquet", "test.parquet", "generate.py", "grammar.py")
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Which columns hold texts, labels and scores; None stands for the usual search by name."""
-
-    text: str | None = None
-    label: str | None = None
-    score: str | None = None
-
-
-USUAL: Final = Columns()
 
 
 @dataclass(frozen=True)
@@ -218,7 +204,7 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
 def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
     """Read labels and scores; a row without a label needs a score."""
     raw = read_raw(path, columns)
-    text, label = _text_column(read_schema(path), path, columns)
+    text, label = find_columns(read_schema(path), path, columns)
     scores, notes = read_scores(path, columns.score, (text, label))
     known, unknown = raw, raw.slice(0, 0)
     if scores is not None:
@@ -241,132 +227,6 @@ def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
         score_column=None if scores is None else columns.score or SCORE_COLUMN,
         notes=(*labels.notes, *left_out, *notes),
     )
-
-
-def split_rows(table: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa.Table]:
-    """Draw `share` of the rows with `seed`: (the others, the drawn ones), both in file order.
-
-    Each class is drawn from by about its share, and both parts get at least one row of each. A draw
-    that did not look at the labels is kept where it came close to that: so drew the versions
-    before, whose runs can be taken up.
-
-    Raises:
-        InputError: a class has fewer than two rows.
-    """
-    labels = table["label"].to_numpy()
-    order = np.random.default_rng([seed, 0]).permutation(table.num_rows)
-    classes = [order[labels[order] == label] for label in np.unique(labels)]
-    if (least := min(map(len, classes), default=0)) < 2:
-        raise InputError(
-            f"{table.num_rows:,} rows cannot be split into a part to train on and one to judge by: "
-            f"one of the classes has {least} of them, expected at least 2"
-        )
-    drawn = order[: max(1, round(share * table.num_rows))]
-    if not all(_is_near(rows, drawn, share) for rows in classes):
-        counts = [min(max(1, round(share * len(rows))), len(rows) - 1) for rows in classes]
-        pairs = zip(classes, counts, strict=True)
-        drawn = np.concatenate([rows[:count] for rows, count in pairs])
-    is_drawn = np.zeros(table.num_rows, bool)
-    is_drawn[drawn] = True
-    return table.filter(pa.array(~is_drawn)), table.filter(pa.array(is_drawn))
-
-
-def _is_near(
-    rows: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], share: float, off: float = 0.5
-) -> bool:
-    """Whether a draw took about the share of a class, and neither nothing nor all of it."""
-    count, expected = int(np.isin(rows, drawn).sum()), share * len(rows)
-    return 1 <= count < len(rows) and abs(count - expected) <= max(1.5, off * expected)
-
-
-def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
-    """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
-
-    Raises:
-        InputError: it cannot be read, or a column is missing.
-    """
-    schema = read_schema(path)
-    text, label = _text_column(schema, path, columns)
-    names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
-    own = names[:1]
-    _check_once(schema, path, text, label)
-    table = read_columns(path, [text, label, *own], strings=[text, *own])
-    numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
-    ids = pc.coalesce(table[own[0]], numbers) if own else numbers
-    return pa.table({"text": table[text], "label": table[label], "id": ids})
-
-
-def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
-    """Read a file's text column: (R,) large_string.
-
-    Raises:
-        InputError: it cannot be read, or has no text column.
-    """
-    schema = read_schema(path)
-    name = find_text_column(schema, path, columns.text, is_typed=find_format(path).is_typed)
-    _check_once(schema, path, name)
-    return read_columns(path, [name], strings=[name])[name].combine_chunks()
-
-
-def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
-    """Read the texts of a file that has no labels, or whose labels are not looked at.
-
-    The column that was asked for holds for the labelled files; this one may call it otherwise.
-
-    Raises:
-        InputError: it cannot be read, or has no text column.
-    """
-    return read_texts(path, _there(path, columns)).drop_null()
-
-
-def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the same texts with their scores.
-
-    Returns:
-        `text` large_string and `score` float32 (null where there is none); and what a person
-        should know, a sentence each.
-
-    Raises:
-        InputError: it cannot be read, has no text column, or the score column that was asked for
-            holds no probabilities.
-    """
-    columns = _there(path, columns)
-    texts = read_texts(path, columns)
-    is_typed = find_format(path).is_typed
-    name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label))
-    if scores is None:
-        scores = pa.nulls(len(texts), pa.float32())
-    return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
-
-
-def _there(path: Path, columns: Columns) -> Columns:
-    """Return the columns of an unlabelled file, which may call that of its texts otherwise."""
-    there = columns.text is not None and columns.text in read_schema(path).names
-    return replace(columns, text=columns.text if there else None)
-
-
-def _text_column(schema: pa.Schema, path: Path, columns: Columns) -> tuple[str, str]:
-    """Return the columns of a labelled file's texts and labels."""
-    label = find_label_column(schema, path, columns.label)
-    is_typed = find_format(path).is_typed
-    return find_text_column(schema, path, columns.text, label, is_typed), label
-
-
-def _check_once(schema: pa.Schema, path: Path, *names: str) -> None:
-    """Refuse a name that several columns have."""
-    for name in names:
-        if (count := len(schema.get_all_field_indices(name))) > 1:
-            raise InputError(
-                f"{path}: {count} columns are called {name!r}, expected one. Rename the others"
-            )
-
-
-def _holds_ids(schema: pa.Schema, name: str) -> bool:
-    if schema.get_field_index(name) < 0:  # it is not there, or more than once
-        return False
-    kind = schema.field(name).type
-    return is_text(kind) or pa.types.is_integer(kind)
 
 
 def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
@@ -422,13 +282,3 @@ def _remarks(data: Dataset) -> Iterable[str]:
     torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
     if torn:
         yield f"Warning: {torn:,} training texts carry both labels."
-
-
-def hash_files(paths: Iterable[Path]) -> str:
-    """Return the SHA-256 over the bytes of the files, one after the other."""
-    total = hashlib.sha256()
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                total.update(block)
-    return total.hexdigest()

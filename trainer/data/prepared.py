@@ -23,15 +23,10 @@ from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
-from trainer.data.datasets import (
-    Columns,
-    Dataset,
-    load_dataset,
-    read_scored,
-    read_unlabelled,
-    split_rows,
-)
+from trainer.data.datasets import Dataset, load_dataset
 from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
+from trainer.data.reading import Columns, read_scored, read_unlabelled
+from trainer.data.splits import split_rows
 from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import Recipe

@@ -25,7 +25,6 @@ from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
-from trainer.data.datasets import hash_files
 from trainer.data.epoch_batches import encode_all
 from trainer.data.prepared import (
     Prepared,
@@ -34,6 +33,7 @@ from trainer.data.prepared import (
     texts_of,
     unlabelled_path,
 )
+from trainer.data.reading import hash_files
 from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request

@@ -8,15 +8,10 @@ import pytest
 
 from infer.base.errors import InputError
 from infer.table.columns import choose_columns
-from trainer.data.datasets import (
-    Columns,
-    find_sample,
-    hash_files,
-    load_dataset,
-    read_unlabelled,
-    split_rows,
-)
+from trainer.data.datasets import find_sample, load_dataset
 from trainer.data.labels import name_labels
+from trainer.data.reading import Columns, hash_files, read_unlabelled
+from trainer.data.splits import split_rows
 
 
 def write(path: Path, labels: object, text: str = "text", label: str = "label") -> Path:

@@ -10,8 +10,9 @@ import pytest
 
 from infer.base.errors import InputError, UsageError
 from infer.table.columns import find_text_column
-from trainer.data.datasets import Columns, Dataset, load_dataset, read_scored
+from trainer.data.datasets import Dataset, load_dataset
 from trainer.data.prepared import targets_of
+from trainer.data.reading import Columns, read_scored
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
 

@@ -17,8 +17,10 @@ from infer.base.errors import InputError, UsageError
 from trainer.checkpoint.files import load_tensors
 from trainer.checkpoint.folder import HISTORY, TRAINING, load_checkpoint, load_record
 from trainer.checkpoint.record import ScoresRecord
-from trainer.data.datasets import load_dataset, read_unlabelled, split_rows
+from trainer.data.datasets import load_dataset
 from trainer.data.prepared import labels_of, texts_of
+from trainer.data.reading import read_unlabelled
+from trainer.data.splits import split_rows
 from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.request import Request

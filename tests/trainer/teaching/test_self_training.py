@@ -21,7 +21,7 @@ from trainer.checkpoint.config import CONFIG
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint, load_record
 from trainer.checkpoint.record import TeacherRecord
-from trainer.data.datasets import load_dataset, read_unlabelled, split_rows
+from trainer.data.datasets import load_dataset
 from trainer.data.prepared import (
     begin_record,
     labels_of,
@@ -30,6 +30,8 @@ from trainer.data.prepared import (
     texts_of,
     training_settings,
 )
+from trainer.data.reading import read_unlabelled
+from trainer.data.splits import split_rows
 from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import predict
 from trainer.run.resume import resumed
