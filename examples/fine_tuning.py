@@ -225,15 +225,15 @@ class Fold:
 
 
 def encode(texts: pa.Array, tokenizer: Any, max_tokens: int) -> EncodedTexts:
-    """Turn (R,) strings into token ids; of longer texts head and tail are kept."""
+    """Turn (R,) strings into token ids, none of a text without one; longer ones keep both ends."""
     head = round(HEAD_SHARE * max_tokens)
     rows: list[list[int]] = []
     for start in range(0, len(texts), ENCODED_AT_ONCE):
         block = plain(texts.slice(start, ENCODED_AT_ONCE))
-        found = tokenizer([text or "" for text in block], verbose=False)["input_ids"]
+        found = tokenizer(block, verbose=False)["input_ids"]
         for text, ids in zip(block, found, strict=True):
             kept = ids if len(ids) <= max_tokens else ids[:head] + ids[head - max_tokens :]
-            rows.append(kept if text is not None else [])
+            rows.append(kept if text.strip() else [])
     offsets = np.cumsum([0, *map(len, rows)], dtype=np.int64)
     flat = np.fromiter((i for row in rows for i in row), np.int32, int(offsets[-1]))
     return EncodedTexts(flat, offsets, np.zeros(len(rows), np.uint8))

@@ -85,6 +85,7 @@ def one_torch_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+    torch.set_flush_denormal(False)  # training sets it, for whatever this process computes next
 
 
 @pytest.fixture(scope="session")
