@@ -14,6 +14,7 @@ import pytest
 from infer.base.errors import InputError, JobError, OutputError, SentError
 from infer.job.plan import ScoreOptions, make_plan, parts_folder
 from infer.job.scoring import score_plan
+from infer.model.cuda import CUDA
 from infer.model.probability import probability
 from infer.model.scorer import Scorer
 from infer.model.session import OutOfMemoryError, Session
@@ -243,7 +244,10 @@ def test_an_interrupted_job_does_not_wait_for_what_is_being_encoded(
     assert len(calls) < rows * words
 
 
-def test_the_next_window_is_read_while_one_is_encoded(tmp_path, model, session, monkeypatch):
+def test_the_next_window_is_read_while_one_is_encoded(tmp_path, model, monkeypatch):
+    """For a GPU, whose name this session is given: there the time shows."""
+    session = Session(model.data, threads=1)
+    session.provider = CUDA
     second, seen = threading.Event(), []
 
     def text_windows(*arguments):
