@@ -33,7 +33,7 @@ GOALS = {
     "stages": 0,
     "training": 1,
 }
-SLOW = ("growth", "peers")
+SLOW = ("growth", "overlap", "peers", "precision", "startup", "training")
 MODULES = (batching, encoding, growth, kinds, overlap, peers, precision, stages, startup, training)
 
 

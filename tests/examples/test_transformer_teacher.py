@@ -20,6 +20,8 @@ from examples import fine_tuning
 from examples.fine_tuning import Fold, Place, Settings, batch_of, encode
 from examples.transformer_teacher import assign_folds, main, rows_to_train_on
 
+pytestmark = pytest.mark.slow  # twenty seconds together, and an extra that few install
+
 Teach = Callable[..., Path]
 SETTINGS = ("--folds", "3", "--gap", "2", "--epochs", "1", "--batch-size", "8", "--device", "cpu")
 
