@@ -2,10 +2,13 @@
 
 import re
 
+import pytest
+
 from benchmarks import accuracy
 from benchmarks.harness.models import model_path
 
 
+@pytest.mark.slow
 def test_linear_models_and_a_model_file_are_compared(settings, capsys):
     model = model_path(settings, "tiny fp32")
     assert accuracy.main(["--rows", "200", "--model", str(model)]) == 0

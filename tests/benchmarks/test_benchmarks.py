@@ -88,6 +88,7 @@ def test_sizes_can_be_changed(settings):
         wrong.sizes("overlap", overlap.SIZES)
 
 
+@pytest.mark.slow
 def test_command_runs_each_in_its_own_process_and_says_what_failed(tmp_path, capfd):
     arguments = ["tiny", "--only", "startup", "training", "--results", str(tmp_path)]
     assert main([*arguments, "--set", "startup.x=1"]) == 1

@@ -96,6 +96,7 @@ def test_a_part_has_a_bound_in_time(monkeypatch, capsys):
     assert "not started: 0 s were over" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_part_in_its_own_process(capsys):
     assert cuda.main(["--device", "cpu", "--quick", "--only", "host"]) == 0
     assert "ONNX Runtime's providers" in capsys.readouterr().out
