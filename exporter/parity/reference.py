@@ -18,7 +18,7 @@ from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder
 from trainer.checkpoint.folder import Checkpoint
-from trainer.data.epoch_batches import encode_all
+from trainer.data.epoch_batches import encode_with_bar
 from trainer.network.model import SentimentLSTM
 
 Batch = tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]
@@ -73,11 +73,13 @@ class Material:
 def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews) -> Material:
     """Encode the texts and run PyTorch on everything."""
     card = model_file.card
-    expected = found = encode_all(
+    expected = found = encode_with_bar(
         Encoder(checkpoint.text, checkpoint.vocabulary), reviews.texts, "Tokenizing"
     )
     if (card.text, card.vocabulary) != (checkpoint.text, checkpoint.vocabulary):
-        found = encode_all(Encoder(card.text, card.vocabulary), reviews.texts, "Tokenizing again")
+        found = encode_with_bar(
+            Encoder(card.text, card.vocabulary), reviews.texts, "Tokenizing again"
+        )
     grid = make_grid(len(checkpoint.vocabulary), checkpoint.text.max_tokens)
     pytorch = run_pytorch(checkpoint.model)
     grid_logits = run_grid(pytorch, grid)

@@ -1,7 +1,7 @@
 """The vocabulary: which token has which id."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from infer.base.errors import ModelFileError
@@ -59,9 +59,3 @@ class Vocabulary:
     def sha256(self) -> str:
         """Return the hash of the stored form, as hexadecimal digits."""
         return hashlib.sha256(self.to_text().encode()).hexdigest()
-
-
-def token_ids(vocabulary: Vocabulary, tokens: Sequence[str]) -> list[int]:
-    """Look tokens up one by one; the slow, plain definition that `Encoder` is tested against."""
-    index = {token: i for i, token in enumerate(vocabulary.tokens) if i > UNK_ID}
-    return [index.get(token, UNK_ID) for token in tokens]

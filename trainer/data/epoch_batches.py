@@ -8,12 +8,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from infer.base.console import progress
-from infer.text.encoding import EncodedTexts, Encoder, concatenate
+from infer.text.encoding import EncodedTexts, Encoder, encode_all
 
 # Rows are sorted by length within pools of this many batches: enough that padding stays at a few
 # per cent, few enough that an epoch's batches differ from the last one's.
 POOL_BATCHES = 50
-ENCODE_ROWS = 2_000
 
 
 def epoch_batches(
@@ -62,17 +61,13 @@ def _cut(
     return batches
 
 
-def encode_all(encoder: Encoder, texts: pa.Array, title: str) -> EncodedTexts:
-    """Encode many texts in blocks, with a progress bar.
+def encode_with_bar(encoder: Encoder, texts: pa.Array, title: str) -> EncodedTexts:
+    """Encode many texts, with a progress bar.
 
     Args:
         encoder: settings and vocabulary.
         texts: (R,) strings.
         title: what the bar says.
     """
-    parts = []
     with progress(title, len(texts)) as advance:
-        for start in range(0, len(texts), ENCODE_ROWS):
-            parts.append(encoder.encode(texts.slice(start, ENCODE_ROWS)))
-            advance(len(parts[-1]))
-    return concatenate(parts)
+        return encode_all(encoder, texts, advance)

@@ -17,14 +17,14 @@ import infer
 from infer.base.console import say
 from infer.base.errors import InputError
 from infer.table.columns import NO_COLUMN
-from infer.text.encoding import EncodedTexts, Encoder
+from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.data.datasets import Dataset, load_dataset
-from trainer.data.epoch_batches import ENCODE_ROWS, encode_all
+from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
 from trainer.data.tables import read_schema
@@ -99,9 +99,9 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         vocabulary=vocabulary,
         encoder=encoder,
         training_encoder=training_encoder,
-        fitting_texts=encode_all(training_encoder, texts_of(fitting), "encoding reviews"),
+        fitting_texts=encode_with_bar(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=targets_of(fitting),
-        validation_texts=encode_all(encoder, texts_of(validation), "encoding validation"),
+        validation_texts=encode_with_bar(encoder, texts_of(validation), "encoding validation"),
     )
     _check_parts(prepared)
     return prepared
@@ -149,8 +149,8 @@ def _check_parts(prepared: Prepared) -> None:
 
 def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
     """Whether any text has a token; mostly the first ones tell."""
-    starts = range(0, len(texts), ENCODE_ROWS)
-    return any(encoder.encode(texts.slice(i, ENCODE_ROWS)).lengths.any() for i in starts)
+    starts = range(0, len(texts), ENCODED_AT_ONCE)
+    return any(encoder.encode(texts.slice(i, ENCODED_AT_ONCE)).lengths.any() for i in starts)
 
 
 def columns_of(request: Request) -> Columns:

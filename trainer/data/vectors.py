@@ -16,7 +16,7 @@ from infer.base.errors import InputError
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD_ID, UNK_ID, Vocabulary
-from trainer.data.epoch_batches import encode_all
+from trainer.data.epoch_batches import encode_with_bar
 
 GLOVE: Final = "glove.6B.100d"
 CORPUS_EPOCHS: Final = 5
@@ -202,7 +202,7 @@ def fit_vectors(
     from gensim.models import Word2Vec
 
     whole = replace(settings, max_tokens=1_000_000, head_tokens=0)
-    encoded = encode_all(Encoder(whole, vocabulary), texts, "encoding for word2vec")
+    encoded = encode_with_bar(Encoder(whole, vocabulary), texts, "encoding for word2vec")
     say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts")
     with progress("word2vec", len(texts) * (CORPUS_EPOCHS + 1)) as advance:
         fitted = Word2Vec(

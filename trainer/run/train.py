@@ -26,7 +26,7 @@ from trainer.checkpoint.folder import (
 )
 from trainer.checkpoint.record import TrainingRecord, VectorsRecord
 from trainer.data.datasets import Dataset
-from trainer.data.epoch_batches import encode_all
+from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.prepared import (
     Prepared,
     begin_record,
@@ -217,7 +217,7 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
     """
     state.average.load_state_dict(state.best)
     test = prepared.dataset.test
-    encoded = encode_all(prepared.encoder, texts_of(test), "encoding test")
+    encoded = encode_with_bar(prepared.encoder, texts_of(test), "encoding test")
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
     epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
     before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))

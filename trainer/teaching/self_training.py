@@ -25,7 +25,7 @@ from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
-from trainer.data.epoch_batches import encode_all
+from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.prepared import (
     Prepared,
     labels_of,
@@ -96,7 +96,7 @@ def add_unlabelled(
             soft.append(labels)
             record = replace(record, teachers=teachers)
         targets = np.concatenate((prepared.targets, *soft))
-    encoded = encode_all(prepared.training_encoder, texts, "encoding unlabelled texts")
+    encoded = encode_with_bar(prepared.training_encoder, texts, "encoding unlabelled texts")
     everything = concatenate([prepared.fitting_texts, encoded])
     return replace(prepared, fitting_texts=everything, targets=targets), record
 
@@ -235,7 +235,7 @@ def checkpoint_labeller(folder: Path, record: TrainingRecord) -> Labeller:
     encoder = Encoder(teacher.text, teacher.vocabulary)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        return predict(model, encode_all(encoder, texts, title), title)
+        return predict(model, encode_with_bar(encoder, texts, title), title)
 
     return label
 

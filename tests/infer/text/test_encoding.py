@@ -1,5 +1,6 @@
 """Encoding: the fast path equals the plain definition; odd rows get a status."""
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -20,7 +21,7 @@ from infer.text.encoding import (
 from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer
-from infer.text.vocabulary import PAD, UNK, UNK_ID, Vocabulary, token_ids
+from infer.text.vocabulary import PAD, UNK, UNK_ID, Vocabulary
 
 VOCABULARY = Vocabulary(
     (PAD, UNK, "good", "bad", "not", "n't", "does", ".", "film", "Film", "<", "3")
@@ -51,6 +52,12 @@ def rows_of(encoder: Encoder, texts: pa.Array) -> list[list[int]]:
     """Return each row's ids as a list."""
     encoded = encoder.encode(texts)
     return [ids.tolist() for ids in np.split(encoded.ids, encoded.offsets[1:-1])][: len(texts)]
+
+
+def token_ids(vocabulary: Vocabulary, tokens: Sequence[str]) -> list[int]:
+    """Look tokens up one by one; the special ones are no words."""
+    index = {token: i for i, token in enumerate(vocabulary.tokens) if i > UNK_ID}
+    return [index.get(token, UNK_ID) for token in tokens]
 
 
 @settings(deadline=None, max_examples=40)

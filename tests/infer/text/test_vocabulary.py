@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infer.base.errors import ModelFileError
-from infer.text.vocabulary import PAD, UNK, UNK_ID, Vocabulary, token_ids
+from infer.text.vocabulary import PAD, UNK, Vocabulary
 
 # What a text can produce: no white space, and no lone surrogates (they are not UTF-8).
 TOKENS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
@@ -21,11 +21,6 @@ def test_the_most_frequent_come_first_and_ties_are_alphabetical() -> None:
 def test_the_special_names_are_left_out() -> None:
     counts = {"a": 3, "b": 1, PAD: 9, UNK: 9}
     assert Vocabulary.from_counts(counts, size=10).tokens == (PAD, UNK, "a", "b")
-
-
-def test_unknown_and_special_tokens_become_unk() -> None:
-    vocabulary = Vocabulary((PAD, UNK, "good"))
-    assert token_ids(vocabulary, ["good", "odd", PAD, UNK]) == [2, UNK_ID, UNK_ID, UNK_ID]
 
 
 @given(st.lists(TOKENS, unique=True))

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infer.text.batching import padding_share
-from infer.text.encoding import Encoder
+from infer.text.encoding import ENCODED_AT_ONCE, Encoder
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
-from trainer.data.epoch_batches import ENCODE_ROWS, encode_all, epoch_batches
+from trainer.data.epoch_batches import encode_with_bar, epoch_batches
 
 
 @given(
@@ -46,10 +46,10 @@ def test_padding_stays_small() -> None:
 
 
 def test_encoding_in_blocks_equals_encoding_at_once() -> None:
-    texts = pa.array([f"a b{i % 7} c" if i % 11 else None for i in range(ENCODE_ROWS + 5)])
+    texts = pa.array([f"a b{i % 7} c" if i % 11 else None for i in range(ENCODED_AT_ONCE + 5)])
     encoder = Encoder(TextSettings(), Vocabulary(("<pad>", "<unk>", "a", "b3")))
-    parts, whole = encode_all(encoder, texts, "encoding"), encoder.encode(texts)
+    parts, whole = encode_with_bar(encoder, texts, "encoding"), encoder.encode(texts)
     for name in ("ids", "offsets", "statuses"):
         assert np.array_equal(getattr(parts, name), getattr(whole, name)), name
         assert getattr(parts, name).dtype == getattr(whole, name).dtype
-    assert len(encode_all(encoder, texts.slice(0, 0), "encoding")) == 0
+    assert len(encode_with_bar(encoder, texts.slice(0, 0), "encoding")) == 0
