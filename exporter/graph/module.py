@@ -138,6 +138,8 @@ class ExportableLSTM(nn.Module):
         self.join = nn.ModuleList(Join(config.hidden) for _ in range(config.layers - 1))
         self.pooling = Pooling(config.pooling, config.pooled)
         self.classifier = model.classifier
+        self.ngrams = model.ngrams
+        self.mix = [1.0, 1.0] if model.ngrams is None else model.ngrams.mix.tolist()
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Token ids (B, T) int64, lengths (B,) int32 → logits (B,) float32."""
@@ -145,6 +147,8 @@ class ExportableLSTM(nn.Module):
         for join, layer in zip(self.join, self.layer[1:], strict=True):
             every, last = layer(join(every), lengths)
         logits: Tensor = self.classifier(self.pooling(every, last, lengths))  # (B, 1)
+        if self.ngrams is not None:
+            logits = self.mix[0] * logits + self.mix[1] * self.ngrams(input_ids, lengths)
         return logits.squeeze(1)
 
 

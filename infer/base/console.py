@@ -226,7 +226,7 @@ EXTRA_OF = dict.fromkeys(
         "onnxscript",
         "pooch",
         "gensim",
-        "sklearn",
+        "scipy",
         "jinja2",
         "matplotlib",
     ),

@@ -16,6 +16,7 @@ COLDEST: Final = 0.05
 HOTTEST: Final = 20.0
 HALVINGS: Final = 50
 BINS: Final = 15
+Logits = npt.NDArray[np.float32]
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
@@ -45,6 +46,33 @@ def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8
         too_sure = x @ (sigmoid(x / math.exp(middle)) - target) > 0
         low, high = (middle, high) if too_sure else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def fit_mix(deep: Logits, wide: Logits, labels: npt.NDArray[np.int8]) -> tuple[float, float]:
+    """Find what two models' logits count in their sum, so that it has the lowest log loss.
+
+    The sum of logits is a product of the two opinions (Hinton 2002). Which of them counts more is
+    one number; how sure the sum is, is the temperature's business.
+
+    Args:
+        deep: (R,) float32 of the network; NaN rows (texts without a token) are left out.
+        wide: (R,) float32 of the n-grams.
+        labels: (R,) int8, 1 positive and 0 negative.
+
+    Returns:
+        Two numbers from 0 to 2 whose sum is 2.
+    """
+    from scipy.optimize import minimize_scalar
+
+    def loss(share: float) -> float:
+        mixed = 2 * ((1 - share) * deep + share * wide)
+        x, truth = _scored(mixed / fit_temperature(mixed, labels), labels)
+        return float(np.mean(np.logaddexp(0.0, x) - x * truth))
+
+    if np.isnan(deep).all():
+        return 1.0, 1.0
+    share = float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
+    return 2 * (1 - share), 2 * share
 
 
 def calibration_error(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]) -> float:

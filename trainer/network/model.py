@@ -1,5 +1,7 @@
 """The model: embedding → bidirectional LSTM layers → pooling → linear → one logit.
 
+Beside this deep part there may be a wide one, `trainer.network.ngrams`, whose logit is added.
+
 Lengths are honoured in both directions without packing. The backward direction reads each row
 reversed within its own length (a gather), so padding comes after the row's last token in both
 directions and never reaches a state that is used. That computes what
@@ -19,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.text.vocabulary import PAD_ID
+from trainer.network.ngrams import NGrams
 
 POOLINGS: Final = ("last", "max_mean")
 
@@ -37,6 +40,8 @@ class ModelConfig:
         dropout: probability with which activations are dropped in training.
         embedding_dropout: probability with which a token's vector is dropped in training,
             wherever the token stands in the batch.
+        ngrams: longest n-gram that has a weight of its own; 0: there is no wide part.
+        ngram_buckets: size of the table that n-grams are hashed into.
     """
 
     vocabulary_size: int
@@ -46,6 +51,8 @@ class ModelConfig:
     pooling: str = "last"
     dropout: float = 0.5
     embedding_dropout: float = 0.0
+    ngrams: int = 0
+    ngram_buckets: int = 2**20
 
     @property
     def pooled(self) -> int:
@@ -80,7 +87,7 @@ class Dropout(nn.Module):
 
 
 class SentimentLSTM(nn.Module):
-    """The BiLSTM classifier: embedding, bidirectional layers, pooling, one logit.
+    """The BiLSTM classifier: embedding, bidirectional layers, pooling, one logit; and its n-grams.
 
     Its `state_dict` is what `weights.safetensors` holds; PyTorch's gate order is i, f, g, o.
     """
@@ -99,6 +106,7 @@ class SentimentLSTM(nn.Module):
         )
         self.dropout = Dropout(config.dropout)
         self.classifier = nn.Linear(config.pooled, 1)
+        self.ngrams = NGrams(config.ngrams, config.ngram_buckets) if config.ngrams else None
         self.generator: torch.Generator | None = None
 
     def draw_from(self, generator: torch.Generator) -> None:
@@ -115,7 +123,22 @@ class SentimentLSTM(nn.Module):
         Returns:
             (B,) float32 logits. A row's logit does not depend on its batch-mates.
         """
+        deep = self.deep(input_ids, lengths)
+        if self.ngrams is None:
+            return deep
+        mix = self.ngrams.mix
+        return mix[0] * deep + mix[1] * self.wide(input_ids, lengths)
+
+    def deep(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the network's own logits (B,), what a training step improves."""
         return self.classify(self.embed(input_ids), lengths)
+
+    def wide(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the logits of the n-grams alone (B,), where there are some."""
+        if self.ngrams is None:
+            raise AssertionError("a network without n-grams was asked for theirs")
+        logits: Tensor = self.ngrams(input_ids, lengths)
+        return logits[:, 0]
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Look the token vectors up: (B, T) → (B, T, E); in training some tokens are dropped."""
@@ -130,7 +153,7 @@ class SentimentLSTM(nn.Module):
         return embedded * (kept / (1.0 - rate))[input_ids][:, :, None]
 
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the logits from token vectors (B, T, E), where perturbations can be added."""
+        """Compute the deep logits from token vectors (B, T, E); perturbations go in between."""
         pooled = self.pool(self.encode(embedded, lengths), lengths)
         logits: Tensor = self.classifier(self.dropout(pooled))  # (B, 1)
         return logits[:, 0]

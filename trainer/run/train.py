@@ -37,7 +37,7 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import calibration_error, fit_mix, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -53,6 +53,7 @@ from trainer.run.epochs import epoch_line, run_epoch
 from trainer.run.state import State, keep_if_best, load_state, save_state, start
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
@@ -120,6 +121,9 @@ def begin(
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
+    if saved is None and model.ngrams is not None:
+        linear = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, prepared.targets)
+        model.ngrams.load_state_dict(linear.state_dict())
     device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
@@ -141,6 +145,8 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
+        ngrams=recipe.ngrams,
+        ngram_buckets=recipe.ngram_buckets,
     )
 
 
@@ -149,12 +155,24 @@ def run_epochs(request: Request, prepared: Prepared, state: State, record: Train
     recipe = request.recipe
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
         row = run_epoch(recipe, request.seed, prepared, state)
-        logits = predict(state.average, prepared.validation_texts, "validating")
+        logits = validate(state.average, prepared)
         _check_numbers(logits, prepared.validation_texts, row)
         row |= _validation_figures(logits, labels_of(prepared.validation))
         is_best = keep_if_best(state, row)
         _save_unfinished(request.output, prepared, state, record)
         say(epoch_line(row, recipe.epochs, is_best))
+
+
+def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Compute the validation logits, (R,); first weigh the parts of a model with n-grams anew."""
+    texts = prepared.validation_texts
+    if model.ngrams is None:
+        return predict(model, texts, "validating")
+    deep = predict(model, texts, "validating", compute=model.deep)
+    wide = predict(model, texts, "validating n-grams", compute=model.wide)
+    mix = fit_mix(deep, wide, labels_of(prepared.validation))
+    model.ngrams.mix.copy_(torch.tensor(mix))
+    return np.float32(mix[0]) * deep + np.float32(mix[1]) * wide
 
 
 def _check_numbers(

@@ -13,6 +13,8 @@ from infer.base.errors import UsageError
 # Fields that checkpoints of older versions have → what they hold where they were not in use.
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
+# Fields that checkpoints of older versions lack → what they hold where they are not in use.
+ADDED: Final = {"ngrams": 0, "ngram_buckets": 2**20}
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:
@@ -66,6 +68,19 @@ class Recipe:
         "last",
         "What the linear layer reads: each direction's last state, or maximum and mean.",
         choices=("last", "max_mean"),
+    )
+    ngrams: int = option(
+        0,
+        "Longest n-gram of tokens that has a weight of its own in a linear model beside the LSTM, "
+        "whose logit is added (0: none).",
+        minimum=0,
+        maximum=5,
+    )
+    ngram_buckets: int = option(
+        2**20,
+        "Size of the table that the n-grams are hashed into: 2 bytes each in the model file.",
+        minimum=1_000,
+        maximum=2**26,
     )
     dropout: float = option(
         0.5, "Probability of dropping an activation.", minimum=0.0, maximum=0.95
@@ -140,7 +155,7 @@ class Recipe:
             UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
-        values = _without_retired(values)
+        values = ADDED | _without_retired(values)
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
@@ -188,6 +203,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "max_tokens": 400,
     "head_tokens": 100,
     "pooling": "max_mean",
+    "ngrams": 3,
     "embedding_dropout": 0.1,
     "learning_rate": 2e-3,
     "schedule": "one_cycle",

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from infer.base.console import progress, say
+from infer.base.console import say
 from infer.base.errors import InputError, ModelFileError
 from infer.model.probability import sigmoid
+from infer.text.chunks import HTML_BREAK, visible
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
@@ -37,7 +38,7 @@ from trainer.data.reading import hash_files
 from trainer.network.calibration import fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
-from trainer.teaching.linear import fit_teacher, plain
+from trainer.teaching.linear import fit_ngrams, predict_linear
 from trainer.teaching.scores import note_alone, score_column
 
 TARGETS: Final = "targets.safetensors"
@@ -148,6 +149,12 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
+def plain(texts: pa.Array) -> list[str]:
+    """Return texts without HTML breaks and characters that nobody sees."""
+    found: list[str] = pc.replace_substring_regex(visible(texts), HTML_BREAK, " ").to_pylist()
+    return found
+
+
 def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher:
@@ -206,18 +213,21 @@ def soft_labels(
         teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
         probabilities.append(sigmoid(logits / teachers[-1].temperature))
-    # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
+    # A text without a token has no logit; nor is it ever in a batch.
+    labels = np.nan_to_num(np.mean(probabilities, axis=0), nan=0.5)
+    return labels.astype(np.float32), tuple(teachers)
 
 
 def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
-    """Fit the linear teacher."""
-    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
+    """Fit the linear teacher, on labels; where a row has none, on its score."""
+    table = prepared.fitting
+    known = pc.coalesce(table["label"].cast(pa.float32()), table["score"]).to_numpy()
+    teacher = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, known)
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        with progress(title, len(texts)) as advance:
-            return teacher.logits(texts, advance)
+        return predict_linear(
+            teacher, encode_with_bar(prepared.training_encoder, texts, title), title
+        )
 
     return label
 
