@@ -18,12 +18,17 @@ from trainer.network.ngrams import LONGEST
 FORMAT: Final = "sent-checkpoint"
 FORMAT_VERSION: Final = 1
 CONFIG: Final = "config.json"
+TRAINING: Final = "training"
 # What older checkpoints say nothing of: their networks have no n-grams.
 ADDED: Final = {"ngrams": 0, "ngram_buckets": ModelConfig.ngram_buckets}
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Tell whether this toolkit made the folder."""
+    """Tell whether this toolkit made the folder, be it that a first epoch is under way in it."""
+    return _is_ours(folder) or _is_ours(folder / TRAINING)
+
+
+def _is_ours(folder: Path) -> bool:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
