@@ -8,7 +8,7 @@ import pytest
 from exporter.pipeline import make_card
 from infer.model.probability import sigmoid
 from trainer.checkpoint.folder import Checkpoint
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import calibration_error, fit_mix, fit_temperature
 
 
 @pytest.fixture
@@ -60,6 +60,32 @@ def test_a_few_faultless_reviews_do_not_make_it_certain() -> None:
 def test_worse_than_guessing_ends_at_the_bound() -> None:
     logits = np.array([2.0, -2.0], np.float32)
     assert fit_temperature(logits, np.array([0, 1], np.int8)) == pytest.approx(20.0)
+
+
+def test_two_opinions_are_weighed_by_what_they_know() -> None:
+    """Two noisy views of the truth: the optimum weighs them by the inverse of their variances."""
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 40_000).astype(np.int8)
+    views = [
+        (2 * (2.0 * labels - 1 + random.normal(0, noise, len(labels))) / noise**2)
+        for noise in (1.0, 2.0)
+    ]
+    for deep, wide in (views, views[::-1], [3 * views[0], views[1]]):
+        mix = fit_mix(deep.astype(np.float32), wide.astype(np.float32), labels)
+        assert sum(mix) == pytest.approx(2)
+        scale = 3 if deep is not views[0] and deep is not views[1] else 1
+        assert mix[0] * scale / mix[1] == pytest.approx(1, rel=0.1)
+
+
+def test_an_opinion_that_is_noise_counts_next_to_nothing() -> None:
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 2, 5_000).astype(np.int8)
+    good = (labels * 4.0 - 2 + random.normal(0, 1, len(labels))).astype(np.float32)
+    noise = random.normal(0, 3, len(labels)).astype(np.float32)
+    assert fit_mix(good, noise, labels)[1] < 0.1
+    assert fit_mix(noise, good, labels)[0] < 0.1
+    nothing = np.full(3, np.nan, np.float32)
+    assert fit_mix(nothing, nothing, labels[:3]) == (1.0, 1.0)
 
 
 def test_calibration_error_by_hand() -> None:
