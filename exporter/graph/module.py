@@ -64,10 +64,10 @@ class Reshape(nn.Module):
     """ONNX's `Reshape`, where 0 keeps a size: no shape is computed in the graph."""
 
     def __init__(self, *sizes: int) -> None:
-        """Keep the sizes; 0 copies the input's."""
+        """Keep the sizes; 0 copies the input's. In the graph the last one is whatever is left."""
         super().__init__()
         self.sizes = sizes
-        self.register_buffer("shape", torch.tensor(sizes))
+        self.register_buffer("shape", torch.tensor([*sizes[:-1], -1]))
         self.shape: Tensor
 
     def forward(self, states: Tensor) -> Tensor:

@@ -57,7 +57,7 @@ def test_behind_a_rows_end_the_runtime_leaves_zeros(pooled_graph, precision):
     (states,) = session.run([layer.output[0]], {"input_ids": ids, "lengths": lengths})
     own = np.arange(9)[:, None] < lengths  # (T, B)
     assert (states.transpose(0, 2, 1, 3)[~own] == 0).all()
-    assert (states.transpose(0, 2, 1, 3)[own] != 0).all(axis=(1, 2)).all()
+    assert (states.transpose(0, 2, 1, 3)[own][..., :8] != 0).all()
 
 
 @pytest.mark.parametrize(
