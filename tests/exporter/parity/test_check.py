@@ -54,6 +54,18 @@ def test_every_check_is_made(report):
     assert repeated.logit_absolute.maximum == 0
 
 
+def test_scores_that_hang_on_their_batch_mates_are_refused(graph, checkpoint, monkeypatch):
+    """Without the spare units' states a batch's own ones set the scale."""
+    good = parity(graph, checkpoint, "int8")
+    assert good.problems == []
+    assert good.certificate()["batch_mates"] == 0
+    monkeypatch.setattr("exporter.graph.int8.CELL", 0.0)
+    (problem,) = parity(graph, checkpoint, "int8").problems
+    assert "batch-mates 12 x 60: a text's logit changes by up to 0." in problem
+    assert problem.endswith("with its batch-mates (allowed: not a bit)")
+    assert parity(graph, checkpoint, "int8", atol=2.0).problems == []
+
+
 def test_accuracy_is_measured_before_and_after(report):
     (accuracy,) = report.accuracies
     assert accuracy.reviews == 60
