@@ -79,7 +79,7 @@ class NGrams(nn.Module):
     Fitted by `trainer.teaching.linear`, never by a training step: its tensors are buffers.
 
     Attributes:
-        weight: (W, O) float32, of each bucket.
+        weight: (W, O) float32, of each bucket; numbers that half precision can hold.
         bias: (O,) float32.
         mix: (2,) what the network's logit and this one count in their sum; the two make 2.
     """
@@ -98,8 +98,8 @@ class NGrams(nn.Module):
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Token ids (B, T) integers, lengths (B,) integers → logits (B, O) float32.
 
-        The sum over the tokens is taken in double precision: whatever their order and number, a
-        text has one logit, whichever texts it shares a batch with.
+        The sum is taken in double precision, in which up to 4,096 weights of half precision are
+        added without rounding: in whatever order, beside whichever texts, a text has one logit.
         """
         longest = self.longest
         ids = input_ids.long()

@@ -60,7 +60,8 @@ def fit_ngrams(
     ratios = log_ratios(counts, wanted)
     weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), wanted)
     model = NGrams(longest, buckets)
-    model.weight.copy_(torch.from_numpy(weights * ratios)[:, None])
+    # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
+    model.weight.copy_(torch.from_numpy(weights * ratios).half()[:, None])
     model.bias.fill_(bias)
     return model.eval()
 
