@@ -67,6 +67,10 @@ _FP16 = Tolerance(
     5e-2, 0.0, 5e-3, 2e-2, 0.002, 0.001,
     "fp16: weights rounded to 11 bits, computed in float32; 5e-2, five times what was measured",
 )  # fmt: skip
+_W8 = Tolerance(
+    0.5, 0.0, 3e-2, 0.1, 0.004, 0.001,
+    "w8: weights rounded to 8 bits, computed in float32; within five times what was measured",
+)  # fmt: skip
 _INT8 = Tolerance(
     2.0, 0.0, 0.1, 0.25, 0.005, 0.001,
     "int8: 7-bit weights, 8-bit activations; labels agree on 99.5 % and accuracy to 0.1 points, "
@@ -92,6 +96,9 @@ TOLERANCES: Final = {
     ("fp16", CPU, False): replace(_FP16, same_bits=True),
     ("fp16", CUDA, False): _FP16,
     ("fp16", CUDA, True): _FP16,
+    ("w8", CPU, False): replace(_W8, same_bits=True),
+    ("w8", CUDA, False): _W8,
+    ("w8", CUDA, True): _W8,
     ("int8", CPU, False): _INT8,
 }
 
@@ -102,7 +109,7 @@ def tolerance_for(
     """Return the bounds for a precision on a provider.
 
     Args:
-        precision: `fp32`, `fp16` or `int8`.
+        precision: `fp32`, `fp16`, `w8` or `int8`.
         provider: ONNX Runtime's name of it.
         tf32: whether the session rounds to TF32.
         atol: replaces `absolute`, which is then recorded as an override; `relative` becomes 0, and
