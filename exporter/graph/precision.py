@@ -111,7 +111,7 @@ def _product(one: str, other: str, found: str) -> onnx.NodeProto:
 
 def _halve(node: onnx.NodeProto, weights: Weights) -> list[onnx.NodeProto]:
     """Store the node's table or matrices in half, with a `Cast` to float32 where they are used."""
-    if node.op_type == "Gather" and _is_float(weights.get(node.input[0])):
+    if node.op_type in ("Gather", "GatherElements") and _is_float(weights.get(node.input[0])):
         _store_half(weights, node.input[0])
         return cast_behind(node)
     if node.op_type == "LSTM" and _is_float(weights.get(node.input[1])):

@@ -239,7 +239,7 @@ def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path):
     assert "--atol 0.001 in place of 1e-05" in str(certificate["tolerance"])
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "w8", "int8"])
 def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     plant()
     request = ExportRequest(

@@ -6,7 +6,7 @@ three ends: it stands beside the network in the model (`trainer.network.ngrams`)
 are what an LSTM can be trained on (`trainer.teaching.self_training`), and what it gets right by
 itself is what a network has to beat.
 
-Legend: R rows, S tokens of all rows, W buckets, O logits of a row.
+Legend: R rows, W buckets.
 """
 
 from typing import Any, Final
@@ -61,7 +61,7 @@ def fit_ngrams(
     weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), wanted)
     model = NGrams(longest, buckets)
     # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
-    model.weight.copy_(torch.from_numpy(weights * ratios).half()[:, None])
+    model.weight.copy_(torch.from_numpy(weights * ratios).half())
     model.bias.fill_(bias)
     return model.eval()
 
@@ -86,7 +86,7 @@ def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
     """Count the n-grams of each text: a sparse (R, W) matrix of float32."""
     from scipy.sparse import csr_array
 
-    columns = np.concatenate(text_buckets(encoded, longest, buckets))
+    columns = text_buckets(encoded, longest, buckets).ravel()
     rows = np.tile(np.repeat(np.arange(len(encoded)), encoded.lengths), longest)
     ones = np.ones(len(columns), np.float32)
     counts = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))
