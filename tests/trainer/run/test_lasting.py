@@ -182,7 +182,7 @@ def test_stopped_in_the_first_epoch_it_keeps_all_that_was_prepared(
         f"{folder} keeps the run as it was after step 3 of epoch 1; "
         f"sent-train --resume --output {folder} goes on"
     ]
-    with pytest.raises(ModelFileError, match="not come to the end of an epoch"):
+    with pytest.raises(ModelFileError, match="not come so far"):
         load_checkpoint(folder)
     record = load_begun(folder).record
     assert record.vectors is not None and record.vectors.source == "corpus"
@@ -328,7 +328,7 @@ def test_a_damaged_state_is_named(tiny: Request, at_step: Callable[..., None]) -
         carry_out(tiny)
     path = tiny.output / TRAINING / STATE_TENSORS
     content = path.read_bytes()
-    for damaged in (content[:100], content.replace(b'"reviews', b'"ReViews'[:8], 1)):
+    for damaged in (content[:100], content.replace(b"weight", b"Weight", 1)):
         path.write_bytes(damaged)
         with pytest.raises(ModelFileError, match=STATE_TENSORS):
             carry_out(resumed(tiny.output))
