@@ -105,12 +105,17 @@ class Request:
             "unlabelled": None if values["unlabelled"] is None else Path(values["unlabelled"]),
             "teacher": folders(values["teacher"]),
         }
-        return cls(**{**values, **changed}, output=output)
+        return cls(**{**{n: _tuples(v) for n, v in values.items()}, **changed}, output=output)
 
     @property
     def parts_seed(self) -> int:
         """The seed that the parts are drawn with."""
         return self.seed if self.split_seed is None else self.split_seed
+
+
+def _tuples(value: Any) -> Any:
+    """Return what JSON made a list of as the tuple that it was, through all its parts."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def folders(value: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:
