@@ -5,7 +5,8 @@ from which the search goes on.
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,10 +34,10 @@ def carry_out_trials(series: Series) -> Checkpoint:
 
     Raises:
         MissingExtraError: Optuna is not installed.
-        TrainingError: no trial came to its end; or as `carry_out`.
+        TrainingError: no trial came to its end, or the database fails; or as `carry_out`.
     """
     require_packages(("optuna",))
-    with under_way(series):
+    with under_way(series), _database_told(series):
         study = _study(series)
         _try_all(study, series)
         best = _best(study)
@@ -45,6 +46,19 @@ def carry_out_trials(series: Series) -> Checkpoint:
         publish(series, best, figures)
         _tell(figures, study.best_trial.params)
         return load_checkpoint(series.folder)
+
+
+@contextmanager
+def _database_told(series: Series) -> Iterator[None]:
+    """Turn what the database says into one line."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(error.__cause__ or error).splitlines()[0]
+        raise TrainingError(f"{series.place(DATABASE)}: cannot be used ({reason})") from error
 
 
 def _study(series: Series) -> "optuna.Study":

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import resource
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -111,6 +112,22 @@ def test_a_trial_that_diverges_is_passed_over(
     ]  # fmt: skip
     with pytest.raises(ModelFileError, match="there is a model"):
         load_checkpoint(request_.output)
+
+
+def test_a_database_that_cannot_be_is_told(
+    request_: Request, asked: dict[str, object], said: Callable[[], list[str]]
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    try:
+        with pytest.raises(TrainingError, match=r"trials/optuna.db: cannot be used \(disk I/O"):
+            trainer.train(**asked, output=request_.output, trials=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert trainer.resume(request_.output).metrics["trials"]["kept"] == 0
+    (request_.output / "trials" / "optuna.db").write_bytes(b"no database" * 100)
+    with pytest.raises(TrainingError, match=r"cannot be used \(file is not a database"):
+        trainer.resume(request_.output, trials=2)
 
 
 def test_what_is_searched() -> None:
