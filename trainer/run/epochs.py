@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.base.console import held_signals, progress
-from infer.base.errors import TrainingError
+from infer.base.errors import DivergedError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
 from trainer.data.prepared import Prepared
@@ -48,7 +48,7 @@ def run_epoch(
         (0 to 1).
 
     Raises:
-        TrainingError: a loss is not a number; epoch, step and learning rate are named.
+        DivergedError: a loss is not a number; epoch, step and learning rate are named.
     """
     part, epoch = state.part, state.part.epoch
     seed_everything(seed, epoch)
@@ -71,15 +71,15 @@ def run_epoch(
             loss = take_step(state, gradients, recipe, *batch, rate)
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
-            part.loss, part.reviews = part.loss + loss * len(rows), part.reviews + len(rows)
+            part.loss, part.weight = part.loss + loss * len(rows), part.weight + len(rows)
             part.tokens += (own := int(lengths[rows].sum()))
             part.steps, part.seconds = i + 1, time.monotonic() - began
             after_step()
             let_through()
-            advance(own, f"loss {part.loss / part.reviews:.3f}, {padding:.1%} padding")
+            advance(own, f"loss {part.loss / part.weight:.3f}, {padding:.1%} padding")
     return {
         "epoch": epoch,
-        "training_loss": part.loss / max(part.reviews, 1),
+        "training_loss": part.loss / max(part.weight, 1),
         "learning_rate": rate_at(recipe, epoch, len(batches) - 1, len(batches)),
         "seconds": round(part.seconds, 3),
         "tokens": part.tokens,
@@ -144,8 +144,8 @@ def take_step(
     return loss
 
 
-def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
-    return TrainingError(
+def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> DivergedError:
+    return DivergedError(
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
         f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
     )

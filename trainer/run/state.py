@@ -41,7 +41,7 @@ class Part:
         epoch: its number.
         steps: batches that are done.
         loss: sum of the objective over their reviews, nats.
-        reviews: how many these are.
+        weight: what these reviews count together.
         tokens: theirs, without padding.
         seconds: that it took.
     """
@@ -49,7 +49,7 @@ class Part:
     epoch: int
     steps: int = 0
     loss: float = 0.0
-    reviews: int = 0
+    weight: float = 0.0
     tokens: int = 0
     seconds: float = 0.0
 
