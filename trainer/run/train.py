@@ -37,7 +37,11 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import (
+    calibration_error,
+    describe_temperature,
+    fit_temperature,
+)
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -225,7 +229,7 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
     say(
         f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
         f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
-        f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
+        f"{before:.2%}, {after:.2%} at {describe_temperature(temperature)}"
     )
     figures |= {"calibration_error": {"before": before, "after": after}}
     figures |= analyse(logits, labels, encoded.lengths, temperature)

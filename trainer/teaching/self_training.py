@@ -34,7 +34,7 @@ from trainer.data.prepared import (
     unlabelled_path,
 )
 from trainer.data.reading import hash_files
-from trainer.network.calibration import fit_temperature
+from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import fit_teacher, plain
@@ -268,5 +268,5 @@ def examine(name: str, labeller: Labeller, prepared: Prepared) -> TeacherRecord:
     labels = labels_of(prepared.validation)
     logits = labeller(texts_of(prepared.validation), f"validating {name}")
     accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
-    say(f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}")
+    say(f"teacher {name}: {accuracy:.2%} right on validation, {describe_temperature(temperature)}")
     return TeacherRecord(name, temperature, accuracy)

@@ -284,7 +284,7 @@ def test_a_teachers_folder_may_have_any_name(
     monkeypatch.chdir(tmp_path)
     teachers = carry_out(replace(teaching, teacher=(Path("linear"),))).record.teachers
     assert [teacher.name for teacher in teachers] == ["linear", "linear"]
-    assert teachers[0].temperature != teachers[1].temperature
+    assert teachers[0].validation_accuracy != teachers[1].validation_accuracy
 
 
 def test_a_damaged_teacher_is_named(
