@@ -50,6 +50,7 @@ def train(
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
+    group_column: str | None = None,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
@@ -75,6 +76,8 @@ def train(
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
             and the unlabelled file; None: `score` where it holds such; `"none"`: none.
+        group_column: column of what rows hang together by, such as a film or an author: those of
+            one group are kept in one part.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
@@ -100,6 +103,7 @@ def train(
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,
+        group_column=group_column,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,

@@ -76,7 +76,8 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test.",
+    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test (and "
+    "perhaps validation).",
 )
 @click.option(
     "--text-column",
@@ -94,6 +95,13 @@ def _shown(value: object) -> str:
     help="Column of a teacher's probabilities of the positive label, in the training file and the "
     "unlabelled one: what is learned in place of labels, and from rows that have none. none "
     "switches it off.  [default: score, where it holds probabilities]",
+)
+@click.option(
+    "--group-column",
+    default=None,
+    help="Column of what rows hang together by, such as a film, a product or an author: those of "
+    "one group are kept in one part, so that no figure rests on having seen the others.  "
+    "[default: none]",
 )
 @click.option(
     "--recipe",

@@ -23,7 +23,7 @@ from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
-from trainer.data.datasets import Dataset, load_dataset
+from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
@@ -79,7 +79,7 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
-    fitting, validation = split_rows(dataset.train, recipe.validation, request.parts_seed)
+    fitting, validation = _parts(request, dataset)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
@@ -105,6 +105,15 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     )
     _check_parts(prepared)
     return prepared
+
+
+def _parts(request: Request, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+    """Return the rows to train on and those to validate by."""
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    share, seed = request.recipe.validation, request.parts_seed
+    with named(f"{dataset.name}, training part"):
+        return split_rows(dataset.train, share, seed, dataset.labels)
 
 
 def _check_score_column(request: Request, dataset: Dataset) -> None:
@@ -155,7 +164,9 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 
 def columns_of(request: Request) -> Columns:
     """Return where texts, labels and scores stand."""
-    return Columns(request.text_column, request.label_column, request.score_column)
+    return Columns(
+        request.text_column, request.label_column, request.score_column, request.group_column
+    )
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
@@ -300,6 +311,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             text_column=request.text_column,
             label_column=request.label_column,
             score_column=request.score_column,
+            group_column=request.group_column,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

@@ -7,8 +7,10 @@ import numpy.typing as npt
 import torch
 
 from infer.base.console import progress
+from infer.model.probability import probability
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
+from trainer.network.figures import areas, class_figures, interval
 from trainer.network.model import SentimentLSTM
 
 BATCH_TOKENS = 8_192
@@ -47,24 +49,34 @@ def predict(
     return logits
 
 
-def measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> dict[str, Any]:
+def measure(
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int8],
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Compare logits with the truth.
 
     Args:
         logits: (R,) float32; NaN rows (texts without a token) are left out and counted.
         labels: (R,) int8, 1 positive and 0 negative.
+        temperature: what logits are divided by before they become scores.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
-        `accuracy` (0 to 1), `loss` (mean binary cross-entropy in nats), `reviews`, `without_text`
-        and `confusion` (counts by truth and prediction).
+        `accuracy` (0 to 1) and its 95 % `interval`, `loss` (mean binary cross-entropy of the
+        logits as they are, in nats), `reviews`, `without_text`, `confusion` (counts by truth and
+        prediction), and what `class_figures` and `areas` find.
     """
     scored = ~np.isnan(logits)
     x = logits[scored].astype(np.float64)
     truth = labels[scored] == 1
-    predicted = x > 0
+    predicted = decide(logits[scored], temperature, threshold)
     loss = np.logaddexp(0.0, x) - x * truth
+    right = int((predicted == truth).sum())
     return {
-        "accuracy": float((predicted == truth).mean()) if len(x) else float("nan"),
+        "accuracy": right / len(x) if len(x) else float("nan"),
+        "interval": interval(right, len(x)) if len(x) else None,
         "loss": float(loss.mean()) if len(x) else float("nan"),
         "reviews": len(x),
         "without_text": int((~scored).sum()),
@@ -74,4 +86,13 @@ def measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> di
             "false_negative": int((~predicted & truth).sum()),
             "true_negative": int((~predicted & ~truth).sum()),
         },
+        **class_figures(predicted.astype(np.int8), truth.astype(np.int8), 2),
+        **areas(x, truth.astype(np.int8)),
     }
+
+
+def decide(
+    logits: npt.NDArray[np.float32], temperature: float, threshold: float
+) -> npt.NDArray[np.bool_]:
+    """Tell where the positive label is predicted, (R,), as `sent-score` does; not where NaN is."""
+    return probability(logits, temperature) >= threshold

@@ -24,6 +24,7 @@ class Request:
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
             probabilities; None for `score` where it holds such, `none` for none.
+        group_column: the column of `data` that rows hang together by, which are kept in one part.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -39,6 +40,7 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
+    group_column: str | None = None
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
@@ -53,6 +55,7 @@ class Request:
             "--text-column": self.text_column,
             "--label-column": self.label_column,
             "--score-column": self.score_column,
+            "--group-column": self.group_column,
         }
         for (one, name), (other, same) in combinations(columns.items(), 2):
             if name is not None and name == same:

@@ -258,6 +258,7 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "data": record.data.sha256,
         "text column": record.data.text_column,
         "label column": record.data.label_column,
+        "group column": record.data.group_column,
         "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }
