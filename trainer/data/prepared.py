@@ -50,6 +50,7 @@ class Prepared:
             unlabelled ones where there are any.
         targets: what they are trained towards, the probability of the positive label: float32.
         validation_texts: the encoded texts of `validation`.
+        class_weights: (2,) float64, what a row of each class counts in training.
     """
 
     dataset: Dataset
@@ -62,6 +63,7 @@ class Prepared:
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
+    class_weights: npt.NDArray[np.float64]
 
 
 def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
@@ -102,6 +104,7 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         fitting_texts=encode_with_bar(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=targets_of(fitting),
         validation_texts=encode_with_bar(encoder, texts_of(validation), "encoding validation"),
+        class_weights=class_weights(fitting, recipe.class_weight, len(dataset.labels)),
     )
     _check_parts(prepared)
     return prepared
@@ -207,6 +210,27 @@ def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
     labels = table["label"].cast(pa.float32())
     targets: npt.NDArray[np.float32] = pc.coalesce(table["score"], labels).to_numpy()
     return targets.copy()  # PyTorch takes no array that belongs to Arrow
+
+
+def class_weights(fitting: pa.Table, rule: str, classes: int) -> npt.NDArray[np.float64]:
+    """Return what a row of each class counts: (K,) float64, 1 in the mean over the labelled rows.
+
+    Args:
+        fitting: (R,) `label`, perhaps with gaps.
+        rule: `none`, or `balanced`: the rows of each class count as much as those of any other.
+        classes: K.
+    """
+    if rule == "none":
+        return np.ones(classes)
+    counts = np.bincount(fitting["label"].drop_null().to_numpy(), minlength=classes)
+    return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)), np.float64)
+
+
+def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
+    """Return what each text that is trained on counts, (R,): by its probability of each class."""
+    negative, positive = prepared.class_weights
+    weights: npt.NDArray[np.float64] = negative + (positive - negative) * prepared.targets
+    return weights
 
 
 def ids_of(table: pa.Table) -> list[str]:

@@ -5,6 +5,7 @@ Legend: B rows of a batch, T tokens.
 
 import math
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from infer.base.console import progress
 from infer.base.errors import TrainingError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
-from trainer.data.prepared import Prepared
+from trainer.data.prepared import Prepared, row_weights
 from trainer.network.device import seed_everything
 from trainer.network.replicas import Gradients, gradients_of
 from trainer.run.state import State, learning_rate, update_average
@@ -27,8 +28,8 @@ def run_epoch(recipe: Recipe, seed: int, prepared: Prepared, state: State) -> di
     """Go once through the training reviews, and the unlabelled ones where there are any.
 
     Returns:
-        `epoch`, `training_loss` (the objective's mean over the reviews, nats), `learning_rate`
-        (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share`
+        `epoch`, `training_loss` (the objective's weighted mean over the reviews, nats),
+        `learning_rate` (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share`
         (0 to 1).
 
     Raises:
@@ -38,9 +39,10 @@ def run_epoch(recipe: Recipe, seed: int, prepared: Prepared, state: State) -> di
     seed_everything(seed, epoch)
     lengths, targets = prepared.fitting_texts.lengths, prepared.targets
     batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch)
+    weights = epoch_weights(row_weights(prepared), batches)
     padding = padding_share(lengths, batches)
     began = time.monotonic()
-    loss_sum, reviews, tokens, rate = 0.0, 0, 0, 0.0
+    loss_sum, weight_sum, tokens, rate = 0.0, 0.0, 0, 0.0
     state.model.train()
     with (
         progress(f"epoch {epoch}/{recipe.epochs}", int(lengths.sum()), "tokens") as advance,
@@ -48,17 +50,18 @@ def run_epoch(recipe: Recipe, seed: int, prepared: Prepared, state: State) -> di
     ):
         for i, rows in enumerate(batches):
             rate = learning_rate(recipe, (epoch - 1 + i / len(batches)) / recipe.epochs)
-            batch = _to_device(*pad(prepared.fitting_texts, rows), targets[rows], state)
+            padded = pad(prepared.fitting_texts, rows)
+            batch = _to_device(*padded, targets[rows], weights[rows], state)
             loss = take_step(state, gradients, recipe, *batch, rate)
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
-            loss_sum, reviews = loss_sum + loss * len(rows), reviews + len(rows)
+            loss_sum, weight_sum = loss_sum + loss, weight_sum + float(weights[rows].sum())
             tokens += (own := int(lengths[rows].sum()))
-            advance(own, f"loss {loss_sum / reviews:.3f}, {padding:.1%} padding")
+            advance(own, f"loss {loss_sum / weight_sum:.3f}, {padding:.1%} padding")
     seconds = time.monotonic() - began
     return {
         "epoch": epoch,
-        "training_loss": loss_sum / max(reviews, 1),
+        "training_loss": loss_sum / weight_sum if batches else 0.0,
         "learning_rate": rate,
         "seconds": round(seconds, 3),
         "tokens": tokens,
@@ -71,15 +74,33 @@ def _to_device(
     input_ids: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int32],
     targets: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32],
     state: State,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32 twice."""
     device = state.model.classifier.weight.device
     return (
         torch.from_numpy(input_ids).to(device),
         torch.from_numpy(lengths).to(device),
         torch.from_numpy(targets).to(device),
+        torch.from_numpy(weights).to(device),
     )
+
+
+def epoch_weights(
+    rows: npt.NDArray[np.float64], batches: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.float32]:
+    """Return what each row counts in the sum that its batch minimises: (R,) float32.
+
+    A row counts alike whether its batch is full or not: the gradients of an epoch's batches add up
+    to that of the weighted mean over its rows, once for each batch.
+
+    Args:
+        rows: (R,) float64, what each counts beside the others.
+        batches: the epoch's row numbers.
+    """
+    total = sum(float(rows[batch].sum()) for batch in batches)
+    return (rows * (len(batches) / total if total else 0.0)).astype(np.float32)
 
 
 def take_step(
@@ -89,6 +110,7 @@ def take_step(
     input_ids: Tensor,
     lengths: Tensor,
     targets: Tensor,
+    weights: Tensor,
     rate: float,
 ) -> float:
     """Take one optimizer step and return the objective before it.
@@ -102,10 +124,11 @@ def take_step(
         input_ids: (B, T) int64.
         lengths: (B,) int32.
         targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
+        weights: (B,) float32, what each row counts; they add up to about 1.
         rate: learning rate.
     """
     state.optimizer.zero_grad()
-    loss = gradients(recipe, input_ids, lengths, targets)
+    loss = gradients(recipe, input_ids, lengths, targets, weights)
     if not math.isfinite(loss):
         return loss
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip or math.inf)

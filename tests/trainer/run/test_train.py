@@ -212,7 +212,7 @@ def test_a_gradient_that_is_no_number_changes_no_weight(request_: Request) -> No
             parameter.grad = torch.full_like(parameter, torch.inf)
         return 0.5
 
-    batch = torch.tensor([[2, 3]]), torch.tensor([2]), torch.tensor([1.0])
+    batch = torch.tensor([[2, 3]]), torch.tensor([2]), torch.ones(1), torch.ones(1)
     assert math.isnan(take_step(state, gradients, request_.recipe, *batch, 0.1))
     assert all(torch.equal(t, before[name]) for name, t in state.model.state_dict().items())
 
