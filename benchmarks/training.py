@@ -18,7 +18,7 @@ from benchmarks.rivals.packed import pack_model
 from trainer.network.device import set_precision
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.objective import add_gradients
-from trainer.network.replicas import Gradients, gradients_of
+from trainer.network.replicas import Gradients, gradients_of, share_generators
 from trainer.run.epochs import take_step
 from trainer.run.state import start
 from trainer.settings.recipe import RECIPES, Recipe
@@ -88,7 +88,8 @@ def shares(sizes: Sizes, raw: dict[str, Any]) -> Table:
         recipe = RECIPES[name]
         model = article_model(recipe)
         batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
-        with gradients_of(model, sizes.batch, SEED, epoch=1) as in_shares:
+        generators = share_generators(model, sizes.batch, SEED, epoch=1)
+        with gradients_of(model, generators) as in_shares:
             steps = {
                 "whole": stepper(model, recipe, batch),
                 "in shares": stepper(model, recipe, batch, in_shares),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
-from trainer.settings.request import Request, folders
+from trainer.settings.request import SAVE_MINUTES, Request, folders
 
 if TYPE_CHECKING:
     from trainer.checkpoint.folder import Checkpoint
@@ -54,6 +54,7 @@ def train(
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
+    save_minutes: float = SAVE_MINUTES,
     **changes: Any,
 ) -> Trained:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
@@ -81,6 +82,7 @@ def train(
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
+        save_minutes: how often the epoch under way is kept.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
 
@@ -107,28 +109,25 @@ def train(
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,
+        save_minutes=save_minutes,
     )
     return _carry_out(request)
 
 
 def resume(
     output: str | Path = DEFAULT_OUTPUT,
-    *,
-    device: str | None = None,
-    threads: int | None = None,
     **asked: Any,
 ) -> Trained:
     """Go on with a run of training that was interrupted.
 
     Example:
-        >>> result = trainer.resume("artifacts/mine")
+        >>> result = trainer.resume("artifacts/mine", epochs=8)
 
     Args:
         output: its checkpoint folder.
-        device: in place of the run's.
-        threads: in place of the run's.
-        asked: arguments of `train` that the run is to have been begun with; anything else is
-            refused.
+        asked: arguments of `train`. `data` and `unlabelled` say where the same data are now;
+            `device`, `threads`, `save_minutes`, `epochs` and `patience` come in place of the
+            run's; any other has to be as the run has it.
 
     Raises:
         infer.base.errors.SentError: as in `train`; `ModelFileError` where there is no checkpoint,
@@ -137,7 +136,7 @@ def resume(
     _require()
     from trainer.run.resume import resumed
 
-    return _carry_out(resumed(Path(output), device, threads, asked))
+    return _carry_out(resumed(Path(output), asked))
 
 
 def load(folder: str | Path) -> "Checkpoint":

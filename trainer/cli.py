@@ -13,6 +13,7 @@ import trainer
 from infer.base.console import given_options, run_command, say, talking
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
+from trainer.settings.request import SAVE_MINUTES
 
 MOST_THREADS = 1_024
 NAMES = click.Choice(list(RECIPES))
@@ -149,7 +150,18 @@ def _shown(value: object) -> str:
     "times.  [default: none]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
+    "--resume",
+    is_flag=True,
+    help="Go on with the unfinished run in --output, as it was begun. --data and --unlabelled say "
+    "where the same data are now; --epochs and --patience make it longer or shorter.  "
+    "[default: off]",
+)
+@click.option(
+    "--save-minutes",
+    type=click.FloatRange(min=0),
+    default=SAVE_MINUTES,
+    show_default=True,
+    help="How often the epoch under way is kept, so that no more than that is lost to a kill.",
 )
 @click.option(
     "--threads",

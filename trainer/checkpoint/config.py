@@ -17,10 +17,15 @@ from trainer.network.model import POOLINGS, ModelConfig
 FORMAT: Final = "sent-checkpoint"
 FORMAT_VERSION: Final = 1
 CONFIG: Final = "config.json"
+TRAINING: Final = "training"
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Tell whether this toolkit made the folder."""
+    """Tell whether this toolkit made the folder, be it that a first epoch is under way in it."""
+    return _is_ours(folder) or _is_ours(folder / TRAINING)
+
+
+def _is_ours(folder: Path) -> bool:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -21,8 +21,8 @@ from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
-from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
+from trainer.checkpoint.unfinished import Begun
 from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
@@ -66,12 +66,12 @@ class Prepared:
     class_weights: npt.NDArray[np.float64]
 
 
-def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
+def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
         request: the run.
-        saved: the checkpoint of the run that is taken up again; its vocabulary is used.
+        saved: what the run began with that is taken up again; its vocabulary is used.
 
     Raises:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
@@ -244,7 +244,7 @@ def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabu
     return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)
 
 
-def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
+def _check_same_data(saved: Begun, dataset: Dataset, text: TextSettings) -> None:
     """Refuse to go on with other data or another tokenizer than the run began with."""
     before = saved.record.data.sha256
     if before != dataset.sha256:

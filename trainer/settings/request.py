@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 from infer.base.errors import UsageError
 from trainer.settings.recipe import Recipe
+
+SAVE_MINUTES: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Request:
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None: all cores that the process may use.
+        save_minutes: how often the epoch under way is kept.
     """
 
     recipe: Recipe
@@ -45,12 +49,15 @@ class Request:
     teacher: tuple[Path, ...] = ()
     resume: bool = False
     threads: int | None = None
+    save_minutes: float = SAVE_MINUTES
 
     def __post_init__(self) -> None:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
         for what, seed in (("seed", self.seed), ("split_seed", self.split_seed or 0)):
             if not 0 <= seed < 2**32:
                 raise UsageError(f"{what} is {seed}, expected a number from 0 to {2**32 - 1}")
+        if not self.save_minutes >= 0:
+            raise UsageError(f"save_minutes is {self.save_minutes}, expected 0 or more")
         columns = {
             "--text-column": self.text_column,
             "--label-column": self.label_column,

@@ -22,9 +22,11 @@ from infer.base.console import progress, say
 from infer.base.errors import InputError, ModelFileError
 from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder, concatenate
+from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.files import load_tensors, save_tensors
-from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint.folder import load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
+from trainer.checkpoint.unfinished import Begun
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.prepared import (
     Prepared,
@@ -50,7 +52,7 @@ Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
-    saved: Checkpoint | None,
+    saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled: first those with a score.
@@ -58,7 +60,7 @@ def add_unlabelled(
     Args:
         request: the run.
         prepared: what is trained on so far.
-        saved: the checkpoint of the run that is taken up again; its soft labels are used.
+        saved: what the run began with that is taken up again; its soft labels are used.
         record: of the run so far.
 
     Returns:
