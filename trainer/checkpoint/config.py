@@ -95,3 +95,17 @@ def temperature_of(config: Mapping[str, Any], folder: Path) -> float:
     if isinstance(value, float) and 0 < value < math.inf:
         return value
     raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
+
+
+def threshold_of(config: Mapping[str, Any], folder: Path) -> float:
+    """Return the score from which on the positive label is predicted; 0.5 in older checkpoints.
+
+    Raises:
+        ModelFileError: it is not a number between 0 and 1.
+    """
+    value = config.get("threshold", 0.5)
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise ModelFileError(
+        f"{folder / CONFIG}: threshold {value!r}, expected a number between 0 and 1"
+    )

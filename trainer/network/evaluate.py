@@ -10,8 +10,9 @@ from infer.base.console import progress
 from infer.model.probability import probability
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
-from trainer.network.figures import areas, class_figures, interval
+from trainer.network.figures import areas, best_threshold, class_figures, interval
 from trainer.network.model import SentimentLSTM
+from trainer.settings.recipe import BEST_F1
 
 BATCH_TOKENS = 8_192
 
@@ -96,3 +97,23 @@ def decide(
 ) -> npt.NDArray[np.bool_]:
     """Tell where the positive label is predicted, (R,), as `sent-score` does; not where NaN is."""
     return probability(logits, temperature) >= threshold
+
+
+def threshold_by(
+    rule: str,
+    logits: npt.NDArray[np.float32],
+    labels: npt.NDArray[np.int8],
+    temperature: float = 1.0,
+) -> float:
+    """Return the threshold that a recipe asks for.
+
+    Args:
+        rule: a number, or `f1`: the one with the highest macro F1 on these rows.
+        logits: (R,) float32; NaN rows are left out.
+        labels: (R,) int8, 1 positive and 0 negative.
+        temperature: what logits are divided by before they become scores.
+    """
+    if rule != BEST_F1:
+        return float(rule)
+    scored = ~np.isnan(logits)
+    return best_threshold(probability(logits[scored], temperature), labels[scored])

@@ -3,6 +3,7 @@
 Legend: R rows, S rows that have a logit, K mistakes.
 """
 
+import math
 from typing import Any, Final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from infer.model.probability import sigmoid
 from trainer.network.calibration import BINS, bins_of
+from trainer.network.evaluate import decide
 from trainer.network.figures import interval
 
 LENGTH_BINS: Final = 10
@@ -20,7 +22,13 @@ Labels = npt.NDArray[np.int8]
 Lengths = npt.NDArray[np.int64]
 
 
-def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float) -> dict[str, Any]:
+def analyse(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Compute the figures that are drawn, JSON-ready.
 
     Args:
@@ -28,6 +36,7 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
         labels: (R,) int8, 1 positive and 0 negative.
         lengths: (R,) int64 tokens that the model read.
         temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         `calibration`: `before` and `after` the temperature, each as `reliability` has it; and
@@ -38,7 +47,7 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
             "before": reliability(sigmoid(logits), labels),
             "after": reliability(sigmoid(logits / temperature), labels),
         },
-        "by_length": by_length(logits, labels, lengths),
+        "by_length": by_length(logits, labels, lengths, temperature, threshold),
     }
 
 
@@ -70,7 +79,13 @@ def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[st
     ]
 
 
-def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str, Any]]:
+def by_length(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+) -> list[dict[str, Any]]:
     """Compute the accuracy of short and long reviews, in up to ten bins of about as many reviews.
 
     Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
@@ -79,6 +94,8 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
         logits: (R,) float32; NaN rows are left out.
         labels: (R,) int8, 1 positive and 0 negative.
         lengths: (R,) int64 tokens.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         For each bin, from short to long: `from` and `to` (its shortest and longest review, in
@@ -88,7 +105,7 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
     if not scored.any():
         return []
     long = lengths[scored]
-    right = (logits[scored] > 0) == (labels[scored] == 1)
+    right = decide(logits[scored], temperature, threshold) == (labels[scored] == 1)
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
@@ -110,18 +127,27 @@ def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any
 
 
 def most_confident_mistakes(
-    logits: Logits, labels: Labels, count: int = MOST_MISTAKES
+    logits: Logits,
+    labels: Labels,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+    count: int = MOST_MISTAKES,
 ) -> npt.NDArray[np.int64]:
     """Find the reviews on whose wrong label the model is most set.
 
     Args:
         logits: (R,) float32; NaN rows are no mistakes.
         labels: (R,) int8, 1 positive and 0 negative.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted; what is farthest from
+            it, in logits, is surest.
         count: how many at most.
 
     Returns:
         (K,) int64 row numbers, the surest first; of two as sure, the earlier row.
     """
-    wrong = np.flatnonzero(~np.isnan(logits) & ((logits > 0) != (labels == 1)))
-    order = np.argsort(-np.abs(logits[wrong]), kind="stable")
+    predicted = decide(logits, temperature, threshold)
+    wrong = np.flatnonzero(~np.isnan(logits) & (predicted != (labels == 1)))
+    middle = temperature * math.log(threshold / (1 - threshold))
+    order = np.argsort(-np.abs(logits[wrong] - middle), kind="stable")
     return wrong[order[:count]]

@@ -1,9 +1,9 @@
-"""The linear teacher: logistic regression on n-grams weighted by naive Bayes.
+"""The linear model: logistic regression on n-grams weighted by naive Bayes.
 
 After Wang and Manning, "Baselines and Bigrams" (2012), with logistic regression in place of their
-support vector machine. It is fitted within minutes, errs in other places than an LSTM, and its
-probabilities for unlabelled texts are what an LSTM can be trained on
-(`trainer.teaching.self_training`).
+support vector machine. It is fitted within a minute, stands beside every network
+(`trainer.teaching.beside`), errs in other places than an LSTM, and its probabilities for unlabelled
+texts are what an LSTM can be trained on (`trainer.teaching.self_training`).
 
 Legend: R rows, F n-grams.
 """
@@ -76,7 +76,7 @@ def fit_teacher(texts: pa.Array, labels: npt.NDArray[np.int8], seed: int) -> Lin
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    say(f"fitting the linear teacher on {len(texts):,} reviews")
+    say(f"fitting a linear model of n-grams on {len(texts):,} reviews")
     vectorizer = CountVectorizer(
         ngram_range=NGRAMS, token_pattern=TOKEN, min_df=MIN_REVIEWS, binary=True
     )
@@ -86,8 +86,7 @@ def fit_teacher(texts: pa.Array, labels: npt.NDArray[np.int8], seed: int) -> Lin
         weights, bias = _regression(found.multiply(ratios).tocsr(), labels, seed)
     except ValueError as error:
         raise InputError(
-            f"the linear teacher cannot be fitted on {len(texts):,} reviews ({error}). "
-            "Use --no-self-training"
+            f"the linear model cannot be fitted on {len(texts):,} reviews ({error})"
         ) from error
     return LinearTeacher(vectorizer, weights * ratios, bias)
 

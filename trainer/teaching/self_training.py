@@ -39,7 +39,7 @@ from trainer.data.reading import hash_files
 from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
-from trainer.teaching.linear import fit_teacher, plain
+from trainer.teaching.linear import LinearTeacher, plain
 from trainer.teaching.scores import note_alone, score_column
 
 TARGETS: Final = "targets.safetensors"
@@ -52,6 +52,7 @@ Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
+    linear: LinearTeacher | None,
     saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
@@ -60,6 +61,7 @@ def add_unlabelled(
     Args:
         request: the run.
         prepared: what is trained on so far.
+        linear: the linear model of the labelled reviews; None where none could be fitted.
         saved: what the run began with that is taken up again; its soft labels are used.
         record: of the run so far.
 
@@ -94,7 +96,7 @@ def add_unlabelled(
     else:
         soft = [scored["score"].to_numpy()]
         if len(others):
-            labels, teachers = soft_labels(request, prepared, others, record)
+            labels, teachers = soft_labels(request, prepared, linear, others, record)
             soft.append(labels)
             record = replace(record, teachers=teachers)
         targets = np.concatenate((prepared.targets, *soft))
@@ -119,7 +121,9 @@ def _tell_of_scores(request: Request, scored: int, others: int) -> None:
             "--score-column none"
         )
     rest = (
-        f"the other {others:,} are labelled as without" if others else "no linear model is fitted"
+        f"the other {others:,} are labelled as without"
+        if others
+        else "the linear model labels none"
     )
     say(
         f"self-training: {scored:,} unlabelled texts have a score in column {column!r} and are "
@@ -192,6 +196,7 @@ def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
 def soft_labels(
     request: Request,
     prepared: Prepared,
+    linear: LinearTeacher | None,
     texts: pa.Array,
     record: TrainingRecord,
 ) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
@@ -200,9 +205,13 @@ def soft_labels(
     Returns:
         (U,) float32 from 0 to 1; and who the teachers are.
     """
-    # The networks first: whether they may teach shows at once; the linear model takes its time.
+    if linear is None:
+        raise InputError(
+            f"{prepared.dataset.name}: without a linear model nothing labels the "
+            f"{len(texts):,} unlabelled texts. Use --no-self-training"
+        )
     networks = [(str(folder), checkpoint_labeller(folder, record)) for folder in request.teacher]
-    labellers = [("linear", linear_labeller(request, prepared)), *networks]
+    labellers = [("linear", linear_labeller(linear)), *networks]
     probabilities, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
@@ -212,10 +221,8 @@ def soft_labels(
     return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
-    """Fit the linear teacher."""
-    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
+def linear_labeller(teacher: LinearTeacher) -> Labeller:
+    """Take the linear model as a teacher."""
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
         with progress(title, len(texts)) as advance:
