@@ -4,12 +4,13 @@ Nothing heavy is imported before a function is called, and nothing is printed: w
 goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import Request, folders
 
@@ -50,6 +51,9 @@ def train(
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
+    positive: str | None = None,
+    labels: str | Mapping[str, str] | None = None,
+    ordinal: bool = False,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
@@ -74,7 +78,16 @@ def train(
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
-            and the unlabelled file; None: `score` where it holds such; `"none"`: none.
+            and the unlabelled file; None: `score` where it holds such; `"none"`: none. Of more
+            than two labels, what the columns' names begin with; None: `probability`, for
+            `probability_LABEL`.
+        positive: which of two labels is the positive one, whose probability is the score; None:
+            the usual rules.
+        labels: what labels are called in place of how the files write them; one name for several
+            joins them, an empty one leaves their rows out. `{"1": "bad", "2": "bad", "3": ""}`,
+            or the same as `"1=bad,2=bad,3="`.
+        ordinal: whether the labels are numbers in an order, such as stars: scoring tells the
+            expected value too.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
@@ -100,6 +113,9 @@ def train(
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,
+        positive=positive,
+        labels=renamings(labels),
+        ordinal=ordinal,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,

@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from infer.base.errors import ModelFileError
+from infer.model.labels import label_names, label_numbers
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 
@@ -20,25 +20,28 @@ class ModelCard:
     Attributes:
         text: how text becomes tokens.
         vocabulary: which token has which id; its size is the embedding's.
-        labels: names of the negative and the positive label.
+        labels: their names, in the order of the logits; of two, the negative and the positive one.
         precision: `fp32`, `fp16` (weights stored in half) or `int8`.
         metrics: the trainer's metrics, with the hash of the data.
         parity: the exporter's certificate.
         toolkit_version: version that exported the file.
-        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        temperature: what logits are divided by before the sigmoid, or the softmax of more than two
+            labels (1 = uncalibrated).
         text_column: the column that the texts it was trained on stood in; None where that is not
             known.
+        ordinal: whether the labels are numbers in an order, so that an expected value has a sense.
     """
 
     text: TextSettings
     vocabulary: Vocabulary
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     precision: str
     metrics: dict[str, Any]
     parity: dict[str, Any]
     toolkit_version: str
     temperature: float = 1.0
     text_column: str | None = None
+    ordinal: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -46,8 +49,14 @@ class ModelCard:
             raise ModelFileError(
                 f"model card: precision {self.precision!r}, expected one of {PRECISIONS}"
             )
-        if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(self.labels):
-            raise ModelFileError(f"model card: labels {self.labels}, expected two different names")
+        try:
+            label_names(self.labels)
+        except ValueError as error:
+            raise ModelFileError(f"model card: {error}") from error
+        if self.ordinal and (len(self.labels) == 2 or label_numbers(self.labels) is None):
+            raise ModelFileError(
+                f"model card: ordinal labels {self.labels[:10]}, expected numbers, three or more"
+            )
         if not 0 < self.temperature < math.inf:
             raise ModelFileError(f"model card: temperature {self.temperature}, expected > 0")
 
@@ -64,6 +73,8 @@ class ModelCard:
         }
         if self.text_column is not None:  # files of before have none, and come out as they did
             values["text_column"] = self.text_column
+        if self.ordinal:
+            values["ordinal"] = True
         return json.dumps(values, sort_keys=True)
 
 
@@ -78,13 +89,14 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
         return ModelCard(
             text=TextSettings.from_json(values["text"]),
             vocabulary=Vocabulary.from_text(vocabulary),
-            labels=_two_names(values["labels"]),
+            labels=label_names(values["labels"]),
             precision=str(values["precision"]),
             metrics=dict(values["metrics"]),
             parity=dict(values["parity"]),
             toolkit_version=str(values["toolkit_version"]),
             temperature=float(values["temperature"]),
             text_column=_name(values.get("text_column")),
+            ordinal=values.get("ordinal", False) is True,
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
@@ -99,10 +111,3 @@ def _name(value: Any) -> str | None:
         raise TypeError(f"text_column is {value!r}, expected a name")
     value.encode()  # JSON can hold half a surrogate pair, which no output can
     return value
-
-
-def _two_names(labels: Iterable[Any]) -> tuple[str, str]:
-    negative, positive = labels
-    names = str(negative), str(positive)
-    "".join(names).encode()  # JSON can hold half a surrogate pair, which no output can
-    return names

@@ -18,7 +18,7 @@ import io
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,17 +27,18 @@ import pyarrow.parquet as pq
 
 from infer.base.commit import check_folder, sync, writable
 from infer.base.errors import ModelFileError, OutputError, TrainingError
+from infer.model.labels import format_version
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
-    FORMAT_VERSION,
     is_checkpoint,
-    label_names,
     model_sizes,
+    names_of_labels,
     read_config,
     temperature_of,
+    written_sizes,
 )
 from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
 from trainer.checkpoint.record import TrainingRecord
@@ -51,7 +52,6 @@ REPORT: Final = "report.html"
 VALIDATION: Final = "validation.parquet"
 TRAINING: Final = "training"
 
-VALIDATION_SCHEMA: Final = pa.schema([("text", pa.string()), ("label", pa.int8())])
 MAX_VALIDATION_ROWS: Final = 2_000
 # Of a folder's name, so that there is room for `.NAME.new` in any file system in use.
 MAX_NAME_BYTES: Final = 250
@@ -65,18 +65,19 @@ class Checkpoint:
         model: in evaluation mode, on the CPU, float32.
         vocabulary: token ↔ id.
         text: how text becomes tokens.
-        labels: names of the classes, (negative, positive).
+        labels: names of the labels; of two, (negative, positive).
         metrics: `validation`, `test` (null while training is unfinished), `data`, and `scores`
             where a column of them taught.
         record: of the run that made it.
-        validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
-        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        validation: `text` (string) and `label` (int16) of up to 2,000 validation reviews.
+        temperature: what logits are divided by before they become probabilities (1 =
+            uncalibrated).
     """
 
     model: SentimentLSTM
     vocabulary: Vocabulary
     text: TextSettings
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     metrics: dict[str, Any]
     record: TrainingRecord
     validation: pa.Table
@@ -168,9 +169,9 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     )
     config = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(len(checkpoint.labels)),
         **checkpoint.record.to_json(),
-        "model": asdict(checkpoint.model.config),
+        "model": written_sizes(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
         "temperature": checkpoint.temperature,
@@ -178,7 +179,8 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, checkpoint.metrics)
     (folder / HISTORY).write_text(_csv(history), encoding="utf-8", newline="\n")
-    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS).cast(VALIDATION_SCHEMA)
+    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS)
+    rows = rows.cast(_validation_schema(len(checkpoint.labels)))
     pq.write_table(rows, folder / VALIDATION, compression="zstd")
 
 
@@ -219,7 +221,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     config = _read_config(folder)
     vocabulary = _read_vocabulary(folder / VOCABULARY)
-    sizes = model_sizes(config, folder)
+    labels = names_of_labels(config, folder)
+    sizes = model_sizes(config, len(labels), folder)
     if sizes.vocabulary_size != len(vocabulary):
         raise ModelFileError(
             f"{folder}: the embedding has {sizes.vocabulary_size} rows, the vocabulary "
@@ -229,10 +232,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model=_load_model(folder / WEIGHTS, sizes),
         vocabulary=vocabulary,
         text=TextSettings.from_json(config.get("text")),
-        labels=label_names(config, folder),
+        labels=labels,
         metrics=read_json(folder / METRICS),
         record=TrainingRecord.from_json(config, folder),
-        validation=_read_validation(folder / VALIDATION),
+        validation=_read_validation(folder / VALIDATION, len(labels)),
         temperature=temperature_of(config, folder),
     )
 
@@ -272,11 +275,16 @@ def _read_vocabulary(path: Path) -> Vocabulary:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
 
 
-def _read_validation(path: Path) -> pa.Table:
+def _validation_schema(labels: int) -> pa.Schema:
+    """Return the columns of the validation file; numbers of two labels have a byte."""
+    return pa.schema([("text", pa.string()), ("label", pa.int8() if labels == 2 else pa.int16())])
+
+
+def _read_validation(path: Path, labels: int) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-    if not table.schema.equals(VALIDATION_SCHEMA):
+    if not table.schema.equals(_validation_schema(labels)):
         raise ModelFileError(f"{path}: columns {table.schema.names}, expected text and label")
-    return table
+    return table.set_column(1, "label", table["label"].cast(pa.int16()))

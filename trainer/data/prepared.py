@@ -1,11 +1,12 @@
 """Data, vocabulary and encoded texts: everything that stays the same from epoch to epoch.
 
-Legend: R rows.
+Legend: R rows, K labels.
 """
 
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ import torch
 import infer
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.table.columns import NO_COLUMN
+from infer.model.probability import Labels, certain, label_count
+from infer.table.columns import NO_COLUMN, score_columns
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
@@ -31,6 +33,8 @@ from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+
+NO_LABEL: Final = -1
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,8 @@ class Prepared:
         training_encoder: what texts that are trained on go through, which may cut them shorter.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
-        targets: what they are trained towards, the probability of the positive label: float32.
+        targets: what they are trained towards, float32: (R,) probability of the positive label, or
+            of more than two labels (R, K), that of each.
         validation_texts: the encoded texts of `validation`.
     """
 
@@ -75,7 +80,9 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.parts_seed, columns_of(request))
+    dataset = load_dataset(
+        request.data, request.parts_seed, columns_of(request), request.label_rules
+    )
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
@@ -113,7 +120,8 @@ def _check_score_column(request: Request, dataset: Dataset) -> None:
     if asked in (None, NO_COLUMN, dataset.score_column):
         return
     path = unlabelled_path(request, dataset) if request.recipe.self_training else None
-    if path is None or asked not in read_schema(path).names:
+    wanted = set(score_columns(asked, dataset.labels))
+    if path is None or not wanted & set(read_schema(path).names):
         places = dataset.name if path is None else f"{dataset.name} and {path}"
         raise InputError(
             f"--score-column {asked}: no such column in {places}, expected one of probabilities. "
@@ -185,17 +193,30 @@ def texts_of(table: pa.Table) -> pa.Array:
     return table["text"].combine_chunks()
 
 
-def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
-    """Return the column `label`: (R,) int8, 1 positive and 0 negative."""
-    labels: npt.NDArray[np.int8] = table["label"].to_numpy()
+def labels_of(table: pa.Table) -> Labels:
+    """Return the column `label`: (R,) int16 numbers of labels; of two, 1 is the positive one."""
+    labels: Labels = table["label"].to_numpy()
     return labels
 
 
 def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
-    """Return what rows are trained towards, (R,) float32: the score, else the label."""
-    labels = table["label"].cast(pa.float32())
-    targets: npt.NDArray[np.float32] = pc.coalesce(table["score"], labels).to_numpy()
-    return targets.copy()  # PyTorch takes no array that belongs to Arrow
+    """Return what rows are trained towards, (R,) or (R, K) float32: the scores, else the label."""
+    scores = scores_of(table)
+    numbers = table["label"].fill_null(NO_LABEL).to_numpy()
+    truth = certain(numbers, label_count(scores))
+    return np.where(np.isnan(scores), truth, scores)
+
+
+def scores_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return a teacher's probabilities, the column `score`: (R,) or (R, K) float32, else NaN."""
+    column = table["score"].combine_chunks()
+    if not pa.types.is_fixed_size_list(column.type):
+        scores: npt.NDArray[np.float32] = column.to_numpy(zero_copy_only=False)
+        return scores
+    scores = np.full((len(column), column.type.list_size), np.nan, np.float32)
+    is_scored = column.is_valid().to_numpy(zero_copy_only=False)
+    scores[is_scored] = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    return scores
 
 
 def ids_of(table: pa.Table) -> list[str]:
@@ -244,7 +265,7 @@ def read_scored_texts(
         InputError: the file cannot be read, or the score column holds no probabilities.
     """
     path = unlabelled_path(request, dataset)
-    table, notes = read_scored(path, columns_of(request)) if path else (None, ())
+    table, notes = read_scored(path, columns_of(request), dataset.labels) if path else (None, ())
     return (table if table is not None and table.num_rows else None), notes
 
 
@@ -300,6 +321,9 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             text_column=request.text_column,
             label_column=request.label_column,
             score_column=request.score_column,
+            positive=request.positive,
+            labels=request.labels,
+            ordinal=request.ordinal,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

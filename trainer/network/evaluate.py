@@ -1,4 +1,7 @@
-"""Logits of encoded texts, and what they are worth. Legend: R rows, B rows of a batch."""
+"""Logits of encoded texts, and what they are worth.
+
+Legend: R rows, B rows of a batch, K labels.
+"""
 
 from typing import Any
 
@@ -7,6 +10,7 @@ import numpy.typing as npt
 import torch
 
 from infer.base.console import progress
+from infer.model.probability import Labels, has_values, label_count, losses, predicted, row_shape
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
 from trainer.network.model import SentimentLSTM
@@ -30,7 +34,7 @@ def predict(
         batch_tokens: padded tokens in a batch.
 
     Returns:
-        (R,) float32 logits of the positive label, NaN where a text has no token.
+        (R,) or (R, K) float32 logits, NaN where a text has no token.
     """
     device = model.classifier.weight.device
 
@@ -42,36 +46,59 @@ def predict(
     training = model.training
     model.eval()
     with progress(title, int(np.count_nonzero(encoded.lengths))) as advance:
-        logits = run_in_batches(encoded, batch_tokens, run, done=lambda rows: advance(len(rows)))
+        logits = run_in_batches(
+            encoded,
+            batch_tokens,
+            run,
+            done=lambda rows: advance(len(rows)),
+            shape=row_shape(model.config.labels),
+        )
     model.train(training)
     return logits
 
 
-def measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> dict[str, Any]:
+def measure(logits: npt.NDArray[np.float32], labels: Labels) -> dict[str, Any]:
     """Compare logits with the truth.
 
     Args:
-        logits: (R,) float32; NaN rows (texts without a token) are left out and counted.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out and counted.
+        labels: (R,) numbers of the true labels.
 
     Returns:
-        `accuracy` (0 to 1), `loss` (mean binary cross-entropy in nats), `reviews`, `without_text`
-        and `confusion` (counts by truth and prediction).
+        `accuracy` (0 to 1), `loss` (mean cross-entropy in nats), `reviews`, `without_text` and
+        `confusion`, as the function of that name has it.
     """
-    scored = ~np.isnan(logits)
-    x = logits[scored].astype(np.float64)
-    truth = labels[scored] == 1
-    predicted = x > 0
-    loss = np.logaddexp(0.0, x) - x * truth
+    scored = has_values(logits)
+    x, truth = logits[scored], labels[scored]
+    found = predicted(x)
     return {
-        "accuracy": float((predicted == truth).mean()) if len(x) else float("nan"),
-        "loss": float(loss.mean()) if len(x) else float("nan"),
+        "accuracy": float((found == truth).mean()) if len(x) else float("nan"),
+        "loss": float(losses(x, truth).mean()) if len(x) else float("nan"),
         "reviews": len(x),
         "without_text": int((~scored).sum()),
-        "confusion": {
-            "true_positive": int((predicted & truth).sum()),
-            "false_positive": int((predicted & ~truth).sum()),
-            "false_negative": int((~predicted & truth).sum()),
-            "true_negative": int((~predicted & ~truth).sum()),
-        },
+        "confusion": confusion(found, truth, label_count(logits)),
+    }
+
+
+def confusion(found: Labels, truth: Labels, labels: int) -> dict[str, int] | list[list[int]]:
+    """Count rows by truth and prediction.
+
+    Args:
+        found: (R,) numbers of the predicted labels.
+        truth: (R,) numbers of the true labels.
+        labels: how many there are.
+
+    Returns:
+        Of two labels `true_positive`, `false_positive`, `false_negative` and `true_negative`; of
+        more K rows, one for each true label, of K counts, one for each prediction.
+    """
+    cells = np.bincount(truth.astype(np.int64) * labels + found, minlength=labels**2)
+    counts: list[list[int]] = cells.reshape(labels, labels).tolist()
+    if labels > 2:
+        return counts
+    return {
+        "true_positive": counts[1][1],
+        "false_positive": counts[0][1],
+        "false_negative": counts[1][0],
+        "true_negative": counts[0][0],
     }

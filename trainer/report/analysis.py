@@ -1,6 +1,6 @@
 """Where a model is right and how sure it is: figures that a mean over all reviews hides.
 
-Legend: R rows, S rows that have a logit, K mistakes.
+Legend: R rows, S rows that have a logit, K labels, M mistakes.
 """
 
 import math
@@ -9,7 +9,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from infer.model.probability import sigmoid
+from infer.model.probability import (
+    Labels,
+    has_values,
+    hits,
+    margins,
+    predicted,
+    probabilities,
+    scores,
+)
 from trainer.network.calibration import BINS, bins_of
 
 LENGTH_BINS: Final = 10
@@ -17,7 +25,6 @@ MOST_MISTAKES: Final = 20
 Z: Final = 1.959964  # the normal distribution's 97.5 % quantile: 95 % lie within plus or minus it
 
 Logits = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
 Lengths = npt.NDArray[np.int64]
 
 
@@ -25,8 +32,8 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
     """Compute the figures that are drawn, JSON-ready.
 
     Args:
-        logits: (R,) float32; NaN rows (texts without a token) are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens that the model read.
         temperature: what logits are divided by.
 
@@ -36,26 +43,27 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
     """
     return {
         "calibration": {
-            "before": reliability(sigmoid(logits), labels),
-            "after": reliability(sigmoid(logits / temperature), labels),
+            "before": reliability(probabilities(logits), labels),
+            "after": reliability(probabilities(logits, temperature), labels),
         },
         "by_length": by_length(logits, labels, lengths),
     }
 
 
-def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
+def reliability(found: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
     """Hold scores against the truth, in the bins of the calibration error.
 
     Args:
-        scores: (R,) float64 probabilities of the positive label; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        found: (R,) or (R, K) float64 probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
 
     Returns:
         For each of the 15 bins `from` and `to` (of the score), `count`, and `mean_score` and
-        `share_positive` (0 to 1; None where the bin is empty).
+        `share_positive`, which of more than two labels is the share that is right (0 to 1; None
+        where the bin is empty).
     """
-    scored = ~np.isnan(scores)
-    p, truth = scores[scored], labels[scored] == 1  # (S,), (S,)
+    scored = has_values(found)
+    p, truth = scores(found[scored]), hits(found[scored], labels[scored])  # (S,), (S,)
     bins = bins_of(p)
     counts = np.bincount(bins, minlength=BINS)
     sums, positives = np.bincount(bins, p, BINS), np.bincount(bins, truth, BINS)
@@ -77,19 +85,19 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
     Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
 
     Args:
-        logits: (R,) float32; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens.
 
     Returns:
         For each bin, from short to long: `from` and `to` (its shortest and longest review, in
         tokens), `reviews`, `accuracy`, and `low` and `high`, the 95 % interval of the accuracy.
     """
-    scored = ~np.isnan(logits)
+    scored = has_values(logits)
     if not scored.any():
         return []
     long = lengths[scored]
-    right = (logits[scored] > 0) == (labels[scored] == 1)
+    right = predicted(logits[scored]) == labels[scored]
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
@@ -134,13 +142,13 @@ def most_confident_mistakes(
     """Find the reviews on whose wrong label the model is most set.
 
     Args:
-        logits: (R,) float32; NaN rows are no mistakes.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are no mistakes.
+        labels: (R,) numbers of the true labels.
         count: how many at most.
 
     Returns:
-        (K,) int64 row numbers, the surest first; of two as sure, the earlier row.
+        (M,) int64 row numbers, the surest first; of two as sure, the earlier row.
     """
-    wrong = np.flatnonzero(~np.isnan(logits) & ((logits > 0) != (labels == 1)))
-    order = np.argsort(-np.abs(logits[wrong]), kind="stable")
+    wrong = np.flatnonzero(has_values(logits) & (predicted(logits) != labels))
+    order = np.argsort(-margins(logits[wrong]), kind="stable")
     return wrong[order[:count]]

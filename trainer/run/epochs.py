@@ -1,6 +1,6 @@
 """One epoch: batches in, optimizer steps, a line of the history out.
 
-Legend: B rows of a batch, T tokens.
+Legend: B rows of a batch, T tokens, K labels.
 """
 
 import math
@@ -73,7 +73,7 @@ def _to_device(
     targets: npt.NDArray[np.float32],
     state: State,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32."""
+    """Move a batch to the model: (B, T) int64, (B,) int32, float32 targets."""
     device = state.model.classifier.weight.device
     return (
         torch.from_numpy(input_ids).to(device),
@@ -101,7 +101,8 @@ def take_step(
         recipe: objective, precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
+        targets: (B,) float32 probabilities of the positive label, or (B, K) of each: 0 or 1, or
+            a teacher's.
         rate: learning rate.
     """
     state.optimizer.zero_grad()

@@ -12,7 +12,7 @@ import torch
 
 from infer.base.console import require_packages, say
 from infer.base.errors import SentError, TrainingError
-from infer.model.probability import sigmoid
+from infer.model.probability import Labels, predicted, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.files import read_json
 from trainer.checkpoint.folder import (
@@ -120,7 +120,9 @@ def begin(
     Returns:
         The state, and the record with the vectors that the embedding started from.
     """
-    model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
+    model = SentimentLSTM(
+        _sizes(request.recipe, len(prepared.vocabulary), len(prepared.dataset.labels))
+    )
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
@@ -136,7 +138,7 @@ def begin(
     return state, record
 
 
-def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
+def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
     return ModelConfig(
         vocabulary_size=vocabulary_size,
         embedding=recipe.embedding,
@@ -145,6 +147,7 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
+        labels=labels,
     )
 
 
@@ -172,9 +175,7 @@ def _check_numbers(
         )
 
 
-def _validation_figures(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
-) -> dict[str, float]:
+def _validation_figures(logits: npt.NDArray[np.float32], labels: Labels) -> dict[str, float]:
     """Return what the history notes of an epoch's validation."""
     figures = measure(logits, labels)
     return {
@@ -224,7 +225,9 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
     encoded = encode_with_bar(prepared.encoder, texts_of(test), "encoding test")
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
     epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
-    before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
+    before, after = (
+        calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
+    )
     figures = measure(logits, labels)
     say(
         f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
@@ -234,8 +237,8 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
     figures |= {"calibration_error": {"before": before, "after": after}}
     figures |= analyse(logits, labels, encoded.lengths, temperature)
     rows = most_confident_mistakes(logits, labels)
-    scores = sigmoid(logits / temperature)
-    figures["mistakes"] = _mistakes(prepared.dataset, rows, scores, encoded.lengths)
+    found = probabilities(logits, temperature)
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, encoded.lengths)
     return figures, texts_of(test).take(rows).to_pylist()
 
 
@@ -250,23 +253,25 @@ def _compare(prepared: Prepared, state: State) -> dict[str, Any] | None:
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    scores: npt.NDArray[np.float64],
+    found: npt.NDArray[np.float64],
     lengths: npt.NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """Say which reviews are wrong and how: `id`, `truth` (its name), `score` and `tokens`.
+    """Say which reviews are wrong: `id`, `truth` and `predicted` (names), `score` and `tokens`.
 
     Args:
         dataset: its test part has R rows.
-        rows: (K,) int64 rows of the mistakes.
-        scores: (R,) float64 of the positive label, calibrated.
+        rows: (M,) int64 rows of the mistakes.
+        found: (R,) or (R, K) float64 probabilities, calibrated.
         lengths: (R,) int64 tokens.
     """
     ids, labels = ids_of(dataset.test), labels_of(dataset.test)
+    wrong, score = predicted(found, 0.5), scores(found)
     return [
         {
             "id": ids[row],
             "truth": dataset.labels[labels[row]],
-            "score": float(scores[row]),
+            "predicted": dataset.labels[wrong[row]],
+            "score": float(score[row]),
             "tokens": int(lengths[row]),
         }
         for row in rows
