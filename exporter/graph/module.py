@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trainer.network.model import SentimentLSTM
+from trainer.network.model import SentimentLSTM, as_logits
 
 # PyTorch stacks the gates as input, forget, cell, output; ONNX as input, output, forget, cell.
 ONNX_GATES: Final = (0, 3, 1, 2)
@@ -144,8 +144,7 @@ class ExportableLSTM(nn.Module):
         every, last = self.layer[0](self.embedding(input_ids), lengths)
         for join, layer in zip(self.join, self.layer[1:], strict=True):
             every, last = layer(join(every), lengths)
-        logits: Tensor = self.classifier(self.pooling(every, last, lengths))  # (B, 1) or (B, K)
-        return logits.squeeze(1)  # (B,) or, since K > 1, (B, K)
+        return as_logits(self.classifier(self.pooling(every, last, lengths)))
 
 
 def stack_gates(directions: tuple[nn.Module, nn.Module], name: str) -> Tensor:

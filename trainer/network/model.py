@@ -144,8 +144,7 @@ class SentimentLSTM(nn.Module):
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Compute the logits from token vectors (B, T, E), where perturbations can be added."""
         pooled = self.pool(self.encode(embedded, lengths), lengths)
-        logits: Tensor = self.classifier(self.dropout(pooled))  # (B, 1) or (B, K)
-        return logits.squeeze(1)  # (B,) or, since K > 1, (B, K)
+        return as_logits(self.classifier(self.dropout(pooled)))
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Run the LSTM layers: (B, T, E) → (B, T, 2H); positions behind a row are undefined."""
@@ -175,6 +174,11 @@ class SentimentLSTM(nn.Module):
         highest = states.masked_fill(padding[:, :, None], -torch.inf).amax(dim=1)
         total = states.masked_fill(padding[:, :, None], 0.0).sum(dim=1)
         return torch.cat((highest, total / lengths[:, None]), dim=1)
+
+
+def as_logits(columns: Tensor) -> Tensor:
+    """Return the linear layer's columns as logits: (B, 1) → (B,) of two labels, else (B, K)."""
+    return columns.squeeze(1) if columns.shape[1] == 1 else columns
 
 
 @contextmanager
