@@ -84,6 +84,11 @@ Examples:
     help="Rows between two saved parts; a kill costs at most the three that are under way.  "
     "[default: 16384 on the CPU, 65536 on CUDA]",
 )
+@click.option(
+    "--probabilities",
+    is_flag=True,
+    help="Write the probability of each label too, as probability_LABEL.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -94,8 +99,9 @@ def main(**options: Any) -> None:
 
     INPUT is a file, several files, a folder, a glob, or a URI such as s3://bucket/key. The output
     has the input's rows in their order: the carried columns untouched, then score (probability of
-    the positive label), prediction (a label's name) and status (ok, truncated, null, empty or
-    invalid). A job that was stopped goes on where it was when the same command is run again.
+    the positive label; of more than two, of the predicted one), prediction (a label's name) and
+    status (ok, truncated, null, empty or invalid). A job that was stopped goes on where it was when
+    the same command is run again.
     """
     run_command(lambda: score(**options))
 

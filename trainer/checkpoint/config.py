@@ -6,18 +6,19 @@ The entries about the run itself are `trainer.checkpoint.record`'s.
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, Final
 
 from infer.base.errors import ModelFileError
+from infer.model.labels import format_version, label_names
 from trainer.checkpoint.files import read_json
 from trainer.network.model import POOLINGS, ModelConfig
 
 FORMAT: Final = "sent-checkpoint"
-FORMAT_VERSION: Final = 1
 CONFIG: Final = "config.json"
 TRAINING: Final = "training"
+LABELS: Final = "labels"  # the size that follows from the names
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -40,22 +41,29 @@ def read_config(folder: Path) -> dict[str, Any]:
         ModelFileError: it is missing, damaged, or of another format or version.
     """
     config = read_json(folder / CONFIG)
-    if config.get("format") != FORMAT or config.get("format_version") != FORMAT_VERSION:
+    names = config.get("labels")
+    expected = format_version(len(names) if isinstance(names, list) else 2)
+    if config.get("format") != FORMAT or config.get("format_version") != expected:
         raise ModelFileError(
             f"{folder / CONFIG}: format {config.get('format')!r}, version "
-            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {FORMAT_VERSION}"
+            f"{config.get('format_version')!r}; expected {FORMAT!r}, version {expected}"
         )
     return config
 
 
-def model_sizes(config: Mapping[str, Any], folder: Path) -> ModelConfig:
-    """Return the sizes of the network.
+def written_sizes(sizes: ModelConfig) -> dict[str, Any]:
+    """Return the sizes as `config.json` has them: without the labels, whose names stand there."""
+    return {name: size for name, size in asdict(sizes).items() if name != LABELS}
+
+
+def model_sizes(config: Mapping[str, Any], labels: int, folder: Path) -> ModelConfig:
+    """Return the sizes of the network for so many labels.
 
     Raises:
         ModelFileError: one is missing, unknown or impossible.
     """
     values = config.get("model")
-    types = {spec.name: spec.type for spec in fields(ModelConfig)}
+    types = {spec.name: spec.type for spec in fields(ModelConfig) if spec.name != LABELS}
     if not isinstance(values, dict) or values.keys() != types.keys():
         raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
     sizes = ("vocabulary_size", "embedding", "hidden", "layers")
@@ -65,24 +73,20 @@ def model_sizes(config: Mapping[str, Any], folder: Path) -> ModelConfig:
         raise ModelFileError(
             f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"
         )
-    return ModelConfig(**values)
+    return ModelConfig(**values, labels=labels)
 
 
-def label_names(config: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-    """Return the names of the classes, (negative, positive).
+def names_of_labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
+    """Return the names of the labels; of two, (negative, positive).
 
     Raises:
-        ModelFileError: they are not two different names.
+        ModelFileError: they are not different names.
     """
     values = config.get("labels")
-    if (
-        isinstance(values, list)
-        and len(values) == 2
-        and all(isinstance(name, str) and name for name in values)
-        and values[0] != values[1]
-    ):
-        return values[0], values[1]
-    raise ModelFileError(f"{folder / CONFIG}: labels {values!r}, expected two different names")
+    try:
+        return label_names(values if isinstance(values, list) else ())
+    except ValueError as error:
+        raise ModelFileError(f"{folder / CONFIG}: {error}") from error
 
 
 def temperature_of(config: Mapping[str, Any], folder: Path) -> float:

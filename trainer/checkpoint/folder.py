@@ -16,7 +16,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,18 +24,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.base.errors import ModelFileError
+from infer.model.labels import format_version
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
-    FORMAT_VERSION,
     TRAINING,
-    label_names,
     model_sizes,
+    names_of_labels,
     read_config,
     temperature_of,
     threshold_of,
+    written_sizes,
 )
 from trainer.checkpoint.files import (
     load_tensors,
@@ -56,7 +57,6 @@ HISTORY: Final = "history.csv"
 REPORT: Final = "report.html"
 VALIDATION: Final = "validation.parquet"
 
-VALIDATION_SCHEMA: Final = pa.schema([("text", pa.string()), ("label", pa.int8())])
 MAX_VALIDATION_ROWS: Final = 2_000
 
 
@@ -68,19 +68,20 @@ class Checkpoint:
         model: in evaluation mode, on the CPU, float32.
         vocabulary: token ↔ id.
         text: how text becomes tokens.
-        labels: names of the classes, (negative, positive).
+        labels: names of the labels; of two, (negative, positive).
         metrics: `validation`, `test` (null while training is unfinished), `data`, and `scores`
             where a column of them taught.
         record: of the run that made it.
-        validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
-        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
-        threshold: the score from which on the positive label is predicted.
+        validation: `text` (string) and `label` (int16) of up to 2,000 validation reviews.
+        temperature: what logits are divided by before they become probabilities (1 =
+            uncalibrated).
+        threshold: the score from which on the positive label is predicted, of two labels.
     """
 
     model: SentimentLSTM
     vocabulary: Vocabulary
     text: TextSettings
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     metrics: dict[str, Any]
     record: TrainingRecord
     validation: pa.Table
@@ -127,9 +128,9 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     )
     config = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(len(checkpoint.labels)),
         **checkpoint.record.to_json(),
-        "model": asdict(checkpoint.model.config),
+        "model": written_sizes(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
         "temperature": checkpoint.temperature,
@@ -138,7 +139,8 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, checkpoint.metrics)
     (folder / HISTORY).write_text(_csv(history), encoding="utf-8", newline="\n")
-    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS).cast(VALIDATION_SCHEMA)
+    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS)
+    rows = rows.cast(_validation_schema(len(checkpoint.labels)))
     pq.write_table(rows, folder / VALIDATION, compression="zstd")
 
 
@@ -164,7 +166,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     config = _read_config(folder)
     vocabulary = read_vocabulary(folder / VOCABULARY)
-    sizes = model_sizes(config, folder)
+    labels = names_of_labels(config, folder)
+    sizes = model_sizes(config, len(labels), folder)
     if sizes.vocabulary_size != len(vocabulary):
         raise ModelFileError(
             f"{folder}: the embedding has {sizes.vocabulary_size} rows, the vocabulary "
@@ -174,10 +177,10 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model=_load_model(folder / WEIGHTS, sizes),
         vocabulary=vocabulary,
         text=TextSettings.from_json(config.get("text")),
-        labels=label_names(config, folder),
+        labels=labels,
         metrics=read_json(folder / METRICS),
         record=TrainingRecord.from_json(config, folder),
-        validation=_read_validation(folder / VALIDATION),
+        validation=_read_validation(folder / VALIDATION, len(labels)),
         temperature=temperature_of(config, folder),
         threshold=threshold_of(config, folder),
     )
@@ -214,11 +217,16 @@ def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:
     return model.eval()
 
 
-def _read_validation(path: Path) -> pa.Table:
+def _validation_schema(labels: int) -> pa.Schema:
+    """Return the columns of the validation file; numbers of two labels have a byte."""
+    return pa.schema([("text", pa.string()), ("label", pa.int8() if labels == 2 else pa.int16())])
+
+
+def _read_validation(path: Path, labels: int) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-    if not table.schema.equals(VALIDATION_SCHEMA):
+    if not table.schema.equals(_validation_schema(labels)):
         raise ModelFileError(f"{path}: columns {table.schema.names}, expected text and label")
-    return table
+    return table.set_column(1, "label", table["label"].cast(pa.int16()))

@@ -1,6 +1,6 @@
 """Labelled reviews: the embedded sample, IMDB, or anybody's files.
 
-Legend: R rows.
+Legend: R rows, K labels.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,19 +14,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.table.columns import SCORE_COLUMN
-from trainer.data.labels import Labels, has_label, name_labels, read_labels
+from trainer.data.labels import (
+    USUAL_RULES,
+    Labels,
+    has_label,
+    missing_labels,
+    name_labels,
+    read_labels,
+)
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
-from trainer.data.scores import read_scores
+from trainer.data.scores import column_of, read_scores, score_type
 from trainer.data.splits import GROUP, count_classes, split_rows
 from trainer.data.tables import FORMATS, read_schema
+from trainer.settings.labels import LabelRules
 
 SCHEMA: Final = pa.schema(
     [
         ("text", pa.large_string()),
-        ("label", pa.int8()),
+        ("label", pa.int16()),
         ("id", pa.large_string()),
-        ("score", pa.float32()),
     ]
 )
 TEST_SHARE: Final = 0.2
@@ -40,20 +46,21 @@ class Dataset:
 
     Attributes:
         name: what was asked for: `sample`, `imdb` or a path.
-        train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative), `id` large_string
-            (the file's `id` or `review_id`, else the row's number in the file, from 0), `score`
-            float32 (a teacher's probability of the positive label; null where there is none), and
-            `group` large_string where a group column was asked for.
+        train: (R,) `text` large_string, `label` int16 (its position in `labels`), `id` large_string
+            (the file's `id` or `review_id`, else the row's number in the file, from 0), `score` (a
+            teacher's probabilities, see `score_type`; null where there are none), and `group`
+            large_string where a group column was asked for.
         scored: rows of the training file that have a score and no label: the same columns.
         test: the same columns; its scores are not looked at.
         validation: the same columns, of the data folder's validation file; None where there is
             none, so that rows of `train` are held out for it.
         unlabelled: the file with texts without a label, where there is one.
-        labels: names of the classes, (negative, positive).
+        labels: names of the classes; of two, (negative, positive).
         sha256: hash over the bytes of the files.
         notes: what a person should know about the data, a sentence each.
         text_column: the column that the training texts stood in.
-        score_column: the column that the training file's scores stood in, if any.
+        score_column: the column that the training file's scores stood in, if any; of more than two
+            labels what the columns' names begin with.
     """
 
     name: str
@@ -61,7 +68,7 @@ class Dataset:
     scored: pa.Table
     test: pa.Table
     unlabelled: Path | None
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     sha256: str
     notes: tuple[str, ...] = ()
     text_column: str | None = None
@@ -74,9 +81,9 @@ class TrainingFile:
     """The reviews of a file to train on.
 
     Attributes:
-        labelled: (R,) rows of `SCHEMA`, each with a label.
-        scored: rows of `SCHEMA` with a score and no label.
-        labels: the two classes.
+        labelled: (R,) rows as `Dataset.train` has them, each with a label.
+        scored: the same with a score and no label.
+        labels: the classes.
         text_column: where the texts stood.
         score_column: where the scores stood, if there are any.
         notes: what a person should know, a sentence each.
@@ -90,7 +97,9 @@ class TrainingFile:
     notes: tuple[str, ...]
 
 
-def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
+def load_dataset(
+    name: str, seed: int, columns: Columns = USUAL, rules: LabelRules = USUAL_RULES
+) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
@@ -98,6 +107,7 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
             files, train and test, and perhaps a third, validation.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
+        rules: what was asked for about the labels.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
@@ -105,9 +115,9 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
     try:
         path = _locate(name)
         if path.is_dir():
-            data = _load_folder(name, path, columns)
+            data = _load_folder(name, path, columns, rules)
         else:
-            data = _load_file(name, path, seed, columns)
+            data = _load_file(name, path, seed, columns, rules)
     except OSError as error:
         raise InputError(f"--data {name}: cannot be read ({error})") from error
     return replace(data, notes=(*data.notes, *_remarks(data)))
@@ -147,7 +157,7 @@ def find_sample() -> Path:
     )
 
 
-def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
+def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -> Dataset:
     train, test = _part(folder, "train"), _part(folder, "test")
     if train is None or test is None:
         raise InputError(
@@ -155,7 +165,7 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
             "train.parquet and test.parquet (and perhaps validation.parquet and unsup.parquet), or "
             "the same as .csv or .jsonl"
         )
-    found = _read_training_file(train, columns)
+    found = _read_training_file(train, columns, rules)
     labels = found.labels
     for problem in _missing_classes(found.labelled, labels, train):
         raise InputError(f"{problem} Nothing can be learnt of a class without a text")
@@ -211,9 +221,9 @@ def _part(folder: Path, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
+def _load_file(name: str, path: Path, seed: int, columns: Columns, rules: LabelRules) -> Dataset:
     """Load a single file and split its test part off."""
-    found = _read_training_file(path, columns)
+    found = _read_training_file(path, columns, rules)
     with named(path):
         train, test = split_rows(found.labelled, TEST_SHARE, seed, found.labels.names)
     note = (
@@ -244,45 +254,55 @@ def named(path: str | Path) -> Iterator[None]:
         raise InputError(f"{path}: {error}") from error
 
 
-def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
+def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> TrainingFile:
     """Read labels and scores; a row without a label needs a score."""
     raw = read_raw(path, columns)
     text, label = find_columns(read_schema(path), path, columns)
-    scores, notes = read_scores(path, columns.score, (text, label))
-    known, unknown = raw, raw.slice(0, 0)
+    is_known = has_label(raw["label"], path)
+    if raw.num_rows and not pc.any(is_known).as_py():
+        raise InputError(
+            f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
+            "validation and test go by true labels: label some rows of each class"
+        )
+    labels = name_labels(raw["label"], path, rules)
+    scores, notes = read_scores(path, columns.score, (text, label), labels.names)
+    if scores is None and not pc.all(is_known).as_py():
+        raise missing_labels(raw["label"], path)
     if scores is not None:
         raw = raw.append_column("score", scores)
-        is_known = has_label(raw["label"], path)
-        known, unknown = raw.filter(is_known), raw.filter(pc.invert(is_known))
-        if raw.num_rows and not known.num_rows:
-            raise InputError(
-                f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
-                "validation and test go by true labels: label some rows of both classes"
-            )
-    labels = name_labels(known["label"], path)
-    labelled, scored = _labelled(known, labels, path), _scored(unknown, path)
-    left_out = _left_out(raw.num_rows, labelled.num_rows + scored.num_rows, path)
+    known = numbered(raw.filter(is_known), labels, path)
+    unknown = raw.filter(pc.invert(is_known))
+    labelled, scored = _labelled(known, labels, path), _scored(unknown, labels, path)
+    rows = known.num_rows + unknown.num_rows
+    left_out = _left_out(rows, labelled.num_rows + scored.num_rows, path)
     return TrainingFile(
         labelled=labelled,
         scored=scored,
         labels=labels,
         text_column=text,
-        score_column=None if scores is None else columns.score or SCORE_COLUMN,
+        score_column=None if scores is None else column_of(columns.score, labels.names),
         notes=(*labels.notes, *left_out, *notes),
     )
 
 
+def numbered(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
+    """Return rows with the numbers of their labels, but for those that are to be left out."""
+    numbers = read_labels(raw["label"], labels, path)
+    place = raw.schema.get_field_index("label")
+    return raw.set_column(place, "label", numbers).filter(numbers.is_valid())
+
+
 def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
-    """Return the rows with their labels as int8, but for those without a text."""
-    found = _table(raw, read_labels(raw["label"], labels, path))
+    """Return the rows, which have numbers of labels, but for those without a text."""
+    found = _table(raw, raw["label"], labels)
     if not found.num_rows:
         raise InputError(f"{path}: none of its {raw.num_rows:,} rows has a text")
     return found
 
 
-def _scored(raw: pa.Table, path: Path) -> pa.Table:
+def _scored(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     """Return rows that have a score in place of a label, but for those without a text."""
-    found = _table(raw, pa.nulls(raw.num_rows, pa.int8()))
+    found = _table(raw, pa.nulls(raw.num_rows, pa.int16()), labels)
     if missing := found["score"].null_count:
         raise InputError(
             f"{path}: {missing:,} rows have neither a label nor a score, expected one of them. "
@@ -291,11 +311,12 @@ def _scored(raw: pa.Table, path: Path) -> pa.Table:
     return found
 
 
-def _table(raw: pa.Table, labels: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Put a table of `SCHEMA` together, and leave out rows without text."""
-    is_scored = "score" in raw.column_names
-    scores = raw["score"] if is_scored else pa.nulls(raw.num_rows, pa.float32())
-    table = pa.table([raw["text"], labels, raw["id"], scores], schema=SCHEMA)
+def _table(raw: pa.Table, numbers: pa.Array | pa.ChunkedArray, labels: Labels) -> pa.Table:
+    """Put the columns together that `Dataset` has, and leave out rows without text."""
+    kind = score_type(len(labels.names))
+    scores = raw["score"] if "score" in raw.column_names else pa.nulls(raw.num_rows, kind)
+    schema = SCHEMA.append(pa.field("score", kind))
+    table = pa.table([raw["text"], numbers, raw["id"], scores], schema=schema)
     if GROUP in raw.column_names:
         table = table.append_column(GROUP, raw[GROUP])
     return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
@@ -319,4 +340,4 @@ def _remarks(data: Dataset) -> Iterable[str]:
     spans = data.train.group_by("text").aggregate([("label", "min"), ("label", "max")])
     torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
     if torn:
-        yield f"Warning: {torn:,} training texts carry both labels."
+        yield f"Warning: {torn:,} training texts carry different labels."

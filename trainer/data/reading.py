@@ -4,7 +4,7 @@ Legend: R rows.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
-from trainer.data.scores import read_scores
+from trainer.data.scores import read_scores, score_type
 from trainer.data.splits import GROUP
 from trainer.data.tables import find_format, read_columns, read_schema
 
@@ -93,12 +93,14 @@ def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     return read_texts(path, _there(path, columns)).drop_null()
 
 
-def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the same texts with their scores.
+def read_scored(
+    path: Path, columns: Columns, labels: Sequence[str]
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read the same texts with their scores, which are of some labels.
 
     Returns:
-        `text` large_string and `score` float32 (null where there is none); and what a person
-        should know, a sentence each.
+        `text` large_string and `score` (see `score_type`, null where there is none); and what a
+        person should know, a sentence each.
 
     Raises:
         InputError: it cannot be read, has no text column, or the score column that was asked for
@@ -108,9 +110,9 @@ def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[s
     texts = read_texts(path, columns)
     is_typed = find_format(path).is_typed
     name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label))
+    scores, notes = read_scores(path, columns.score, (name, columns.label), labels)
     if scores is None:
-        scores = pa.nulls(len(texts), pa.float32())
+        scores = pa.nulls(len(texts), score_type(len(labels)))
     return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
 
 

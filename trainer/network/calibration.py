@@ -1,16 +1,26 @@
 """One temperature, after which a score of 0.9 means nine in ten; and how far scores are from that.
 
 Guo et al., "On Calibration of Modern Neural Networks" (2017). Labels do not change: a positive
-temperature leaves each logit its sign. Legend: R rows.
+temperature leaves each logit its sign, and the greatest of several the greatest.
+Legend: R rows, K labels.
 """
 
 import math
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from infer.model.probability import sigmoid
+from infer.model.probability import (
+    Labels,
+    certain,
+    has_values,
+    hits,
+    label_count,
+    losses,
+    probabilities,
+    scores,
+)
 
 COLDEST: Final = 0.05
 HOTTEST: Final = 20.0
@@ -23,23 +33,23 @@ FEWEST: Final = 20
 CLEARLY: Final = 2.0
 
 Values = npt.NDArray[np.float64]
-Truth = npt.NDArray[np.bool_]
 
 
-def fit_temperature(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]) -> float:
-    """Find the temperature at which `sigmoid(logits / temperature)` has the lowest log loss.
+def fit_temperature(logits: npt.NDArray[np.float32], labels: Labels) -> float:
+    """Find the temperature at which the probabilities of `logits / temperature` lose least.
 
     It is kept only where temperatures that are fitted in the same way clearly lower the loss of
     rows that they have not seen: on few rows a fit follows chance, up to its bounds.
 
     Args:
-        logits: (R,) float32; NaN rows (texts without a token) are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out.
+        labels: (R,) numbers of the true labels.
 
     Returns:
         From 0.05 to 20; 1 where none is clearly better.
     """
-    x, truth = _scored(logits, labels)
+    scored = has_values(logits)
+    x, truth = logits[scored].astype(np.float64), labels[scored]
     return _lowest(x, truth) if _helps(x, truth) else 1.0
 
 
@@ -50,7 +60,7 @@ def describe_temperature(temperature: float) -> str:
     return f"temperature {temperature:.2f}"
 
 
-def _helps(x: Values, truth: Truth) -> bool:
+def _helps(x: Values, truth: Labels) -> bool:
     """Tell whether fitted temperatures lower the loss of rows held out, of which each is once."""
     if len(x) < FEWEST:
         return False
@@ -61,51 +71,47 @@ def _helps(x: Values, truth: Truth) -> bool:
     for fold in range(FOLDS):
         held = folds == fold
         temperature = _lowest(x[~held], truth[~held])
-        gains[held] = _losses(x[held], truth[held]) - _losses(x[held] / temperature, truth[held])
+        gains[held] = losses(x[held], truth[held]) - losses(x[held] / temperature, truth[held])
     return bool(gains.mean() > CLEARLY * gains.std(ddof=1) / math.sqrt(len(gains)))
 
 
-def _losses(x: Values, truth: Truth) -> Values:
-    """Return each row's cross-entropy in nats: (R,) float64."""
-    losses: Values = np.logaddexp(0.0, x) - x * truth
-    return losses
-
-
-def _lowest(x: Values, truth: Truth) -> float:
+def _lowest(x: Values, truth: Labels) -> float:
     """Return the temperature with the lowest loss of these rows.
 
     The loss is convex in 1 / temperature, so the sign of its slope tells on which side the lowest
     point lies. The truth is taken as Platt (1999) does, a row short of certainty, so that reviews
     without a single error do not ask for infinite certainty.
     """
-    positives = truth.sum()
-    target = np.where(
-        truth, (positives + 1) / (positives + 2), 1 / (len(truth) - positives + 2)
-    )  # (R,)
+    count = label_count(x)
+    # Rows of the same label, (R,) or (R, 1).
+    alike = np.bincount(truth, minlength=count)[truth].reshape(-1, *[1] * (x.ndim - 1))
+    target = (certain(truth, count) * alike + 1) / (alike + count)  # (R,) or (R, K)
     low, high = math.log(COLDEST), math.log(HOTTEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        too_sure = x @ (sigmoid(x / math.exp(middle)) - target) > 0
+        too_sure = np.vdot(x, probabilities(x, math.exp(middle)) - target) > 0
         low, high = (middle, high) if too_sure else (low, middle)
     return math.exp((low + high) / 2)
 
 
-def calibration_error(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]) -> float:
-    """Compute the expected calibration error of the positive label's scores.
+def calibration_error(found: Values, labels: Labels) -> float:
+    """Compute the expected calibration error of scores.
 
     Rows are put into 15 bins by score, each as wide; the error is the mean over the rows of how
-    far their bin's mean score is from its share of positive labels.
+    far their bin's mean score is from its share of positive labels, or of more than two labels
+    from its share of right predictions.
 
     Args:
-        scores: (R,) probabilities; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        found: (R,) or (R, K) probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
 
     Returns:
         0 to 1, NaN where no row has a score.
     """
-    p, truth = _scored(scores, labels)
-    if not len(p):
+    scored = has_values(found)
+    if not scored.any():
         return math.nan
+    p, truth = scores(found[scored]), hits(found[scored], labels[scored])
     apart = np.bincount(bins_of(p), p - truth, BINS)  # (BINS,) rows x (mean score - share)
     return float(np.abs(apart).sum() / len(p))
 
@@ -113,11 +119,3 @@ def calibration_error(scores: npt.NDArray[np.floating[Any]], labels: npt.NDArray
 def bins_of(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
     """Return the bin of each score: (R,) float64 from 0 to 1 → (R,) int64 from 0 to 14."""
     return np.minimum((scores * BINS).astype(np.int64), BINS - 1)
-
-
-def _scored(
-    values: npt.NDArray[np.floating[Any]], labels: npt.NDArray[np.int8]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return values and truth of the rows that have a value."""
-    scored = ~np.isnan(values)
-    return values[scored].astype(np.float64), labels[scored] == 1

@@ -3,12 +3,12 @@
 The cross-entropy always; by the recipe also the same at the worst small change of the token
 vectors (adversarial training, Goodfellow et al. 2015; for text: Miyato, Dai, Goodfellow 2017).
 
-Legend: B rows, T tokens, E embedding.
+Legend: B rows, T tokens, E embedding, K labels.
 """
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from infer.text.vocabulary import PAD_ID
 from trainer.network.model import SentimentLSTM
@@ -33,7 +33,7 @@ def add_gradients(
         recipe: weight of the adversarial term, size of the change, precision.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        targets: (B,) float32 probabilities of the positive label.
+        targets: (B,) float32 probabilities of the positive label, or (B, K) of each.
         weights: (B,) float32, what each row counts.
 
     Returns:
@@ -79,7 +79,8 @@ def _loss(
     """Return the weighted cross-entropy, of logits computed in the recipe's precision."""
     with torch.autocast(embedded.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model.classify(embedded, lengths)
-    return cross_entropy(logits.float(), targets, weights, reduction="sum")
+    cross = binary_cross_entropy_with_logits if targets.ndim == 1 else cross_entropy
+    return (weights * cross(logits.float(), targets, reduction="none")).sum()
 
 
 def _leaf(values: Tensor) -> Tensor:

@@ -20,8 +20,7 @@ from trainer.network.model import SentimentLSTM
 from trainer.network.objective import add_gradients
 from trainer.settings.recipe import Recipe
 
-# (recipe, input_ids (B, T), lengths (B,), targets (B,), weights (B,)) → the objective's value; see
-# `add_gradients`.
+# (recipe, input_ids, lengths, targets, weights) → the objective's value; see `add_gradients`.
 Gradients = Callable[[Recipe, Tensor, Tensor, Tensor, Tensor], float]
 # With fewer rows a product is too thin to keep a core busy.
 ROWS_OF_A_SHARE: Final = 16

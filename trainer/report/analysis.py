@@ -1,6 +1,6 @@
 """Where a model is right and how sure it is: figures that a mean over all reviews hides.
 
-Legend: R rows, S rows that have a logit, K mistakes.
+Legend: R rows, S rows that have a logit, K labels, M mistakes.
 """
 
 import math
@@ -9,7 +9,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from infer.model.probability import sigmoid
+from infer.model.probability import (
+    Labels,
+    has_values,
+    hits,
+    margins,
+    probabilities,
+    scores,
+)
 from trainer.network.calibration import BINS, bins_of
 from trainer.network.evaluate import decide
 from trainer.network.figures import interval
@@ -18,7 +25,6 @@ LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20
 
 Logits = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
 Lengths = npt.NDArray[np.int64]
 
 
@@ -32,8 +38,8 @@ def analyse(
     """Compute the figures that are drawn, JSON-ready.
 
     Args:
-        logits: (R,) float32; NaN rows (texts without a token) are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens that the model read.
         temperature: what logits are divided by.
         threshold: the score from which on the positive label is predicted.
@@ -44,26 +50,27 @@ def analyse(
     """
     return {
         "calibration": {
-            "before": reliability(sigmoid(logits), labels),
-            "after": reliability(sigmoid(logits / temperature), labels),
+            "before": reliability(probabilities(logits), labels),
+            "after": reliability(probabilities(logits, temperature), labels),
         },
         "by_length": by_length(logits, labels, lengths, temperature, threshold),
     }
 
 
-def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
+def reliability(found: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
     """Hold scores against the truth, in the bins of the calibration error.
 
     Args:
-        scores: (R,) float64 probabilities of the positive label; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        found: (R,) or (R, K) float64 probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
 
     Returns:
         For each of the 15 bins `from` and `to` (of the score), `count`, and `mean_score` and
-        `share_positive` (0 to 1; None where the bin is empty).
+        `share_positive`, which of more than two labels is the share that is right (0 to 1; None
+        where the bin is empty).
     """
-    scored = ~np.isnan(scores)
-    p, truth = scores[scored], labels[scored] == 1  # (S,), (S,)
+    scored = has_values(found)
+    p, truth = scores(found[scored]), hits(found[scored], labels[scored])  # (S,), (S,)
     bins = bins_of(p)
     counts = np.bincount(bins, minlength=BINS)
     sums, positives = np.bincount(bins, p, BINS), np.bincount(bins, truth, BINS)
@@ -91,8 +98,8 @@ def by_length(
     Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
 
     Args:
-        logits: (R,) float32; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens.
         temperature: what logits are divided by.
         threshold: the score from which on the positive label is predicted.
@@ -101,11 +108,11 @@ def by_length(
         For each bin, from short to long: `from` and `to` (its shortest and longest review, in
         tokens), `reviews`, `accuracy`, and `low` and `high`, the 95 % interval of the accuracy.
     """
-    scored = ~np.isnan(logits)
+    scored = has_values(logits)
     if not scored.any():
         return []
     long = lengths[scored]
-    right = decide(logits[scored], temperature, threshold) == (labels[scored] == 1)
+    right = decide(logits[scored], temperature, threshold) == labels[scored]
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
@@ -136,18 +143,17 @@ def most_confident_mistakes(
     """Find the reviews on whose wrong label the model is most set.
 
     Args:
-        logits: (R,) float32; NaN rows are no mistakes.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are no mistakes.
+        labels: (R,) numbers of the true labels.
         temperature: what logits are divided by.
         threshold: the score from which on the positive label is predicted; what is farthest from
             it, in logits, is surest.
         count: how many at most.
 
     Returns:
-        (K,) int64 row numbers, the surest first; of two as sure, the earlier row.
+        (M,) int64 row numbers, the surest first; of two as sure, the earlier row.
     """
-    predicted = decide(logits, temperature, threshold)
-    wrong = np.flatnonzero(~np.isnan(logits) & (predicted != (labels == 1)))
-    middle = temperature * math.log(threshold / (1 - threshold))
-    order = np.argsort(-np.abs(logits[wrong] - middle), kind="stable")
+    wrong = np.flatnonzero(has_values(logits) & (decide(logits, temperature, threshold) != labels))
+    middle = temperature * math.log(threshold / (1 - threshold)) if logits.ndim == 1 else 0.0
+    order = np.argsort(-margins(logits[wrong] - middle), kind="stable")
     return wrong[order[:count]]

@@ -19,6 +19,7 @@ from trainer.settings.recipe import RECIPES
 
 TEMPLATE: Final = "page.html.j2"
 EXCERPT: Final = 200
+Confusion = Mapping[str, int] | Sequence[Sequence[int]]
 
 
 def render_report(
@@ -43,7 +44,7 @@ def render_report(
         temperature=checkpoint.temperature,
         recipe=recipe_words(checkpoint.record.recipe),
         confusion=confusion_rows(test["confusion"], checkpoint.labels),
-        mistakes=mistake_rows(test["mistakes"], texts, checkpoint.labels),
+        mistakes=mistake_rows(test["mistakes"], texts),
         charts=_charts(checkpoint.metrics, history),
     )
 
@@ -81,38 +82,41 @@ def recipe_words(settings: Mapping[str, Any]) -> str:
 
 
 def confusion_rows(
-    confusion: Mapping[str, int], labels: tuple[str, str]
+    confusion: Confusion, labels: tuple[str, ...]
 ) -> list[tuple[str, list[tuple[int, float]]]]:
     """Return, for each true label, its name and of each prediction the count and the row's share.
 
     Args:
         confusion: as `evaluate.measure` counts it.
-        labels: names of the classes, (negative, positive).
+        labels: names of the classes.
     """
-    counts = (
-        (confusion["true_negative"], confusion["false_positive"]),
-        (confusion["false_negative"], confusion["true_positive"]),
-    )
     return [
         (label, [(n, n / sum(row) if sum(row) else math.nan) for n in row])
-        for label, row in zip(labels, counts, strict=True)
+        for label, row in zip(labels, _counts(confusion), strict=True)
     ]
 
 
+def _counts(confusion: Confusion) -> Sequence[Sequence[int]]:
+    """Return the counts by truth and prediction, two labels' as those of more."""
+    if not isinstance(confusion, Mapping):
+        return confusion
+    return (
+        (confusion["true_negative"], confusion["false_positive"]),
+        (confusion["false_negative"], confusion["true_positive"]),
+    )
+
+
 def mistake_rows(
-    mistakes: Sequence[Mapping[str, Any]], texts: Sequence[str], labels: tuple[str, str]
+    mistakes: Sequence[Mapping[str, Any]], texts: Sequence[str]
 ) -> list[dict[str, Any]]:
-    """Put to each mistake the label that was `predicted`, the other one, and the text's `excerpt`.
+    """Put the text's `excerpt` to each mistake.
 
     Args:
-        mistakes: `id`, `truth` (a label's name), `score` and `tokens` of each.
+        mistakes: `id`, `truth` and `predicted` (names of labels), `score` and `tokens` of each.
         texts: theirs, in the same order.
-        labels: names of the classes, (negative, positive).
     """
-    other = dict(zip(labels, reversed(labels), strict=True))
     return [
-        {**mistake, "predicted": other[mistake["truth"]], "excerpt": excerpt(text)}
-        for mistake, text in zip(mistakes, texts, strict=True)
+        {**mistake, "excerpt": excerpt(text)} for mistake, text in zip(mistakes, texts, strict=True)
     ]
 
 

@@ -1,6 +1,6 @@
 """One epoch: batches in, optimizer steps, a line of the history out.
 
-Legend: B rows of a batch, T tokens.
+Legend: B rows of a batch, T tokens, K labels.
 """
 
 import math
@@ -102,7 +102,7 @@ def _to_device(
     weights: npt.NDArray[np.float32],
     state: State,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32 twice."""
+    """Move a batch to the model: (B, T) int64, (B,) int32, float32 targets, (B,) float32."""
     device = state.model.classifier.weight.device
     return (
         torch.from_numpy(input_ids).to(device),
@@ -148,7 +148,8 @@ def take_step(
         recipe: objective, precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
+        targets: (B,) float32 probabilities of the positive label, or (B, K) of each: 0 or 1, or
+            a teacher's.
         weights: (B,) float32, what each row counts; they add up to about 1.
         rate: learning rate.
     """

@@ -13,7 +13,7 @@ import torch
 
 from infer.base.console import held_signals, require_packages, say
 from infer.base.errors import InputError, SentError, TrainingError
-from infer.model.probability import sigmoid
+from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
@@ -53,7 +53,7 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import measure, predict, threshold_by
+from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.report.analysis import analyse, most_confident_mistakes
 from trainer.run.epochs import run_epoch
@@ -165,7 +165,9 @@ def begin(
     Returns:
         The state, and the record with the vectors that the embedding started from.
     """
-    model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
+    model = SentimentLSTM(
+        _sizes(request.recipe, len(prepared.vocabulary), len(prepared.dataset.labels))
+    )
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
@@ -207,7 +209,7 @@ def _write_down(request: Request, prepared: Prepared, state: State, record: Trai
         begin_training(request.output, write)
 
 
-def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
+def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
     return ModelConfig(
         vocabulary_size=vocabulary_size,
         embedding=recipe.embedding,
@@ -216,6 +218,7 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
+        labels=labels,
     )
 
 
@@ -289,7 +292,7 @@ def _check_numbers(
 
 
 def _validation_figures(
-    recipe: Recipe, logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
+    recipe: Recipe, logits: npt.NDArray[np.float32], labels: Labels
 ) -> dict[str, float]:
     """Return what the history notes of an epoch's validation."""
     temperature = fit_temperature(logits, labels)
@@ -364,7 +367,7 @@ def _figures(
     prepared: Prepared,
     state: State,
     logits: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int8],
+    labels: Labels,
 ) -> dict[str, Any]:
     """Return what `measure` finds at the best epoch's temperature and threshold, classes named."""
     best, names = state.best_row, prepared.dataset.labels
@@ -388,7 +391,9 @@ def final_test(
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
     temperature = state.best_row["temperature"]
     threshold = state.best_row.get("threshold", 0.5)
-    before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
+    before, after = (
+        calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
+    )
     figures = _figures(prepared, state, logits, labels)
     figures |= {"beside": cheapest.figures("test", labels)}
     figures |= {"calibration_error": {"before": before, "after": after}}
@@ -396,23 +401,26 @@ def final_test(
     for line in test_lines(figures, state.best_row):
         say(line)
     rows = most_confident_mistakes(logits, labels, temperature, threshold)
-    scores = sigmoid(logits / temperature)
-    figures["mistakes"] = _mistakes(prepared.dataset, rows, scores, encoded.lengths)
+    found = decide(logits, temperature, threshold)
+    score = scores(probabilities(logits, temperature))
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, score, encoded.lengths)
     return figures, texts_of(test).take(rows).to_pylist()
 
 
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    scores: npt.NDArray[np.float64],
+    found: Labels,
+    score: npt.NDArray[np.float64],
     lengths: npt.NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """Say which reviews are wrong and how: `id`, `truth` (its name), `score` and `tokens`.
+    """Say which reviews are wrong: `id`, `truth` and `predicted` (names), `score` and `tokens`.
 
     Args:
         dataset: its test part has R rows.
-        rows: (K,) int64 rows of the mistakes.
-        scores: (R,) float64 of the positive label, calibrated.
+        rows: (M,) int64 rows of the mistakes.
+        found: (R,) numbers of the predicted labels.
+        score: (R,) float64, calibrated.
         lengths: (R,) int64 tokens.
     """
     ids, labels = ids_of(dataset.test), labels_of(dataset.test)
@@ -420,7 +428,8 @@ def _mistakes(
         {
             "id": ids[row],
             "truth": dataset.labels[labels[row]],
-            "score": float(scores[row]),
+            "predicted": dataset.labels[found[row]],
+            "score": float(score[row]),
             "tokens": int(lengths[row]),
         }
         for row in rows

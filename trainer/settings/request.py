@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from infer.base.errors import UsageError
+from trainer.settings.labels import LabelRules, Renamed
 from trainer.settings.recipe import Recipe
 
 SAVE_MINUTES: Final = 10.0
@@ -26,8 +27,13 @@ class Request:
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
-            probabilities; None for `score` where it holds such, `none` for none.
+            probabilities; None for `score` where it holds such, `none` for none. Of more than two
+            labels, what the names of such columns begin with: `probability` for
+            `probability_LABEL`.
         group_column: the column of `data` that rows hang together by, which are kept in one part.
+        positive: which of two labels is the positive one; None for the usual rules.
+        labels: what labels are called in place of how the file writes them.
+        ordinal: whether the labels are numbers in an order, such as stars.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -45,6 +51,9 @@ class Request:
     label_column: str | None = None
     score_column: str | None = None
     group_column: str | None = None
+    positive: str | None = None
+    labels: Renamed = ()
+    ordinal: bool = False
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
@@ -82,6 +91,11 @@ class Request:
                 f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What was asked for about the labels."""
+        return LabelRules(self.positive, self.labels, self.ordinal)
 
     @property
     def parts_seed(self) -> int:

@@ -1,7 +1,7 @@
 """The cheapest models beside every network: the most frequent label, and a linear model of n-grams.
 
 Whoever has a network that is no better than these has spent its time for nothing, and should know.
-Legend: R rows.
+Legend: R rows, K labels.
 """
 
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from infer.base.console import say
 from infer.base.errors import InputError
+from infer.model.probability import Labels
 from trainer.checkpoint.folder import Checkpoint
 from trainer.data.prepared import Prepared, labels_of, texts_of
 from trainer.network.evaluate import measure, threshold_by
@@ -48,12 +49,12 @@ class Beside:
     test: npt.NDArray[np.float32] | None
     threshold: float
 
-    def figures(self, part: str, labels: npt.NDArray[np.int8]) -> dict[str, Any]:
+    def figures(self, part: str, labels: Labels) -> dict[str, Any]:
         """Return what the two have right of a part, JSON-ready.
 
         Args:
             part: `validation` or `test`.
-            labels: (R,) of its reviews.
+            labels: (R,) numbers of its reviews' labels.
 
         Returns:
             `majority`: its `label` and `accuracy`; `linear`: its figures, None without a model.
@@ -71,7 +72,8 @@ def fit_linear(request: Request, prepared: Prepared) -> LinearTeacher | None:
     """Fit the linear model on the labelled reviews that are trained on; None where that fails."""
     fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
     try:
-        return fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
+        labels = len(prepared.dataset.labels)
+        return fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, labels)
     except InputError as error:
         say(f"no linear model beside the network: {error}")
         return None
@@ -98,8 +100,9 @@ def _logits(
     """Return the linear model's logits, as if classes that count alike were as frequent."""
     if linear is None:
         return None
-    negative, positive = prepared.class_weights
-    return linear.logits(texts) + np.float32(np.log(positive / negative))
+    shift = np.log(prepared.class_weights)  # (K,)
+    own = shift if linear.labels > 2 else shift[1] - shift[0]
+    return linear.logits(texts) + own.astype(np.float32)
 
 
 def in_words(figures: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ support vector machine. It is fitted within a minute, stands beside every networ
 (`trainer.teaching.beside`), errs in other places than an LSTM, and its probabilities for unlabelled
 texts are what an LSTM can be trained on (`trainer.teaching.self_training`).
 
-Legend: R rows, F n-grams.
+Of more than two labels each has such a model of its own, against all others.
+
+Legend: R rows, F n-grams, C columns: one of two labels, else one a label.
 """
 
 from collections.abc import Callable
@@ -19,6 +21,7 @@ import pyarrow.compute as pc
 
 from infer.base.console import say
 from infer.base.errors import InputError
+from infer.model.probability import Labels, row_shape
 from infer.text.chunks import HTML_BREAK, visible
 
 NGRAMS: Final = (1, 3)
@@ -27,6 +30,8 @@ MIN_REVIEWS: Final = 2
 # The regression's inverse penalty: fast.ai's choice for the same features of the same reviews.
 STRENGTH: Final = 0.1
 ROWS: Final = 1_000
+# Of many labels only so many n-grams are kept, the most frequent ones, that the weights have room.
+MOST_WEIGHTS: Final = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -35,70 +40,87 @@ class LinearTeacher:
 
     Attributes:
         vectorizer: scikit-learn's, from texts to a sparse (R, F) matrix of 0 and 1.
-        weights: (F,) float64.
-        bias: added to every logit.
+        weights: (F, C) float64.
+        bias: (C,) float64, added to every row's logits.
+        labels: how many there are.
     """
 
     vectorizer: Any
     weights: npt.NDArray[np.float64]
-    bias: float
+    bias: npt.NDArray[np.float64]
+    labels: int
 
     def logits(
         self, texts: pa.Array, advance: Callable[[int], object] = lambda rows: None
     ) -> npt.NDArray[np.float32]:
-        """Compute the logits of the positive label.
+        """Compute the logits, of the positive label or of each.
 
         Args:
             texts: (R,) strings.
             advance: called with the number of rows after each block of them.
 
         Returns:
-            (R,) float32.
+            (R,) or (R, K) float32.
         """
-        logits = np.empty(len(texts), np.float32)
+        logits = np.empty((len(texts), len(self.bias)), np.float32)
         for start in range(0, len(texts), ROWS):
             block = plain(texts.slice(start, ROWS))
             logits[start : start + ROWS] = self.vectorizer.transform(block) @ self.weights
             advance(len(block))
-        return logits + np.float32(self.bias)
+        logits += self.bias.astype(np.float32)
+        return logits.reshape(len(texts), *row_shape(self.labels))
 
 
-def fit_teacher(texts: pa.Array, labels: npt.NDArray[np.int8], seed: int) -> LinearTeacher:
+def fit_teacher(texts: pa.Array, numbers: Labels, seed: int, labels: int = 2) -> LinearTeacher:
     """Fit the linear model.
 
     Args:
         texts: (R,) strings, the reviews that are trained on and no others.
-        labels: (R,) int8, 1 positive and 0 negative.
+        numbers: (R,) of their labels.
         seed: decides the order in which the regression visits the rows.
+        labels: how many there are.
 
     Raises:
-        InputError: there are too few reviews, or all are of one label.
+        InputError: there are too few reviews, or a label has none.
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
     say(f"fitting a linear model of n-grams on {len(texts):,} reviews")
     vectorizer = CountVectorizer(
-        ngram_range=NGRAMS, token_pattern=TOKEN, min_df=MIN_REVIEWS, binary=True
+        ngram_range=NGRAMS,
+        token_pattern=TOKEN,
+        min_df=MIN_REVIEWS,
+        max_features=MOST_WEIGHTS // labels,
+        binary=True,
     )
     try:
         found = vectorizer.fit_transform(plain(texts)).astype(np.float64)  # (R, F)
-        ratios = log_ratios(found, labels)
-        weights, bias = _regression(found.multiply(ratios).tocsr(), labels, seed)
+        told = range(labels) if labels > 2 else (1,)
+        columns = [_fit(found, numbers == label, seed) for label in told]
     except ValueError as error:
         raise InputError(
             f"the linear model cannot be fitted on {len(texts):,} reviews ({error})"
         ) from error
-    return LinearTeacher(vectorizer, weights * ratios, bias)
+    weights, bias = zip(*columns, strict=True)
+    return LinearTeacher(vectorizer, np.stack(weights, axis=1), np.array(bias), labels)
 
 
-def log_ratios(found: Any, labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
+def _fit(
+    found: Any, positive: npt.NDArray[np.bool_], seed: int
+) -> tuple[npt.NDArray[np.float64], float]:
+    """Tell positive reviews (R,) from all others: weights (F,) of the n-grams, and a bias."""
+    ratios = log_ratios(found, positive)
+    weights, bias = _regression(found.multiply(ratios).tocsr(), positive, seed)
+    return weights * ratios, bias
+
+
+def log_ratios(found: Any, positive: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     """Say how much likelier each n-gram is in a positive review: (F,) float64, in nats.
 
     Args:
         found: sparse (R, F) matrix of 0 and 1.
-        labels: (R,) int8.
+        positive: (R,) bool.
     """
-    positive = labels == 1
     shares = [
         (np.asarray(found[rows].sum(axis=0)).ravel() + 1) / (np.count_nonzero(rows) + 1)
         for rows in (positive, ~positive)
@@ -108,7 +130,7 @@ def log_ratios(found: Any, labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float
 
 
 def _regression(
-    features: Any, labels: npt.NDArray[np.int8], seed: int
+    features: Any, positive: npt.NDArray[np.bool_], seed: int
 ) -> tuple[npt.NDArray[np.float64], float]:
     """Fit logistic regression: weights (F,) and bias."""
     from sklearn.linear_model import LogisticRegression
@@ -116,7 +138,7 @@ def _regression(
     model = LogisticRegression(
         C=STRENGTH, solver="liblinear", dual=True, max_iter=1_000, random_state=seed
     )
-    model.fit(features, labels)
+    model.fit(features, positive)
     return model.coef_[0], float(model.intercept_[0])
 
 

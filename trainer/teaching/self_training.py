@@ -3,7 +3,7 @@
 A text with a score of its own has that teacher's; the others are labelled by a linear model and by
 networks.
 Every teacher learns from the reviews that are trained on, never from those that choose the epoch.
-Legend: R labelled rows, U unlabelled rows.
+Legend: R labelled rows, U unlabelled rows, K labels.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ import torch
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError, ModelFileError
-from infer.model.probability import sigmoid
+from infer.model.probability import probabilities
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.files import load_tensors, save_tensors
@@ -28,24 +28,27 @@ from trainer.checkpoint.folder import load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
 from trainer.checkpoint.unfinished import Begun
 from trainer.data.epoch_batches import encode_with_bar
+from trainer.data.labels import listed
 from trainer.data.prepared import (
     Prepared,
     labels_of,
     read_scored_texts,
+    scores_of,
     texts_of,
     unlabelled_path,
 )
 from trainer.data.reading import hash_files
+from trainer.data.scores import column_of
 from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
 from trainer.teaching.linear import LinearTeacher, plain
-from trainer.teaching.scores import note_alone, score_column
+from trainer.teaching.scores import note_alone
 
 TARGETS: Final = "targets.safetensors"
 # A shorter piece tells too little of what its writer thinks.
 PIECE_WORDS: Final = 40
-# Texts and the title of a progress bar → (U,) float32 logits.
+# Texts and the title of a progress bar → (U,) or (U, K) float32 logits.
 Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 
 
@@ -86,15 +89,17 @@ def add_unlabelled(
         say(note)
     scored, others = parted(table)
     if scored.num_rows:
-        _tell_of_scores(request, scored.num_rows, len(others))
-        record = note_alone(request, record, scored.num_rows)
+        _tell_of_scores(request, prepared.dataset.labels, scored.num_rows, len(others))
+        record = note_alone(request, prepared.dataset, record, scored.num_rows)
     others = with_pieces(others, request.recipe.pieces)
     texts = pa.concat_arrays([texts_of(scored), others])
     if saved is not None:
-        targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
+        rows = prepared.fitting.num_rows + len(texts)
+        shape = (rows, *prepared.targets.shape[1:])
+        targets = load_targets(request.output / TRAINING, shape)
         record = replace(record, teachers=saved.record.teachers)
     else:
-        soft = [scored["score"].to_numpy()]
+        soft = [scores_of(scored)]
         if len(others):
             labels, teachers = soft_labels(request, prepared, linear, others, record)
             soft.append(labels)
@@ -111,9 +116,9 @@ def parted(table: pa.Table) -> tuple[pa.Table, pa.Array]:
     return table.filter(has_score), texts_of(table.filter(pc.invert(has_score)))
 
 
-def _tell_of_scores(request: Request, scored: int, others: int) -> None:
+def _tell_of_scores(request: Request, labels: tuple[str, ...], scored: int, others: int) -> None:
     """Say who labels what, and refuse teachers that nothing is left for."""
-    column = score_column(request)
+    column = column_of(request.score_column, labels)
     if request.teacher and not others:
         raise InputError(
             f"--teacher {request.teacher[0]}: all {scored:,} unlabelled texts have a score in "
@@ -165,20 +170,20 @@ def _go_on_alone(request: Request) -> None:
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
-    """Write what is trained towards, (R + U,) float32, into a checkpoint's training folder."""
+    """Write what is trained towards, R + U rows, into a checkpoint's training folder."""
     save_tensors(folder / TARGETS, {"targets": torch.from_numpy(targets)})
 
 
-def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
-    """Read what `save_targets` wrote for so many rows.
+def load_targets(folder: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Read what `save_targets` wrote, of this shape.
 
     Raises:
         ModelFileError: the file is missing, damaged or of other texts.
     """
     found = load_tensors(folder / TARGETS).get("targets", torch.empty(0))
-    if found.shape != (rows,) or found.dtype != torch.float32:
+    if found.shape != shape or found.dtype != torch.float32:
         raise ModelFileError(
-            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected ({rows},) float32"
+            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected {shape} float32"
         )
     targets: npt.NDArray[np.float32] = found.numpy()
     return targets
@@ -203,22 +208,25 @@ def soft_labels(
     """Label texts with the mean of all teachers' probabilities.
 
     Returns:
-        (U,) float32 from 0 to 1; and who the teachers are.
+        (U,) or (U, K) float32 from 0 to 1; and who the teachers are.
     """
     if linear is None:
         raise InputError(
             f"{prepared.dataset.name}: without a linear model nothing labels the "
             f"{len(texts):,} unlabelled texts. Use --no-self-training"
         )
-    networks = [(str(folder), checkpoint_labeller(folder, record)) for folder in request.teacher]
+    labels = prepared.dataset.labels
+    networks = [
+        (str(folder), checkpoint_labeller(folder, labels, record)) for folder in request.teacher
+    ]
     labellers = [("linear", linear_labeller(linear)), *networks]
-    probabilities, teachers = [], []
+    found, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
-        probabilities.append(sigmoid(logits / teachers[-1].temperature))
+        found.append(probabilities(logits, teachers[-1].temperature))
     # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
+    return np.nanmean(found, axis=0).astype(np.float32), tuple(teachers)
 
 
 def linear_labeller(teacher: LinearTeacher) -> Labeller:
@@ -231,14 +239,19 @@ def linear_labeller(teacher: LinearTeacher) -> Labeller:
     return label
 
 
-def checkpoint_labeller(folder: Path, record: TrainingRecord) -> Labeller:
+def checkpoint_labeller(folder: Path, labels: tuple[str, ...], record: TrainingRecord) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
         ModelFileError: the checkpoint is damaged.
-        InputError: it may have learned from this run's validation reviews.
+        InputError: it has other labels, or may have learned from this run's validation reviews.
     """
     teacher = load_checkpoint(folder)
+    if teacher.labels != labels:
+        raise InputError(
+            f"--teacher {folder}: its labels are {listed(teacher.labels)}, this run's are "
+            f"{listed(labels)}. Use a teacher of the same"
+        )
     _check_same_task(folder, teacher.record, record)
     model = teacher.model.to(record.device)
     encoder = Encoder(teacher.text, teacher.vocabulary)
@@ -268,6 +281,8 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "text column": record.data.text_column,
         "label column": record.data.label_column,
         "group column": record.data.group_column,
+        "labels": dict(record.data.labels),
+        "positive label": record.data.positive,
         "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }

@@ -91,7 +91,7 @@ def test_a_logit_depends_on_its_text_alone(teacher: LinearTeacher) -> None:
 
 def test_ratios_by_hand() -> None:
     found = csr_matrix([[1, 0], [1, 1], [0, 1]])
-    ratios = log_ratios(found, np.array([1, 1, 0], np.int8))
+    ratios = log_ratios(found, np.array([True, True, False]))
     assert ratios == pytest.approx(np.log([(3 / 3) / (1 / 2), (2 / 3) / (2 / 2)]))
 
 
