@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from infer.base.console import require_packages, say
 from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
-from trainer.settings.request import Request, folders
+from trainer.settings.request import SAVE_MINUTES, Request, folders
 
 if TYPE_CHECKING:
     from trainer.checkpoint.folder import Checkpoint
@@ -54,9 +54,11 @@ def train(
     positive: str | None = None,
     labels: str | Mapping[str, str] | None = None,
     ordinal: bool = False,
+    group_column: str | None = None,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
+    save_minutes: float = SAVE_MINUTES,
     **changes: Any,
 ) -> Trained:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
@@ -88,9 +90,12 @@ def train(
             or the same as `"1=bad,2=bad,3="`.
         ordinal: whether the labels are numbers in an order, such as stars: scoring tells the
             expected value too.
+        group_column: column of what rows hang together by, such as a film or an author: those of
+            one group are kept in one part.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
+        save_minutes: how often the epoch under way is kept.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
 
@@ -116,31 +121,29 @@ def train(
         positive=positive,
         labels=renamings(labels),
         ordinal=ordinal,
+        group_column=group_column,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,
+        save_minutes=save_minutes,
     )
     return _carry_out(request)
 
 
 def resume(
     output: str | Path = DEFAULT_OUTPUT,
-    *,
-    device: str | None = None,
-    threads: int | None = None,
     **asked: Any,
 ) -> Trained:
     """Go on with a run of training that was interrupted.
 
     Example:
-        >>> result = trainer.resume("artifacts/mine")
+        >>> result = trainer.resume("artifacts/mine", epochs=8)
 
     Args:
         output: its checkpoint folder.
-        device: in place of the run's.
-        threads: in place of the run's.
-        asked: arguments of `train` that the run is to have been begun with; anything else is
-            refused.
+        asked: arguments of `train`. `data` and `unlabelled` say where the same data are now;
+            `device`, `threads`, `save_minutes`, `epochs` and `patience` come in place of the
+            run's; any other has to be as the run has it.
 
     Raises:
         infer.base.errors.SentError: as in `train`; `ModelFileError` where there is no checkpoint,
@@ -149,7 +152,7 @@ def resume(
     _require()
     from trainer.run.resume import resumed
 
-    return _carry_out(resumed(Path(output), device, threads, asked))
+    return _carry_out(resumed(Path(output), asked))
 
 
 def load(folder: str | Path) -> "Checkpoint":

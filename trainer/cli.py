@@ -13,6 +13,7 @@ import trainer
 from infer.base.console import given_options, run_command, say, talking
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
+from trainer.settings.request import SAVE_MINUTES
 
 MOST_THREADS = 1_024
 NAMES = click.Choice(list(RECIPES))
@@ -78,7 +79,8 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test.",
+    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test (and "
+    "perhaps validation).",
 )
 @click.option(
     "--text-column",
@@ -118,6 +120,13 @@ def _shown(value: object) -> str:
     is_flag=True,
     help="The labels are numbers in an order, such as stars: scoring tells the expected value "
     "too.  [default: off]",
+)
+@click.option(
+    "--group-column",
+    default=None,
+    help="Column of what rows hang together by, such as a film, a product or an author: those of "
+    "one group are kept in one part, so that no figure rests on having seen the others.  "
+    "[default: none]",
 )
 @click.option(
     "--recipe",
@@ -165,7 +174,18 @@ def _shown(value: object) -> str:
     "times.  [default: none]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
+    "--resume",
+    is_flag=True,
+    help="Go on with the unfinished run in --output, as it was begun. --data and --unlabelled say "
+    "where the same data are now; --epochs and --patience make it longer or shorter.  "
+    "[default: off]",
+)
+@click.option(
+    "--save-minutes",
+    type=click.FloatRange(min=0),
+    default=SAVE_MINUTES,
+    show_default=True,
+    help="How often the epoch under way is kept, so that no more than that is lost to a kill.",
 )
 @click.option(
     "--threads",

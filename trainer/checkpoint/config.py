@@ -16,12 +16,19 @@ from trainer.checkpoint.files import read_json
 from trainer.network.model import POOLINGS, ModelConfig
 
 FORMAT: Final = "sent-checkpoint"
+# Of a model, by its labels: see `format_version`. What a run began with has the first.
+FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
 LABELS: Final = "labels"  # the size that follows from the names
+TRAINING: Final = "training"
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Tell whether this toolkit made the folder."""
+    """Tell whether this toolkit made the folder, be it that a first epoch is under way in it."""
+    return _is_ours(folder) or _is_ours(folder / TRAINING)
+
+
+def _is_ours(folder: Path) -> bool:
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -36,9 +43,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         ModelFileError: it is missing, damaged, or of another format or version.
     """
     config = read_json(folder / CONFIG)
-    names = config.get("labels")
-    expected = format_version(len(names) if isinstance(names, list) else 2)
-    if config.get("format") != FORMAT or config.get("format_version") != expected:
+    if config.get("format") != FORMAT or config.get("format_version") not in FORMAT_VERSIONS:
+        expected = " or ".join(map(str, FORMAT_VERSIONS))
         raise ModelFileError(
             f"{folder / CONFIG}: format {config.get('format')!r}, version "
             f"{config.get('format_version')!r}; expected {FORMAT!r}, version {expected}"
@@ -75,13 +81,19 @@ def names_of_labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """Return the names of the labels; of two, (negative, positive).
 
     Raises:
-        ModelFileError: they are not different names.
+        ModelFileError: they are not different names, or not as many as the version has.
     """
     values = config.get("labels")
     try:
-        return label_names(values if isinstance(values, list) else ())
+        names = label_names(values if isinstance(values, list) else ())
     except ValueError as error:
         raise ModelFileError(f"{folder / CONFIG}: {error}") from error
+    if (version := config["format_version"]) != format_version(len(names)):
+        raise ModelFileError(
+            f"{folder / CONFIG}: version {version} with {len(names)} labels, expected version "
+            f"{format_version(len(names))}"
+        )
+    return names
 
 
 def temperature_of(config: Mapping[str, Any], folder: Path) -> float:

@@ -33,6 +33,7 @@ class DataRecord:
         labels: what labels were to be called in place of how the file writes them, '' for those
             whose rows were left out.
         ordinal: whether the labels are in an order, as stars are.
+        group_column: the column that kept rows of a group in one part.
     """
 
     name: str
@@ -47,6 +48,7 @@ class DataRecord:
     positive: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     ordinal: bool = False
+    group_column: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ class TrainingRecord:
         for name in ("positive", "labels", "ordinal"):
             if not values["data"][name]:
                 del values["data"][name]
+        if self.data.group_column is None:
+            del values["data"]["group_column"]
         if not self.recipe.get("self_training"):
             del values["data"]["unlabelled_sha256"]
         return values
@@ -184,6 +188,7 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         positive=_entry(values, "positive", str, NoneType),
         labels=tuple((old, new) for old, new in _entry(values, "labels", list, NoneType) or ()),
         ordinal=_entry({"ordinal": False, **values}, "ordinal", bool),
+        group_column=_entry(values, "group_column", str, NoneType),
     )
 
 

@@ -3,11 +3,13 @@
 Legend: R rows, K labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,7 +24,7 @@ from trainer.data.labels import (
 )
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
 from trainer.data.scores import column_of, read_scores, score_type
-from trainer.data.splits import split_rows
+from trainer.data.splits import GROUP, count_classes, split_rows
 from trainer.data.tables import FORMATS, read_schema
 from trainer.settings.labels import LabelRules
 
@@ -46,9 +48,12 @@ class Dataset:
         name: what was asked for: `sample`, `imdb` or a path.
         train: (R,) `text` large_string, `label` int16 (its position in `labels`), `id` large_string
             (the file's `id` or `review_id`, else the row's number in the file, from 0), `score` (a
-            teacher's probabilities, see `score_type`; null where there are none).
+            teacher's probabilities, see `score_type`; null where there are none), and `group`
+            large_string where a group column was asked for.
         scored: rows of the training file that have a score and no label: the same columns.
         test: the same columns; its scores are not looked at.
+        validation: the same columns, of the data folder's validation file; None where there is
+            none, so that rows of `train` are held out for it.
         unlabelled: the file with texts without a label, where there is one.
         labels: names of the classes; of two, (negative, positive).
         sha256: hash over the bytes of the files.
@@ -68,6 +73,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     text_column: str | None = None
     score_column: str | None = None
+    validation: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ def load_dataset(
 
     Args:
         name: `sample`, `imdb`, a file of Parquet, CSV or JSON Lines, or a folder of two such
-            files, train and test.
+            files, train and test, and perhaps a third, validation.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
         rules: what was asked for about the labels.
@@ -156,16 +162,18 @@ def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -
     if train is None or test is None:
         raise InputError(
             f"{folder}: no {'test' if train else 'train'}.parquet. A data folder holds "
-            "train.parquet and test.parquet (and perhaps unsup.parquet), or the same as .csv or "
-            ".jsonl"
+            "train.parquet and test.parquet (and perhaps validation.parquet and unsup.parquet), or "
+            "the same as .csv or .jsonl"
         )
     found = _read_training_file(train, columns, rules)
     labels = found.labels
-    raw = numbered(read_raw(test, columns), labels, test)
-    testing = _labelled(raw, labels, test)
-    for problem in _one_class(found.labelled, labels, train):
-        raise InputError(f"{problem} Nothing can be learnt from one class")
-    left_out = _left_out(raw.num_rows, testing.num_rows, test)
+    for problem in _missing_classes(found.labelled, labels, train):
+        raise InputError(f"{problem} Nothing can be learnt of a class without a text")
+    testing, notes = _read_part(test, labels, columns)
+    validating, more = None, tuple[str, ...]()
+    if (validation := _part(folder, "validation")) is not None:
+        validating, more = _read_part(validation, labels, columns)
+        more = (f"{validation} validates; no row of {train.name} is held out for it.", *more)
     return Dataset(
         name=name,
         train=found.labelled,
@@ -173,11 +181,35 @@ def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -
         test=testing,
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
-        sha256=hash_files([train, test]),
-        notes=(*found.notes, *left_out, *_one_class(testing, labels, test)),
+        sha256=hash_files([train, test, *([validation] if validation else [])]),
+        notes=(*found.notes, *more, *notes),
         text_column=found.text_column,
         score_column=found.score_column,
+        validation=validating,
     )
+
+
+def _read_part(path: Path, labels: Labels, columns: Columns) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read a file that judges, which need not have groups; and say what is missing in it.
+
+    Raises:
+        InputError: all its rows are of one class, by which nothing can be judged.
+    """
+    if columns.group not in read_schema(path).names:
+        columns = replace(columns, group=None)
+    raw = numbered(read_raw(path, columns), labels, path)
+    table = _labelled(raw, labels, path)
+    missing = list(_missing_classes(table, labels, path))
+    if missing and len(pc.unique(table["label"])) < 2:
+        raise InputError(f"{missing[0]} Add rows of the others, or give one file, which is split")
+    return table, (*_left_out(raw.num_rows, table.num_rows, path), *missing)
+
+
+def _missing_classes(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
+    """Say how many rows of each class there are, where one has none."""
+    numbers = table["label"].to_numpy()
+    if len(np.unique(numbers)) < len(labels.names):
+        yield f"{path}: a class is missing ({count_classes(numbers, labels.names)})."
 
 
 def _part(folder: Path, part: str) -> Path | None:
@@ -192,7 +224,8 @@ def _part(folder: Path, part: str) -> Path | None:
 def _load_file(name: str, path: Path, seed: int, columns: Columns, rules: LabelRules) -> Dataset:
     """Load a single file and split its test part off."""
     found = _read_training_file(path, columns, rules)
-    train, test = split_rows(found.labelled, TEST_SHARE, seed)
+    with named(path):
+        train, test = split_rows(found.labelled, TEST_SHARE, seed, found.labels.names)
     note = (
         f"{path} is one file: {test.num_rows:,} of its {found.labelled.num_rows:,} labelled rows, "
         f"drawn with seed {seed} from each class by about its share, are kept apart as the test "
@@ -210,6 +243,15 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns, rules: LabelR
         text_column=found.text_column,
         score_column=found.score_column,
     )
+
+
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Put what is being split before an error that names only its rows."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> TrainingFile:
@@ -275,14 +317,9 @@ def _table(raw: pa.Table, numbers: pa.Array | pa.ChunkedArray, labels: Labels) -
     scores = raw["score"] if "score" in raw.column_names else pa.nulls(raw.num_rows, kind)
     schema = SCHEMA.append(pa.field("score", kind))
     table = pa.table([raw["text"], numbers, raw["id"], scores], schema=schema)
+    if GROUP in raw.column_names:
+        table = table.append_column(GROUP, raw[GROUP])
     return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
-
-
-def _one_class(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
-    """Say where no row of a class is left."""
-    for label, name in enumerate(labels.names):
-        if not pc.any(pc.equal(table["label"], label)).as_py():
-            yield f"{path}: none of its {table.num_rows:,} reviews is {name!r}."
 
 
 def _left_out(rows: int, kept: int, path: Path) -> Iterable[str]:

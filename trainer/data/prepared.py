@@ -17,15 +17,15 @@ import torch
 import infer
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.model.probability import Labels, certain, label_count
+from infer.model.probability import Labels, certain, label_count, of_each_label
 from infer.table.columns import NO_COLUMN, score_columns
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
-from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
-from trainer.data.datasets import Dataset, load_dataset
+from trainer.checkpoint.unfinished import Begun
+from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
@@ -55,6 +55,7 @@ class Prepared:
         targets: what they are trained towards, float32: (R,) probability of the positive label, or
             of more than two labels (R, K), that of each.
         validation_texts: the encoded texts of `validation`.
+        class_weights: (K,) float64, what a row of each class counts in training.
     """
 
     dataset: Dataset
@@ -67,14 +68,15 @@ class Prepared:
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
+    class_weights: npt.NDArray[np.float64]
 
 
-def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
+def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
         request: the run.
-        saved: the checkpoint of the run that is taken up again; its vocabulary is used.
+        saved: what the run began with that is taken up again; its vocabulary is used.
 
     Raises:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
@@ -86,7 +88,7 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
-    fitting, validation = split_rows(dataset.train, recipe.validation, request.parts_seed)
+    fitting, validation = _parts(request, dataset)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
@@ -109,9 +111,19 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         fitting_texts=encode_with_bar(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=targets_of(fitting),
         validation_texts=encode_with_bar(encoder, texts_of(validation), "encoding validation"),
+        class_weights=class_weights(fitting, recipe.class_weight, len(dataset.labels)),
     )
     _check_parts(prepared)
     return prepared
+
+
+def _parts(request: Request, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+    """Return the rows to train on and those to validate by."""
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    share, seed = request.recipe.validation, request.parts_seed
+    with named(f"{dataset.name}, training part"):
+        return split_rows(dataset.train, share, seed, dataset.labels)
 
 
 def _check_score_column(request: Request, dataset: Dataset) -> None:
@@ -163,7 +175,9 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 
 def columns_of(request: Request) -> Columns:
     """Return where texts, labels and scores stand."""
-    return Columns(request.text_column, request.label_column, request.score_column)
+    return Columns(
+        request.text_column, request.label_column, request.score_column, request.group_column
+    )
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
@@ -219,6 +233,27 @@ def scores_of(table: pa.Table) -> npt.NDArray[np.float32]:
     return scores
 
 
+def class_weights(fitting: pa.Table, rule: str, classes: int) -> npt.NDArray[np.float64]:
+    """Return what a row of each class counts: (K,) float64, 1 in the mean over the labelled rows.
+
+    Args:
+        fitting: (R,) `label`, perhaps with gaps.
+        rule: `none`, or `balanced`: the rows of each class count as much as those of any other.
+        classes: K.
+    """
+    if rule == "none":
+        return np.ones(classes)
+    counts = np.bincount(fitting["label"].drop_null().to_numpy(), minlength=classes)
+    return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)), np.float64)
+
+
+def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
+    """Return what each text that is trained on counts, (R,): by its probability of each class."""
+    targets = of_each_label(prepared.targets.astype(np.float64))  # (R, K)
+    weights: npt.NDArray[np.float64] = targets @ prepared.class_weights
+    return weights
+
+
 def ids_of(table: pa.Table) -> list[str]:
     """Return what tells the reviews apart, the column `id`: R strings."""
     ids: list[str] = table["id"].to_pylist()
@@ -230,7 +265,7 @@ def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabu
     return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)
 
 
-def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
+def _check_same_data(saved: Begun, dataset: Dataset, text: TextSettings) -> None:
     """Refuse to go on with other data or another tokenizer than the run began with."""
     before = saved.record.data.sha256
     if before != dataset.sha256:
@@ -324,6 +359,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             positive=request.positive,
             labels=request.labels,
             ordinal=request.ordinal,
+            group_column=request.group_column,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

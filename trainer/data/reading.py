@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
 from trainer.data.scores import read_scores, score_type
+from trainer.data.splits import GROUP
 from trainer.data.tables import find_format, read_columns, read_schema
 
 ID_COLUMNS: Final = ("id", "review_id")
@@ -22,11 +23,15 @@ ID_COLUMNS: Final = ("id", "review_id")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold texts, labels and scores; None stands for the usual search by name."""
+    """Which columns hold texts, labels and scores; None stands for the usual search by name.
+
+    `group` holds what rows hang together by, such as a film or an author; None: they do not.
+    """
 
     text: str | None = None
     label: str | None = None
     score: str | None = None
+    group: str | None = None
 
 
 USUAL: Final = Columns()
@@ -35,18 +40,34 @@ USUAL: Final = Columns()
 def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
 
+    Where a group column is asked for, `group` (large_string) too.
+
     Raises:
         InputError: it cannot be read, or a column is missing.
     """
     schema = read_schema(path)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
-    own = names[:1]
-    _check_once(schema, path, text, label)
-    table = read_columns(path, [text, label, *own], strings=[text, *own])
+    own, groups = names[:1], _group_column(schema, path, columns)
+    _check_once(schema, path, text, label, *groups)
+    further = list(dict.fromkeys([*own, *groups]))
+    table = read_columns(path, [text, label, *further], strings=[text, *further])
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
-    return pa.table({"text": table[text], "label": table[label], "id": ids})
+    raw = pa.table({"text": table[text], "label": table[label], "id": ids})
+    return raw.append_column(GROUP, table[groups[0]]) if groups else raw
+
+
+def _group_column(schema: pa.Schema, path: Path, columns: Columns) -> list[str]:
+    """Return the column that rows hang together by, or none."""
+    if columns.group is None:
+        return []
+    if columns.group not in schema.names:
+        raise InputError(
+            f"{path}: no column {columns.group!r}. Columns: {', '.join(schema.names)}. Use "
+            "--group-column with one of them, or leave it out"
+        )
+    return [columns.group]
 
 
 def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:

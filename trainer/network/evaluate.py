@@ -10,9 +10,18 @@ import numpy.typing as npt
 import torch
 
 from infer.base.console import progress
-from infer.model.probability import Labels, has_values, label_count, losses, predicted, row_shape
+from infer.model.probability import (
+    Labels,
+    decided,
+    has_values,
+    label_count,
+    losses,
+    probabilities,
+    row_shape,
+)
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
+from trainer.network.figures import areas, class_figures, interval
 from trainer.network.model import SentimentLSTM
 
 BATCH_TOKENS = 8_192
@@ -57,26 +66,38 @@ def predict(
     return logits
 
 
-def measure(logits: npt.NDArray[np.float32], labels: Labels) -> dict[str, Any]:
+def measure(
+    logits: npt.NDArray[np.float32],
+    labels: Labels,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Compare logits with the truth.
 
     Args:
         logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out and counted.
         labels: (R,) numbers of the true labels.
+        temperature: what logits are divided by before they become scores.
+        threshold: the score from which on the positive one of two labels is predicted.
 
     Returns:
-        `accuracy` (0 to 1), `loss` (mean cross-entropy in nats), `reviews`, `without_text` and
-        `confusion`, as the function of that name has it.
+        `accuracy` (0 to 1) and its 95 % `interval`, `loss` (mean cross-entropy of the logits as
+        they are, in nats), `reviews`, `without_text`, `confusion` (as the function of that name
+        has it), and what `class_figures` and `areas` find.
     """
     scored = has_values(logits)
-    x, truth = logits[scored], labels[scored]
-    found = predicted(x)
+    x, truth, count = logits[scored], labels[scored], label_count(logits)
+    found = decide(x, temperature, threshold)
+    right = int((found == truth).sum())
     return {
-        "accuracy": float((found == truth).mean()) if len(x) else float("nan"),
+        "accuracy": right / len(x) if len(x) else float("nan"),
+        "interval": interval(right, len(x)) if len(x) else None,
         "loss": float(losses(x, truth).mean()) if len(x) else float("nan"),
         "reviews": len(x),
         "without_text": int((~scored).sum()),
-        "confusion": confusion(found, truth, label_count(logits)),
+        "confusion": confusion(found, truth, count),
+        **class_figures(found, truth, count),
+        **areas(probabilities(x), truth),
     }
 
 
@@ -102,3 +123,8 @@ def confusion(found: Labels, truth: Labels, labels: int) -> dict[str, int] | lis
         "false_negative": counts[1][0],
         "true_negative": counts[0][0],
     }
+
+
+def decide(logits: npt.NDArray[np.float32], temperature: float, threshold: float) -> Labels:
+    """Return the number of the predicted label, (R,), as `sent-score` does; of NaN any."""
+    return decided(probabilities(logits, temperature).astype(np.float32), threshold)

@@ -3,7 +3,6 @@
 Legend: R rows, S rows that have a logit, K labels, M mistakes.
 """
 
-import math
 from typing import Any, Final
 
 import numpy as np
@@ -19,10 +18,10 @@ from infer.model.probability import (
     scores,
 )
 from trainer.network.calibration import BINS, bins_of
+from trainer.network.figures import interval
 
 LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20
-Z: Final = 1.959964  # the normal distribution's 97.5 % quantile: 95 % lie within plus or minus it
 
 Logits = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
@@ -107,7 +106,7 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
 
 def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Describe the reviews of one bin, of which there is at least one."""
-    low, high = wilson(int(right.sum()), len(right))
+    low, high = interval(int(right.sum()), len(right))
     return {
         "from": int(lengths.min()),
         "to": int(lengths.max()),
@@ -116,24 +115,6 @@ def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any
         "low": low,
         "high": high,
     }
-
-
-def wilson(right: int, reviews: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), which holds for few reviews too.
-
-    Args:
-        right: how many are right, 0 to `reviews`.
-        reviews: how many there are, at least 1.
-
-    Returns:
-        The lowest and highest share, 0 <= low <= right / reviews <= high <= 1.
-    """
-    share, spread = right / reviews, Z**2 / reviews
-    middle = share + spread / 2
-    reach = Z * math.sqrt((share * (1 - share) + spread / 4) / reviews)
-    low, high = (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
-    # Rounding may put a bound a hair beyond what it bounds.
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
 
 
 def most_confident_mistakes(

@@ -1,6 +1,7 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,21 +11,27 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import require_packages, say
-from infer.base.errors import SentError, TrainingError
+from infer.base.console import held_signals, require_packages, say
+from infer.base.errors import InputError, SentError, TrainingError
 from infer.model.probability import Labels, predicted, probabilities, scores
 from infer.text.encoding import EncodedTexts
-from trainer.checkpoint.files import read_json
+from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
-    METRICS,
-    TRAINING,
     Checkpoint,
-    check_place,
     load_checkpoint,
     save_checkpoint,
 )
+from trainer.checkpoint.place import check_place, errors_told, one_run
 from trainer.checkpoint.record import TrainingRecord, VectorsRecord
+from trainer.checkpoint.unfinished import (
+    Begun,
+    begin_training,
+    is_unfinished,
+    load_begun,
+    replace_training,
+    write_begun,
+)
 from trainer.data.datasets import Dataset
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.prepared import (
@@ -54,7 +61,16 @@ from trainer.network.evaluate import measure, predict
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.report.analysis import analyse, most_confident_mistakes
 from trainer.run.epochs import epoch_line, run_epoch
-from trainer.run.state import State, keep_if_best, load_state, save_state, start
+from trainer.run.state import (
+    STATE_TENSORS,
+    State,
+    best_of,
+    keep_if_best,
+    load_state,
+    place_of,
+    save_state,
+    start,
+)
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
 from trainer.teaching.scores import compare, note_scores
@@ -78,12 +94,17 @@ def carry_out(request: Request) -> Checkpoint:
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
         DeviceError: the device cannot be had, or not compute in the precision.
-        TrainingError: a loss is not a number, or the disk is full or failing; the best epoch so
-            far is kept.
-        KeyboardInterrupt: a signal arrived; the best epoch so far is kept.
+        TrainingError: a loss is not a number, or the disk is full or failing; what was kept so
+            far is there.
+        KeyboardInterrupt: a signal arrived; the run can go on from the step before.
     """
     check_place(request.output)
     require_packages(REPORTING)
+    with one_run(request.output):
+        return _carry_out(request)
+
+
+def _carry_out(request: Request) -> Checkpoint:
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
@@ -91,13 +112,20 @@ def carry_out(request: Request) -> Checkpoint:
     if not request.resume:
         check_vectors(request.recipe.vectors, request.recipe.embedding)
     seed_everything(request.seed, epoch=0)
-    saved = load_checkpoint(request.output) if request.resume else None
-    prepared = prepare_data(request, saved)
-    record = note_scores(request, prepared, begin_record(request, prepared, device))
-    if request.recipe.self_training:
-        prepared, record = add_unlabelled(request, prepared, saved, record)
+    saved = load_begun(request.output) if request.resume else None
+    if saved is None and is_unfinished(request.output):
+        say(
+            f"Warning: this run takes the place of the unfinished one in {request.output}. To go "
+            "on with that one, stop now and use --resume"
+        )
+    with _telling_of_other_places(request):
+        prepared = prepare_data(request, saved)
+        record = note_scores(request, prepared, begin_record(request, prepared, device))
+        if request.recipe.self_training:
+            prepared, record = add_unlabelled(request, prepared, saved, record)
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request.output, state):
+    with _telling_what_is_kept(request.output):
+        _write_down(request, prepared, state, record)
         run_epochs(request, prepared, state, record)
         test, mistaken = final_test(prepared, state)
         beside_teacher = _compare(prepared, state)
@@ -109,10 +137,25 @@ def carry_out(request: Request) -> Checkpoint:
     return checkpoint
 
 
+@contextmanager
+def _telling_of_other_places(request: Request) -> Iterator[None]:
+    """Let what a resumed run misses say that it may be elsewhere."""
+    try:
+        yield
+    except InputError as error:
+        places = {"--data": request.data, "--unlabelled": request.unlabelled}
+        for option, place in places.items() if request.resume else ():
+            if place not in (None, "sample", "imdb") and not Path(place).exists():
+                error.add_note(
+                    f"Where the same files are elsewhere now, say so: --resume {option} PATH"
+                )
+        raise
+
+
 def begin(
     request: Request,
     prepared: Prepared,
-    saved: Checkpoint | None,
+    saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[State, TrainingRecord]:
     """Make the model and its optimizer, from the start or as the unfinished run left them.
@@ -132,10 +175,36 @@ def begin(
     entries = len(prepared.vocabulary)
     say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
     if saved is not None:
-        load_state(request.output / TRAINING, state, saved.model.state_dict())
+        load_state(request.output / TRAINING, state)
+        if state.history:
+            state.best = load_checkpoint(request.output).model.state_dict()
         record = replace(record, vectors=saved.record.vectors)
-        say(f"going on after epoch {state.epoch} of the run in {request.output}")
+        say(f"going on after {_where(request.output)} of the run in {request.output}")
     return state, record
+
+
+def _where(folder: Path) -> str:
+    """Say how far the unfinished run in a folder has come."""
+    epoch, _, _, part = place_of(folder / TRAINING)
+    if part.steps:
+        return f"step {part.steps:,} of epoch {part.epoch}"
+    return f"epoch {epoch}" if epoch else "the preparation"
+
+
+def _write_down(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
+    """Write down what the run began with, before its first step or with what changes from here."""
+    begun = Begun(record, prepared.text, prepared.vocabulary)
+
+    def write(training: Path) -> None:
+        write_begun(training, begun)
+        save_targets(training, prepared.targets)
+        save_state(training / STATE_TENSORS, state)
+
+    if request.resume:
+        with errors_told(request.output):
+            write_begun(request.output / TRAINING, begun)
+    else:
+        begin_training(request.output, write)
 
 
 def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
@@ -154,14 +223,56 @@ def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
 def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
+    save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-        row = run_epoch(recipe, request.seed, prepared, state)
-        logits = predict(state.average, prepared.validation_texts, "validating")
-        _check_numbers(logits, prepared.validation_texts, row)
-        row |= _validation_figures(logits, labels_of(prepared.validation))
-        is_best = keep_if_best(state, row)
-        _save_unfinished(request.output, prepared, state, record)
+        with _saving_when_stopped(request.output, state):
+            row = run_epoch(recipe, request.seed, prepared, state, save_if_due)
+            logits = predict(state.average, prepared.validation_texts, "validating")
+            _check_numbers(logits, prepared.validation_texts, row)
+            row |= _validation_figures(logits, labels_of(prepared.validation))
+            with held_signals():
+                is_best = keep_if_best(state, row)
+                _save_unfinished(request.output, prepared, state, record)
         say(epoch_line(row, recipe.epochs, is_best))
+
+
+def _every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+    """Return what does the work when it is called, but not before so many seconds after the last.
+
+    Where the disk is full at that moment, that is said; the next time there may be room.
+    """
+    last = time.monotonic()
+
+    def work_if_due() -> None:
+        nonlocal last
+        if time.monotonic() - last < seconds:
+            return
+        try:
+            work()
+        except TrainingError as error:
+            say(f"Warning: {error}; training goes on, what was kept before stays")
+        last = time.monotonic()
+
+    return work_if_due
+
+
+@contextmanager
+def _saving_when_stopped(folder: Path, state: State) -> Iterator[None]:
+    """Save the epoch under way when a signal ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if state.part.steps:
+            try:
+                _save_part(folder, state)
+            except TrainingError as error:
+                stopped.add_note(str(error))
+        raise
+
+
+def _save_part(folder: Path, state: State) -> None:
+    """Keep the steps of the epoch under way."""
+    replace_training(folder, STATE_TENSORS, lambda path: save_state(path, state))
 
 
 def _check_numbers(
@@ -189,25 +300,25 @@ def _save_unfinished(
     folder: Path, prepared: Prepared, state: State, record: TrainingRecord
 ) -> None:
     def save_training(to: Path) -> None:
-        save_state(to, state)
+        write_begun(to, Begun(record, prepared.text, prepared.vocabulary))
         save_targets(to, prepared.targets)
+        save_state(to / STATE_TENSORS, state)
 
     unfinished = _checkpoint(prepared, state, record, test=None)
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
 @contextmanager
-def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
-    """Let what ends a run say whether it can go on from its finished epochs."""
+def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+    """Let what ends a run say from where it can go on."""
     try:
         yield
     except (KeyboardInterrupt, SentError) as error:
-        if not state.history or not (folder / TRAINING).is_dir():
-            error.add_note("There is no finished epoch to go on from")
-        else:
-            epoch = read_json(folder / METRICS)["epoch"]
+        if is_unfinished(folder):
+            _, _, history, _ = place_of(folder / TRAINING)
+            best = f"the best so far, epoch {best_of(history)['epoch']}, and " if history else ""
             error.add_note(
-                f"{folder} keeps the best so far, epoch {epoch}; "
+                f"{folder} keeps {best}the run as it was after {_where(folder)}; "
                 f"sent-train --resume --output {folder} goes on"
             )
         raise

@@ -13,6 +13,9 @@ from infer.base.errors import UsageError
 # Fields that checkpoints of older versions have → what they hold where they were not in use.
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
+# Fields that checkpoints of older versions do not have → what those computed.
+ADDED: Final = {"class_weight": "none", "select": "loss", "threshold": "0.5"}
+BEST_F1: Final = "f1"
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:
@@ -108,9 +111,27 @@ class Recipe:
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
         0.1,
-        "Share of the training reviews held out to choose the epoch.",
+        "Share of the training reviews held out to choose the epoch, where the data folder has no "
+        "validation file.",
         minimum=0.001,
         maximum=0.5,
+    )
+    class_weight: str = option(
+        "none",
+        "What a review weighs in the loss: none (all alike), or balanced (each class as much as "
+        "the others, however few reviews it has).",
+        choices=("none", "balanced"),
+    )
+    select: str = option(
+        "loss",
+        "In what the kept epoch is the best on the validation reviews: loss, accuracy or f1 (macro "
+        "F1).",
+        choices=("loss", "accuracy", "f1"),
+    )
+    threshold: str = option(
+        "0.5",
+        "Score from which on the positive label is predicted, in sent-score too: a number, or f1 "
+        "(the one with the highest macro F1 on the validation reviews).",
     )
     precision: str = option(
         "fp32",
@@ -122,6 +143,7 @@ class Recipe:
         """Check each field by its own rules, then those that hang together."""
         for spec in fields(self):
             _check(spec, getattr(self, spec.name))
+        _check_threshold(self.threshold)
         if self.head_tokens > self.max_tokens:
             raise UsageError(
                 f"head_tokens is {self.head_tokens}, expected at most max_tokens "
@@ -140,13 +162,24 @@ class Recipe:
             UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
-        values = _without_retired(values)
+        values = {**ADDED, **_without_retired(values)}
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
                 f"expected {sorted(names)}"
             )
         return cls(**values)
+
+
+def _check_threshold(value: str) -> None:
+    try:
+        is_one = value == BEST_F1 or 0 < float(value) < 1
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise UsageError(
+            f"threshold is {value!r}, expected {BEST_F1} or a number between 0 and 1, such as 0.5"
+        )
 
 
 def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:

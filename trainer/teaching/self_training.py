@@ -22,9 +22,11 @@ from infer.base.console import progress, say
 from infer.base.errors import InputError, ModelFileError
 from infer.model.probability import probabilities
 from infer.text.encoding import Encoder, concatenate
+from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.files import load_tensors, save_tensors
-from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint.folder import load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
+from trainer.checkpoint.unfinished import Begun
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.labels import listed
 from trainer.data.prepared import (
@@ -53,7 +55,7 @@ Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
-    saved: Checkpoint | None,
+    saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled: first those with a score.
@@ -61,7 +63,7 @@ def add_unlabelled(
     Args:
         request: the run.
         prepared: what is trained on so far.
-        saved: the checkpoint of the run that is taken up again; its soft labels are used.
+        saved: what the run began with that is taken up again; its soft labels are used.
         record: of the run so far.
 
     Returns:
@@ -274,6 +276,7 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "label column": record.data.label_column,
         "labels": dict(record.data.labels),
         "positive label": record.data.positive,
+        "group column": record.data.group_column,
         "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }

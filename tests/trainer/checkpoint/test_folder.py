@@ -20,11 +20,11 @@ from trainer.checkpoint.folder import (
     VOCABULARY,
     WEIGHTS,
     Checkpoint,
-    check_place,
     load_checkpoint,
     load_record,
     save_checkpoint,
 )
+from trainer.checkpoint.place import check_place
 
 
 @pytest.fixture
