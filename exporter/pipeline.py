@@ -145,6 +145,7 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         toolkit_version=__version__,
         temperature=checkpoint.temperature,
         text_column=checkpoint.record.data.found_text_column,
+        ordinal=checkpoint.record.data.ordinal,
     )
 
 

@@ -59,7 +59,7 @@ from trainer.network.device import (
 )
 from trainer.network.evaluate import measure, predict
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.report.analysis import analyse, most_confident_mistakes
+from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
 from trainer.run.epochs import epoch_line, run_epoch
 from trainer.run.state import (
     STATE_TENSORS,
@@ -346,6 +346,10 @@ def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[s
         f"{before:.2%}, {after:.2%} at {describe_temperature(temperature)}"
     )
     figures |= {"calibration_error": {"before": before, "after": after}}
+    if prepared.dataset.ordinal:
+        error = absolute_error(probabilities(logits, temperature), labels, prepared.dataset.labels)
+        figures |= {"mean_absolute_error": error}
+        say(f"test: mean absolute error of the expected value {error:.3f}")
     figures |= analyse(logits, labels, encoded.lengths, temperature)
     rows = most_confident_mistakes(logits, labels)
     found = probabilities(logits, temperature)
