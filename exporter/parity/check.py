@@ -107,6 +107,7 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
         "labels": (card.labels, checkpoint.labels),
         "temperature": (card.temperature, checkpoint.temperature),
         "order of labels": (card.ordinal, checkpoint.record.data.ordinal),
+        "threshold": (card.threshold, checkpoint.threshold),
     }
     return [
         f"the model file's {name} is not the checkpoint's: {found}, expected {expected}"

@@ -22,7 +22,7 @@ def compare_session(
     session: Session, tolerance: Tolerance, material: Material
 ) -> tuple[list[Comparison], list[Accuracy]]:
     """Run every comparison on one provider."""
-    subject = Subject(session, tolerance)
+    subject = Subject(session, tolerance, material.middle)
     pairs = list(zip(material.grid, material.grid_logits, strict=True))
     grid = []
     with progress(f"{session.label}, shapes", len(pairs)) as advance:
@@ -37,10 +37,14 @@ def compare_session(
 
 @dataclass(frozen=True)
 class Subject:
-    """The exported graph on one provider, and the bounds that it has to keep there."""
+    """The exported graph on one provider, and the bounds that it has to keep there.
+
+    Above the logit `middle` the positive of two labels is predicted.
+    """
 
     session: Session
     tolerance: Tolerance
+    middle: float
 
     def compare(
         self,
@@ -69,7 +73,7 @@ class Subject:
         if logits.shape != reference.shape:
             wrong = f"logits of shape {logits.shape}, expected {reference.shape}"
             return replace(outcome, problems=(wrong,))
-        difference = measure_difference(reference, logits, lengths)
+        difference = measure_difference(reference, logits, lengths, self.middle)
         problems = find_problems(reference, logits, difference, self.tolerance)
         return replace(outcome, difference=difference, problems=tuple(problems))
 
@@ -123,7 +127,7 @@ def measure_accuracy(subject: Subject, material: Material, found: Logits) -> lis
     if labels is None:
         return []
     sides = (material.logits, found)
-    before, after = (predicted(logits[rows]) == labels[rows] for logits in sides)
+    before, after = (predicted(logits[rows], subject.middle) == labels[rows] for logits in sides)
     provider = subject.session.label
     return [Accuracy(provider, len(rows), int(before.sum()), int(after.sum()))]
 

@@ -71,16 +71,23 @@ class Difference:
 
 
 def measure_difference(
-    expected: Logits, found: Logits, lengths: npt.NDArray[np.integer[Any]]
+    expected: Logits, found: Logits, lengths: npt.NDArray[np.integer[Any]], middle: float = 0.0
 ) -> Difference:
-    """Compare (R,) or (R, K) float32 logits, R at least 1; `lengths` are the rows' tokens."""
+    """Compare (R,) or (R, K) float32 logits, R at least 1.
+
+    Args:
+        expected: what is right.
+        found: what is compared with it.
+        lengths: (R,) tokens of the rows.
+        middle: above it a logit of (R,) speaks for the positive label.
+    """
     finite = _finite_rows(expected, found)
     reference, value = (a[finite].astype(np.float64) for a in (expected, found))
     return Difference(
         len(expected),
         *_both_ways(reference, value),
         *_both_ways(probabilities(reference), probabilities(value)),
-        flips=int(np.count_nonzero(predicted(reference) != predicted(value))),
+        flips=int(np.count_nonzero(predicted(reference, middle) != predicted(value, middle))),
         not_finite=int(np.count_nonzero(~finite)),
         worst=_worst(expected, found, lengths),
     )

@@ -44,6 +44,7 @@ class Material:
         reviews: the real texts.
         expected: the texts through the checkpoint's text settings and vocabulary.
         found: the same through the model file's.
+        middle: the logit above which the positive of two labels is predicted.
         logits: (R,) or (R, K), PyTorch's logits of the texts, NaN where there is no token.
     """
 
@@ -53,6 +54,7 @@ class Material:
     expected: EncodedTexts
     found: EncodedTexts
     logits: Logits
+    middle: float
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
@@ -88,7 +90,7 @@ def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Review
     logits = run_texts(
         pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], "PyTorch, reviews", shape=shape
     )
-    return Material(grid, grid_logits, reviews, expected, found, logits)
+    return Material(grid, grid_logits, reviews, expected, found, logits, card.middle)
 
 
 def make_grid(vocabulary_size: int, max_tokens: int) -> list[Batch]:

@@ -29,6 +29,7 @@ class ModelCard:
             labels (1 = uncalibrated).
         text_column: the column that the texts it was trained on stood in; None where that is not
             known.
+        threshold: the score from which on the positive of two labels is predicted.
         ordinal: whether the labels are numbers in an order, so that an expected value has a sense.
     """
 
@@ -42,6 +43,7 @@ class ModelCard:
     temperature: float = 1.0
     text_column: str | None = None
     ordinal: bool = False
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -59,6 +61,16 @@ class ModelCard:
             )
         if not 0 < self.temperature < math.inf:
             raise ModelFileError(f"model card: temperature {self.temperature}, expected > 0")
+        if not 0 < self.threshold < 1 or (self.threshold != 0.5 and len(self.labels) != 2):
+            raise ModelFileError(
+                f"model card: threshold {self.threshold} of {len(self.labels)} labels, expected a "
+                "number between 0 and 1, and 0.5 of more than two"
+            )
+
+    @property
+    def middle(self) -> float:
+        """The logit above which the positive of two labels is predicted."""
+        return self.temperature * math.log(self.threshold / (1 - self.threshold))
 
     def to_json(self) -> str:
         """Return all but the vocabulary as JSON."""
@@ -75,6 +87,8 @@ class ModelCard:
             values["text_column"] = self.text_column
         if self.ordinal:
             values["ordinal"] = True
+        if self.threshold != 0.5:
+            values["threshold"] = self.threshold
         return json.dumps(values, sort_keys=True)
 
 
@@ -97,6 +111,7 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
             temperature=float(values["temperature"]),
             text_column=_name(values.get("text_column")),
             ordinal=values.get("ordinal", False) is True,
+            threshold=float(values.get("threshold", 0.5)),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(

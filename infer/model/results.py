@@ -69,7 +69,7 @@ def make_scores(
     Args:
         logits: (R,) or (R, K) float32, NaN for a row without a token.
         status: (R,) uint8.
-        card: of the model: its temperature and labels.
+        card: of the model: its temperature, threshold and labels.
         with_probabilities: see `further_columns`.
     """
     exact = probabilities(logits, card.temperature)
@@ -79,7 +79,7 @@ def make_scores(
     none = np.zeros((len(logits), 0))
     return Scores(
         score=scores(found),
-        prediction=decided(found),
+        prediction=decided(found, card.threshold),
         status=status,
         further=np.concatenate((none, *further), axis=1).astype(np.float32),
     )

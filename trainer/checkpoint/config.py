@@ -19,8 +19,8 @@ FORMAT: Final = "sent-checkpoint"
 # Of a model, by its labels: see `format_version`. What a run began with has the first.
 FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
-LABELS: Final = "labels"  # the size that follows from the names
 TRAINING: Final = "training"
+LABELS: Final = "labels"  # the size that follows from the names
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -106,3 +106,17 @@ def temperature_of(config: Mapping[str, Any], folder: Path) -> float:
     if isinstance(value, float) and 0 < value < math.inf:
         return value
     raise ModelFileError(f"{folder / CONFIG}: temperature {value!r}, expected a number above 0")
+
+
+def threshold_of(config: Mapping[str, Any], folder: Path) -> float:
+    """Return the score from which on the positive label is predicted; 0.5 in older checkpoints.
+
+    Raises:
+        ModelFileError: it is not a number between 0 and 1.
+    """
+    value = config.get("threshold", 0.5)
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise ModelFileError(
+        f"{folder / CONFIG}: threshold {value!r}, expected a number between 0 and 1"
+    )

@@ -5,7 +5,7 @@
     checkpoint/
     ├── weights.safetensors   the best epoch's weights, float32
     ├── vocabulary.txt        one token a line, in the order of the ids
-    ├── config.json           recipe, sizes, text settings, labels, temperature, seed, versions
+    ├── config.json           recipe, sizes, text settings, labels, temperature, threshold, seed, …
     ├── metrics.json          validation and test figures
     ├── history.csv           a line an epoch
     ├── report.html           the figures to look at, once training is finished
@@ -35,6 +35,7 @@ from trainer.checkpoint.config import (
     names_of_labels,
     read_config,
     temperature_of,
+    threshold_of,
     written_sizes,
 )
 from trainer.checkpoint.files import (
@@ -74,6 +75,7 @@ class Checkpoint:
         validation: `text` (string) and `label` (int16) of up to 2,000 validation reviews.
         temperature: what logits are divided by before they become probabilities (1 =
             uncalibrated).
+        threshold: the score from which on the positive label is predicted, of two labels.
     """
 
     model: SentimentLSTM
@@ -84,6 +86,7 @@ class Checkpoint:
     record: TrainingRecord
     validation: pa.Table
     temperature: float = 1.0
+    threshold: float = 0.5
 
 
 def save_checkpoint(
@@ -131,6 +134,7 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
         "temperature": checkpoint.temperature,
+        "threshold": checkpoint.threshold,
     }
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, checkpoint.metrics)
@@ -143,7 +147,9 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
 def _csv(history: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     if history:
-        writer = csv.DictWriter(out, history[0].keys(), lineterminator="\n")
+        # Epochs of an older version, which --resume took up, have fewer figures.
+        names = dict.fromkeys(name for row in history for name in row)
+        writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
     return out.getvalue()
@@ -176,6 +182,7 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         record=TrainingRecord.from_json(config, folder),
         validation=_read_validation(folder / VALIDATION, len(labels)),
         temperature=temperature_of(config, folder),
+        threshold=threshold_of(config, folder),
     )
 
 

@@ -31,7 +31,7 @@ from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
 from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
-from trainer.settings.recipe import Recipe
+from trainer.settings.recipe import NO_THRESHOLD, Recipe
 from trainer.settings.request import Request
 
 NO_LABEL: Final = -1
@@ -88,6 +88,7 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
+    _check_threshold(recipe, dataset)
     fitting, validation = _parts(request, dataset)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
@@ -115,6 +116,15 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     )
     _check_parts(prepared)
     return prepared
+
+
+def _check_threshold(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a threshold where the label with the greatest probability is predicted."""
+    if recipe.threshold != NO_THRESHOLD and len(dataset.labels) > 2:
+        raise InputError(
+            f"--threshold {recipe.threshold}: {dataset.name} has {len(dataset.labels)} labels, of "
+            "which the likeliest is predicted. A threshold is for two; leave it out"
+        )
 
 
 def _parts(request: Request, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
@@ -248,7 +258,7 @@ def class_weights(fitting: pa.Table, rule: str, classes: int) -> npt.NDArray[np.
 
 
 def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
-    """Return what each text that is trained on counts, (R,): by its probability of each class."""
+    """Return what each text that is trained on counts, (R,): by its probability of each label."""
     targets = of_each_label(prepared.targets.astype(np.float64))  # (R, K)
     weights: npt.NDArray[np.float64] = targets @ prepared.class_weights
     return weights
@@ -356,10 +366,10 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             text_column=request.text_column,
             label_column=request.label_column,
             score_column=request.score_column,
+            group_column=request.group_column,
             positive=request.positive,
             labels=request.labels,
             ordinal=request.ordinal,
-            group_column=request.group_column,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

@@ -21,8 +21,9 @@ from infer.model.probability import (
 )
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
-from trainer.network.figures import areas, class_figures, interval
+from trainer.network.figures import areas, best_threshold, class_figures, interval
 from trainer.network.model import SentimentLSTM
+from trainer.settings.recipe import BEST_F1
 
 BATCH_TOKENS = 8_192
 
@@ -78,15 +79,15 @@ def measure(
         logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out and counted.
         labels: (R,) numbers of the true labels.
         temperature: what logits are divided by before they become scores.
-        threshold: the score from which on the positive one of two labels is predicted.
+        threshold: the score from which on the positive of two labels is predicted.
 
     Returns:
         `accuracy` (0 to 1) and its 95 % `interval`, `loss` (mean cross-entropy of the logits as
-        they are, in nats), `reviews`, `without_text`, `confusion` (as the function of that name
-        has it), and what `class_figures` and `areas` find.
+        they are, in nats), `reviews`, `without_text`, `confusion`, as the function of that name has
+        it, and what `class_figures` and `areas` find.
     """
-    scored = has_values(logits)
-    x, truth, count = logits[scored], labels[scored], label_count(logits)
+    scored, count = has_values(logits), label_count(logits)
+    x, truth = logits[scored], labels[scored]
     found = decide(x, temperature, threshold)
     right = int((found == truth).sum())
     return {
@@ -126,5 +127,29 @@ def confusion(found: Labels, truth: Labels, labels: int) -> dict[str, int] | lis
 
 
 def decide(logits: npt.NDArray[np.float32], temperature: float, threshold: float) -> Labels:
-    """Return the number of the predicted label, (R,), as `sent-score` does; of NaN any."""
+    """Return the number of the label that is predicted, (R,), as `sent-score` does.
+
+    Args:
+        logits: (R,) or (R, K) float32.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive of two labels is predicted.
+    """
     return decided(probabilities(logits, temperature).astype(np.float32), threshold)
+
+
+def threshold_by(
+    rule: str, logits: npt.NDArray[np.float32], labels: Labels, temperature: float = 1.0
+) -> float:
+    """Return the threshold that a recipe asks for.
+
+    Args:
+        rule: a number, or `f1`: the one with the highest macro F1 on these rows.
+        logits: (R,) float32; NaN rows are left out. Of more than two labels none is asked for.
+        labels: (R,) numbers of the true labels.
+        temperature: what logits are divided by before they become scores.
+    """
+    if rule != BEST_F1:
+        return float(rule)
+    scored = has_values(logits)
+    found = probabilities(logits[scored], temperature).astype(np.float32)
+    return best_threshold(found, labels[scored])

@@ -80,7 +80,7 @@ def _loss(
     with torch.autocast(embedded.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model.classify(embedded, lengths)
     cross = binary_cross_entropy_with_logits if targets.ndim == 1 else cross_entropy
-    return cross(logits.float(), targets, reduction="none") @ weights
+    return (weights * cross(logits.float(), targets, reduction="none")).sum()
 
 
 def _leaf(values: Tensor) -> Tensor:

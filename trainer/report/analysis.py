@@ -15,12 +15,12 @@ from infer.model.probability import (
     has_values,
     hits,
     margins,
-    predicted,
     probabilities,
     scores,
 )
 from infer.model.results import expected_values
 from trainer.network.calibration import BINS, bins_of
+from trainer.network.evaluate import decide
 from trainer.network.figures import interval
 
 LENGTH_BINS: Final = 10
@@ -30,7 +30,13 @@ Logits = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
 
 
-def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float) -> dict[str, Any]:
+def analyse(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Compute the figures that are drawn, JSON-ready.
 
     Args:
@@ -38,6 +44,7 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
         labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens that the model read.
         temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         `calibration`: `before` and `after` the temperature, each as `reliability` has it; and
@@ -48,7 +55,7 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
             "before": reliability(probabilities(logits), labels),
             "after": reliability(probabilities(logits, temperature), labels),
         },
-        "by_length": by_length(logits, labels, lengths),
+        "by_length": by_length(logits, labels, lengths, temperature, threshold),
     }
 
 
@@ -81,7 +88,13 @@ def reliability(found: npt.NDArray[np.float64], labels: Labels) -> list[dict[str
     ]
 
 
-def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str, Any]]:
+def by_length(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+) -> list[dict[str, Any]]:
     """Compute the accuracy of short and long reviews, in up to ten bins of about as many reviews.
 
     Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
@@ -90,6 +103,8 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
         logits: (R,) or (R, K) float32; NaN rows are left out.
         labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         For each bin, from short to long: `from` and `to` (its shortest and longest review, in
@@ -99,7 +114,7 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
     if not scored.any():
         return []
     long = lengths[scored]
-    right = predicted(logits[scored]) == labels[scored]
+    right = decide(logits[scored], temperature, threshold) == labels[scored]
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
@@ -138,18 +153,26 @@ def absolute_error(found: npt.NDArray[np.float64], labels: Labels, names: tuple[
 
 
 def most_confident_mistakes(
-    logits: Logits, labels: Labels, count: int = MOST_MISTAKES
+    logits: Logits,
+    labels: Labels,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+    count: int = MOST_MISTAKES,
 ) -> npt.NDArray[np.int64]:
     """Find the reviews on whose wrong label the model is most set.
 
     Args:
         logits: (R,) or (R, K) float32; NaN rows are no mistakes.
         labels: (R,) numbers of the true labels.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted; what is farthest from
+            it, in logits, is surest.
         count: how many at most.
 
     Returns:
         (M,) int64 row numbers, the surest first; of two as sure, the earlier row.
     """
-    wrong = np.flatnonzero(has_values(logits) & (predicted(logits) != labels))
-    order = np.argsort(-margins(logits[wrong]), kind="stable")
+    wrong = np.flatnonzero(has_values(logits) & (decide(logits, temperature, threshold) != labels))
+    middle = temperature * math.log(threshold / (1 - threshold)) if logits.ndim == 1 else 0.0
+    order = np.argsort(-margins(logits[wrong] - middle), kind="stable")
     return wrong[order[:count]]

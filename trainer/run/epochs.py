@@ -172,14 +172,3 @@ def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
         f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
     )
-
-
-def epoch_line(row: dict[str, Any], epochs: int, is_best: bool) -> str:
-    """Return what is said of a finished epoch."""
-    return (
-        f"epoch {row['epoch']}/{epochs}: training loss {row['training_loss']:.4f}, "
-        f"validation loss {row['validation_loss']:.4f}, "
-        f"accuracy {row['validation_accuracy']:.2%}; {row['seconds']:,.1f} s, "
-        f"{row['tokens_per_second']:,.0f} tokens/s, {row['padding_share']:.1%} padding"
-        f"{' (best so far)' if is_best else ''}"
-    )

@@ -13,7 +13,7 @@ import torch
 
 from infer.base.console import held_signals, require_packages, say
 from infer.base.errors import InputError, SentError, TrainingError
-from infer.model.probability import Labels, predicted, probabilities, scores
+from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
@@ -44,11 +44,7 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import (
-    calibration_error,
-    describe_temperature,
-    fit_temperature,
-)
+from trainer.network.calibration import calibration_error, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -57,10 +53,10 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import measure, predict
+from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
-from trainer.run.epochs import epoch_line, run_epoch
+from trainer.run.epochs import run_epoch
 from trainer.run.state import (
     STATE_TENSORS,
     State,
@@ -71,8 +67,10 @@ from trainer.run.state import (
     save_state,
     start,
 )
+from trainer.run.talk import epoch_line, test_lines
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+from trainer.teaching.beside import Beside, beside, fit_linear, in_words
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
@@ -121,15 +119,19 @@ def _carry_out(request: Request) -> Checkpoint:
     with _telling_of_other_places(request):
         prepared = prepare_data(request, saved)
         record = note_scores(request, prepared, begin_record(request, prepared, device))
+        linear = fit_linear(request, prepared)
         if request.recipe.self_training:
-            prepared, record = add_unlabelled(request, prepared, saved, record)
+            prepared, record = add_unlabelled(request, prepared, linear, saved, record)
+    cheapest = beside(request, prepared, linear)
+    del linear  # its n-grams are a few hundred megabytes
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request.output):
+    with _telling_what_is_kept(request):
         _write_down(request, prepared, state, record)
-        run_epochs(request, prepared, state, record)
-        test, mistaken = final_test(prepared, state)
-        beside_teacher = _compare(prepared, state)
-        checkpoint = _checkpoint(prepared, state, record, test, beside_teacher)
+        run_epochs(request, prepared, cheapest, state, record)
+        state.average.load_state_dict(state.best)
+        validation = final_validation(prepared, cheapest, state)
+        test, mistaken = final_test(prepared, cheapest, state)
+        checkpoint = _checkpoint(prepared, state, record, validation, test)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
@@ -220,20 +222,23 @@ def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
     )
 
 
-def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
+def run_epochs(
+    request: Request, prepared: Prepared, cheapest: Beside, state: State, record: TrainingRecord
+) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
+    to_beat = cheapest.figures("validation", labels_of(prepared.validation))
     save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
         with _saving_when_stopped(request.output, state):
             row = run_epoch(recipe, request.seed, prepared, state, save_if_due)
             logits = predict(state.average, prepared.validation_texts, "validating")
             _check_numbers(logits, prepared.validation_texts, row)
-            row |= _validation_figures(logits, labels_of(prepared.validation))
+            row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
             with held_signals():
                 is_best = keep_if_best(state, row)
-                _save_unfinished(request.output, prepared, state, record)
-        say(epoch_line(row, recipe.epochs, is_best))
+                _save_unfinished(request.output, prepared, to_beat, state, record)
+        say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
 
 
 def _every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
@@ -286,37 +291,60 @@ def _check_numbers(
         )
 
 
-def _validation_figures(logits: npt.NDArray[np.float32], labels: Labels) -> dict[str, float]:
+def _validation_figures(
+    recipe: Recipe, logits: npt.NDArray[np.float32], labels: Labels
+) -> dict[str, float]:
     """Return what the history notes of an epoch's validation."""
-    figures = measure(logits, labels)
+    temperature = fit_temperature(logits, labels)
+    threshold = threshold_by(recipe.threshold, logits, labels, temperature)
+    figures = measure(logits, labels, temperature, threshold)
     return {
         "validation_loss": figures["loss"],
         "validation_accuracy": figures["accuracy"],
-        "temperature": fit_temperature(logits, labels),
+        "validation_f1": figures["macro_f1"],
+        "temperature": temperature,
+        "threshold": threshold,
     }
 
 
 def _save_unfinished(
-    folder: Path, prepared: Prepared, state: State, record: TrainingRecord
+    folder: Path,
+    prepared: Prepared,
+    to_beat: dict[str, Any],
+    state: State,
+    record: TrainingRecord,
 ) -> None:
     def save_training(to: Path) -> None:
         write_begun(to, Begun(record, prepared.text, prepared.vocabulary))
         save_targets(to, prepared.targets)
         save_state(to / STATE_TENSORS, state)
 
-    unfinished = _checkpoint(prepared, state, record, test=None)
+    best = state.best_row
+    validation = {
+        "accuracy": best["validation_accuracy"],
+        "macro_f1": best.get("validation_f1"),
+        "loss": best["validation_loss"],
+        "reviews": prepared.validation.num_rows,
+        "beside": to_beat,
+    }
+    unfinished = _checkpoint(prepared, state, record, validation, test=None)
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
 @contextmanager
-def _telling_what_is_kept(folder: Path) -> Iterator[None]:
+def _telling_what_is_kept(request: Request) -> Iterator[None]:
     """Let what ends a run say from where it can go on."""
+    folder, select = request.output, request.recipe.select
     try:
         yield
     except (KeyboardInterrupt, SentError) as error:
         if is_unfinished(folder):
             _, _, history, _ = place_of(folder / TRAINING)
-            best = f"the best so far, epoch {best_of(history)['epoch']}, and " if history else ""
+            best = (
+                f"the best so far, epoch {best_of(history, select)['epoch']}, and "
+                if history
+                else ""
+            )
             error.add_note(
                 f"{folder} keeps {best}the run as it was after {_where(folder)}; "
                 f"sent-train --resume --output {folder} goes on"
@@ -324,51 +352,70 @@ def _telling_what_is_kept(folder: Path) -> Iterator[None]:
         raise
 
 
-def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[str]]:
+def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict[str, Any]:
+    """Return all figures of the best epoch's weights on the validation reviews."""
+    logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
+    labels = labels_of(prepared.validation)
+    found = _figures(prepared, state, logits, labels)
+    found |= {"reviews": len(labels), "beside": cheapest.figures("validation", labels)}
+    if prepared.validation["score"].is_valid().to_numpy().any():
+        found["teacher"] = compare(prepared.validation, logits)
+    return found
+
+
+def _figures(
+    prepared: Prepared,
+    state: State,
+    logits: npt.NDArray[np.float32],
+    labels: Labels,
+) -> dict[str, Any]:
+    """Return what `measure` finds at the best epoch's temperature and threshold, classes named."""
+    best, names = state.best_row, prepared.dataset.labels
+    found = measure(logits, labels, best["temperature"], best.get("threshold", 0.5))
+    pairs = zip(names, found["classes"], strict=True)
+    return found | {"classes": [{"label": name, **of_class} for name, of_class in pairs]}
+
+
+def final_test(
+    prepared: Prepared, cheapest: Beside, state: State
+) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
-        What `measure` finds (uncalibrated), `calibration_error` `before` and `after` the
-        temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
+        What `measure` finds (its loss uncalibrated), what the cheapest models have right,
+        `calibration_error` `before` and `after` the temperature, what `analyse` finds, and
+        `mistakes`; and the texts of these mistakes.
     """
-    state.average.load_state_dict(state.best)
     test = prepared.dataset.test
     encoded = encode_with_bar(prepared.encoder, texts_of(test), "encoding test")
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
-    epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
+    temperature = state.best_row["temperature"]
+    threshold = state.best_row.get("threshold", 0.5)
     before, after = (
         calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
     )
-    figures = measure(logits, labels)
-    say(
-        f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
-        f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
-        f"{before:.2%}, {after:.2%} at {describe_temperature(temperature)}"
-    )
+    figures = _figures(prepared, state, logits, labels)
+    figures |= {"beside": cheapest.figures("test", labels)}
     figures |= {"calibration_error": {"before": before, "after": after}}
+    figures |= analyse(logits, labels, encoded.lengths, temperature, threshold)
     if prepared.dataset.ordinal:
-        error = absolute_error(probabilities(logits, temperature), labels, prepared.dataset.labels)
-        figures |= {"mean_absolute_error": error}
-        say(f"test: mean absolute error of the expected value {error:.3f}")
-    figures |= analyse(logits, labels, encoded.lengths, temperature)
-    rows = most_confident_mistakes(logits, labels)
-    found = probabilities(logits, temperature)
-    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, encoded.lengths)
+        figures["mean_absolute_error"] = absolute_error(
+            probabilities(logits, temperature), labels, prepared.dataset.labels
+        )
+    for line in test_lines(figures, state.best_row):
+        say(line)
+    rows = most_confident_mistakes(logits, labels, temperature, threshold)
+    found = decide(logits, temperature, threshold)
+    score = scores(probabilities(logits, temperature))
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, score, encoded.lengths)
     return figures, texts_of(test).take(rows).to_pylist()
-
-
-def _compare(prepared: Prepared, state: State) -> dict[str, Any] | None:
-    """Hold the best epoch's network against its teacher, where validation reviews have scores."""
-    if not prepared.validation["score"].is_valid().to_numpy().any():
-        return None
-    logits = predict(state.average, prepared.validation_texts, "comparing with the teacher")
-    return compare(prepared.validation, logits)
 
 
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    found: npt.NDArray[np.float64],
+    found: Labels,
+    score: npt.NDArray[np.float64],
     lengths: npt.NDArray[np.int64],
 ) -> list[dict[str, Any]]:
     """Say which reviews are wrong: `id`, `truth` and `predicted` (names), `score` and `tokens`.
@@ -376,16 +423,16 @@ def _mistakes(
     Args:
         dataset: its test part has R rows.
         rows: (M,) int64 rows of the mistakes.
-        found: (R,) or (R, K) float64 probabilities, calibrated.
+        found: (R,) numbers of the predicted labels.
+        score: (R,) float64, calibrated.
         lengths: (R,) int64 tokens.
     """
     ids, labels = ids_of(dataset.test), labels_of(dataset.test)
-    wrong, score = predicted(found, 0.5), scores(found)
     return [
         {
             "id": ids[row],
             "truth": dataset.labels[labels[row]],
-            "predicted": dataset.labels[wrong[row]],
+            "predicted": dataset.labels[found[row]],
             "score": float(score[row]),
             "tokens": int(lengths[row]),
         }
@@ -397,14 +444,14 @@ def _checkpoint(
     prepared: Prepared,
     state: State,
     record: TrainingRecord,
+    validation: dict[str, Any],
     test: dict[str, Any] | None,
-    beside_teacher: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """Put the best epoch's model and its figures together."""
     best, dataset = state.best_row, prepared.dataset
-    scores = {}
+    scores, validation = {}, dict(validation)
     if record.scores is not None:
-        scores = {"scores": asdict(record.scores) | {"validation": beside_teacher}}
+        scores = {"scores": asdict(record.scores) | {"validation": validation.pop("teacher", None)}}
     model = SentimentLSTM(state.model.config)
     model.load_state_dict(state.best)
     return Checkpoint(
@@ -414,11 +461,7 @@ def _checkpoint(
         labels=dataset.labels,
         metrics={
             "epoch": best["epoch"],
-            "validation": {
-                "accuracy": best["validation_accuracy"],
-                "loss": best["validation_loss"],
-                "reviews": prepared.validation.num_rows,
-            },
+            "validation": validation,
             "test": test,
             "data": {"name": dataset.name, "sha256": dataset.sha256},
             **scores,
@@ -426,4 +469,5 @@ def _checkpoint(
         record=record,
         validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),
         temperature=best["temperature"],
+        threshold=best.get("threshold", 0.5),
     )

@@ -16,6 +16,7 @@ LAST_WITH_RETIRED: Final = "36a46d3"
 # Fields that checkpoints of older versions do not have → what those computed.
 ADDED: Final = {"class_weight": "none", "select": "loss", "threshold": "0.5"}
 BEST_F1: Final = "f1"
+NO_THRESHOLD: Final = "0.5"
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:

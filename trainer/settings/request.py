@@ -30,10 +30,10 @@ class Request:
             probabilities; None for `score` where it holds such, `none` for none. Of more than two
             labels, what the names of such columns begin with: `probability` for
             `probability_LABEL`.
+        group_column: the column of `data` that rows hang together by, which are kept in one part.
         positive: which of two labels is the positive one; None for the usual rules.
         labels: what labels are called in place of how the file writes them.
         ordinal: whether the labels are numbers in an order, such as stars.
-        group_column: the column of `data` that rows hang together by, which are kept in one part.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -50,10 +50,10 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
+    group_column: str | None = None
     positive: str | None = None
     labels: Renamed = ()
     ordinal: bool = False
-    group_column: str | None = None
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False

@@ -1,9 +1,9 @@
-"""The linear teacher: logistic regression on n-grams weighted by naive Bayes.
+"""The linear model: logistic regression on n-grams weighted by naive Bayes.
 
 After Wang and Manning, "Baselines and Bigrams" (2012), with logistic regression in place of their
-support vector machine. It is fitted within minutes, errs in other places than an LSTM, and its
-probabilities for unlabelled texts are what an LSTM can be trained on
-(`trainer.teaching.self_training`).
+support vector machine. It is fitted within a minute, stands beside every network
+(`trainer.teaching.beside`), errs in other places than an LSTM, and its probabilities for unlabelled
+texts are what an LSTM can be trained on (`trainer.teaching.self_training`).
 
 Of more than two labels each has such a model of its own, against all others.
 
@@ -85,7 +85,7 @@ def fit_teacher(texts: pa.Array, numbers: Labels, seed: int, labels: int = 2) ->
     """
     from sklearn.feature_extraction.text import CountVectorizer
 
-    say(f"fitting the linear teacher on {len(texts):,} reviews")
+    say(f"fitting a linear model of n-grams on {len(texts):,} reviews")
     vectorizer = CountVectorizer(
         ngram_range=NGRAMS,
         token_pattern=TOKEN,
@@ -99,8 +99,7 @@ def fit_teacher(texts: pa.Array, numbers: Labels, seed: int, labels: int = 2) ->
         columns = [_fit(found, numbers == label, seed) for label in told]
     except ValueError as error:
         raise InputError(
-            f"the linear teacher cannot be fitted on {len(texts):,} reviews ({error}). "
-            "Use --no-self-training"
+            f"the linear model cannot be fitted on {len(texts):,} reviews ({error})"
         ) from error
     weights, bias = zip(*columns, strict=True)
     return LinearTeacher(vectorizer, np.stack(weights, axis=1), np.array(bias), labels)

@@ -42,7 +42,7 @@ from trainer.data.scores import column_of
 from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
 from trainer.settings.request import Request
-from trainer.teaching.linear import fit_teacher, plain
+from trainer.teaching.linear import LinearTeacher, plain
 from trainer.teaching.scores import note_alone
 
 TARGETS: Final = "targets.safetensors"
@@ -55,6 +55,7 @@ Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
+    linear: LinearTeacher | None,
     saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
@@ -63,6 +64,7 @@ def add_unlabelled(
     Args:
         request: the run.
         prepared: what is trained on so far.
+        linear: the linear model of the labelled reviews; None where none could be fitted.
         saved: what the run began with that is taken up again; its soft labels are used.
         record: of the run so far.
 
@@ -99,7 +101,7 @@ def add_unlabelled(
     else:
         soft = [scores_of(scored)]
         if len(others):
-            labels, teachers = soft_labels(request, prepared, others, record)
+            labels, teachers = soft_labels(request, prepared, linear, others, record)
             soft.append(labels)
             record = replace(record, teachers=teachers)
         targets = np.concatenate((prepared.targets, *soft))
@@ -124,7 +126,9 @@ def _tell_of_scores(request: Request, labels: tuple[str, ...], scored: int, othe
             "--score-column none"
         )
     rest = (
-        f"the other {others:,} are labelled as without" if others else "no linear model is fitted"
+        f"the other {others:,} are labelled as without"
+        if others
+        else "the linear model labels none"
     )
     say(
         f"self-training: {scored:,} unlabelled texts have a score in column {column!r} and are "
@@ -197,6 +201,7 @@ def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
 def soft_labels(
     request: Request,
     prepared: Prepared,
+    linear: LinearTeacher | None,
     texts: pa.Array,
     record: TrainingRecord,
 ) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
@@ -205,12 +210,16 @@ def soft_labels(
     Returns:
         (U,) or (U, K) float32 from 0 to 1; and who the teachers are.
     """
-    # The networks first: whether they may teach shows at once; the linear model takes its time.
+    if linear is None:
+        raise InputError(
+            f"{prepared.dataset.name}: without a linear model nothing labels the "
+            f"{len(texts):,} unlabelled texts. Use --no-self-training"
+        )
     labels = prepared.dataset.labels
     networks = [
         (str(folder), checkpoint_labeller(folder, labels, record)) for folder in request.teacher
     ]
-    labellers = [("linear", linear_labeller(request, prepared)), *networks]
+    labellers = [("linear", linear_labeller(linear)), *networks]
     found, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
@@ -220,11 +229,8 @@ def soft_labels(
     return np.nanmean(found, axis=0).astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
-    """Fit the linear teacher."""
-    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
-    labels = len(prepared.dataset.labels)
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, labels)
+def linear_labeller(teacher: LinearTeacher) -> Labeller:
+    """Take the linear model as a teacher."""
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
         with progress(title, len(texts)) as advance:
@@ -274,9 +280,9 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "data": record.data.sha256,
         "text column": record.data.text_column,
         "label column": record.data.label_column,
+        "group column": record.data.group_column,
         "labels": dict(record.data.labels),
         "positive label": record.data.positive,
-        "group column": record.data.group_column,
         "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }

@@ -38,6 +38,7 @@ from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
+from trainer.teaching.beside import fit_linear
 from trainer.teaching.linear import LinearTeacher, fit_teacher, log_ratios, plain
 from trainer.teaching.self_training import PIECE_WORDS, TARGETS, add_unlabelled, with_pieces
 
@@ -98,7 +99,7 @@ def test_ratios_by_hand() -> None:
     ("texts", "labels"), [(["a b", "a c"], [1, 1]), (["one two", "three"], [0, 1])]
 )
 def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
-    with pytest.raises(InputError, match=r"2 reviews .* --no-self-training"):
+    with pytest.raises(InputError, match=r"cannot be fitted on 2 reviews"):
         fit_teacher(pa.array(texts), np.array(labels, np.int8), 1)
 
 
@@ -126,7 +127,7 @@ def test_what_is_trained_on_is_cut_shorter(teaching: Request) -> None:
     prepared = prepare_data(request, None)
     labelled = prepared.fitting_texts
     record = begin_record(request, prepared, torch.device("cpu"))
-    both, _ = add_unlabelled(request, prepared, None, record)
+    both, _ = add_unlabelled(request, prepared, fit_linear(request, prepared), None, record)
     everything = both.fitting_texts
     assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
     assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
