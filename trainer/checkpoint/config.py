@@ -14,6 +14,7 @@ from infer.base.errors import ModelFileError
 from infer.model.labels import format_version, label_names
 from trainer.checkpoint.files import read_json
 from trainer.network.model import POOLINGS, ModelConfig
+from trainer.network.ngrams import LONGEST
 
 FORMAT: Final = "sent-checkpoint"
 # Of a model, by its labels: see `format_version`. What a run began with has the first.
@@ -21,6 +22,8 @@ FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
 TRAINING: Final = "training"
 LABELS: Final = "labels"  # the size that follows from the names
+# What older checkpoints say nothing of: their networks have no n-grams.
+ADDED: Final = {"ngrams": 0, "ngram_buckets": ModelConfig.ngram_buckets}
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -64,12 +67,18 @@ def model_sizes(config: Mapping[str, Any], labels: int, folder: Path) -> ModelCo
         ModelFileError: one is missing, unknown or impossible.
     """
     values = config.get("model")
+    if isinstance(values, dict):
+        values = ADDED | values
     types = {spec.name: spec.type for spec in fields(ModelConfig) if spec.name != LABELS}
     if not isinstance(values, dict) or values.keys() != types.keys():
         raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
-    sizes = ("vocabulary_size", "embedding", "hidden", "layers")
+    sizes = ("vocabulary_size", "embedding", "hidden", "layers", "ngram_buckets")
     if any(type(values[name]) is not int or values[name] < 1 for name in sizes):
         raise ModelFileError(f"{folder / CONFIG}: model sizes {values!r}, expected positive ones")
+    if type(values["ngrams"]) is not int or not 0 <= values["ngrams"] <= LONGEST:
+        raise ModelFileError(
+            f"{folder / CONFIG}: ngrams {values['ngrams']!r}, expected from 0 to {LONGEST}"
+        )
     if values["pooling"] not in POOLINGS:
         raise ModelFileError(
             f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"

@@ -231,6 +231,14 @@ def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
     return np.where(np.isnan(scores), truth, scores)
 
 
+def truth_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return the labels as probabilities, (R,) or (R, K); the scores of rows without a label."""
+    scores = scores_of(table)
+    numbers = table["label"].fill_null(NO_LABEL).to_numpy()
+    truth = certain(numbers, label_count(scores))
+    return np.where((numbers == NO_LABEL).reshape(-1, *[1] * (truth.ndim - 1)), scores, truth)
+
+
 def scores_of(table: pa.Table) -> npt.NDArray[np.float32]:
     """Return a teacher's probabilities, the column `score`: (R,) or (R, K) float32, else NaN."""
     column = table["score"].combine_chunks()
