@@ -377,7 +377,9 @@ def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict
     found = _figures(prepared, state, logits, labels)
     found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
     if prepared.validation["score"].is_valid().to_numpy().any():
-        found["teacher"] = compare(prepared.validation, logits)
+        best = state.best_row
+        student = decide(logits, best["temperature"], best.get("threshold", 0.5))
+        found["teacher"] = compare(prepared.validation, logits, student)
     return found
 
 

@@ -61,13 +61,16 @@ def judged(table: pa.Table) -> tuple[Mask, Labels]:
     return has_values(scores), predicted(scores, 0.5)
 
 
-def compare(validation: pa.Table, logits: npt.NDArray[np.float32]) -> dict[str, Any] | None:
+def compare(
+    validation: pa.Table, logits: npt.NDArray[np.float32], found: Labels
+) -> dict[str, Any] | None:
     """Hold the student against its teacher on the validation reviews that have a score.
 
     Args:
         validation: (R,) `label` and `score`.
         logits: (R,) or (R, K) float32 of the student; NaN rows (texts without a token) are left
             out.
+        found: (R,) numbers of the labels that the student predicts.
 
     Returns:
         `reviews`, `teacher_accuracy`, `student_accuracy` and `agreement` (0 to 1); None where
@@ -77,16 +80,16 @@ def compare(validation: pa.Table, logits: npt.NDArray[np.float32]) -> dict[str, 
     both = scored & has_values(logits)
     if not both.any():
         return None
-    truth, student = labels_of(validation)[both], predicted(logits[both])
-    found = {
+    truth, student = labels_of(validation)[both], found[both]
+    figures = {
         "reviews": int(both.sum()),
         "teacher_accuracy": float((teacher[both] == truth).mean()),
         "student_accuracy": float((student == truth).mean()),
         "agreement": float((teacher[both] == student).mean()),
     }
     say(
-        f"on {found['reviews']:,} validation reviews with a score the teacher is "
-        f"{found['teacher_accuracy']:.2%} right, the student {found['student_accuracy']:.2%}; "
-        f"they agree on {found['agreement']:.2%}"
+        f"on {figures['reviews']:,} validation reviews with a score the teacher is "
+        f"{figures['teacher_accuracy']:.2%} right, the student {figures['student_accuracy']:.2%}; "
+        f"they agree on {figures['agreement']:.2%}"
     )
-    return found
+    return figures
