@@ -148,6 +148,7 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         temperature=checkpoint.temperature,
         threshold=checkpoint.threshold,
         text_column=checkpoint.record.data.found_text_column,
+        ordinal=checkpoint.record.data.ordinal,
     )
 
 

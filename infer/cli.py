@@ -12,6 +12,8 @@ from infer.base.errors import SentError
 if TYPE_CHECKING:
     from infer.job.summary import Summary
 
+MOST_LABELS = 20
+
 EXAMPLES = """\b
 Examples:
   sent-score reviews.parquet -o scores.parquet
@@ -122,6 +124,14 @@ def score(as_json: bool, quiet: bool, columns: str | None, no_resume: bool, **op
         tell(summary)
 
 
+def _most(predictions: dict[str, int]) -> dict[str, int]:
+    """Return the counts, of many labels those of the most frequent ones and of all others."""
+    if len(predictions) <= MOST_LABELS:
+        return predictions
+    first = dict(sorted(predictions.items(), key=lambda entry: -entry[1])[:MOST_LABELS])
+    return {**first, "other labels": sum(predictions.values()) - sum(first.values())}
+
+
 def print_json(values: dict[str, Any]) -> None:
     """Print one object on stdout.
 
@@ -145,7 +155,10 @@ def tell(summary: "Summary") -> None:
         f"Scored {summary.rows:,} rows{resumed} in {summary.seconds.total:.1f} s "
         f"({summary.reviews_per_second:,.0f} a second, padding {summary.padding:.1%})"
     )
-    counts = {**summary.predictions, **{f"status {k}": v for k, v in summary.statuses.items()}}
+    counts = {
+        **_most(summary.predictions),
+        **{f"status {k}": v for k, v in summary.statuses.items()},
+    }
     say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

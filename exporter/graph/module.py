@@ -138,13 +138,18 @@ class ExportableLSTM(nn.Module):
         self.join = nn.ModuleList(Join(config.hidden) for _ in range(config.layers - 1))
         self.pooling = Pooling(config.pooling, config.pooled)
         self.classifier = model.classifier
+        self.ngrams = model.ngrams
+        self.mix = [1.0, 1.0] if model.ngrams is None else model.ngrams.mix.tolist()
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
         """Token ids (B, T) int64, lengths (B,) int32 → logits (B,) or (B, K) float32."""
         every, last = self.layer[0](self.embedding(input_ids), lengths)
         for join, layer in zip(self.join, self.layer[1:], strict=True):
             every, last = layer(join(every), lengths)
-        return as_logits(self.classifier(self.pooling(every, last, lengths)))
+        logits: Tensor = self.classifier(self.pooling(every, last, lengths))  # (B, 1) or (B, K)
+        if self.ngrams is not None:
+            logits = self.mix[0] * logits + self.mix[1] * self.ngrams(input_ids, lengths)
+        return as_logits(logits)
 
 
 def stack_gates(directions: tuple[nn.Module, nn.Module], name: str) -> Tensor:

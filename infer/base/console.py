@@ -308,7 +308,7 @@ EXTRA_OF = dict.fromkeys(
         "onnxscript",
         "pooch",
         "gensim",
-        "sklearn",
+        "scipy",
         "jinja2",
         "matplotlib",
     ),

@@ -14,11 +14,16 @@ from infer.base.errors import ModelFileError
 from infer.model.labels import format_version, label_names
 from trainer.checkpoint.files import read_json
 from trainer.network.model import POOLINGS, ModelConfig
+from trainer.network.ngrams import LONGEST
 
 FORMAT: Final = "sent-checkpoint"
+# Of a model, by its labels: see `format_version`. What a run began with has the first.
+FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
 TRAINING: Final = "training"
 LABELS: Final = "labels"  # the size that follows from the names
+# What older checkpoints say nothing of: their networks have no n-grams.
+ADDED: Final = {"ngrams": 0, "ngram_buckets": ModelConfig.ngram_buckets}
 
 
 def is_checkpoint(folder: Path) -> bool:
@@ -41,9 +46,8 @@ def read_config(folder: Path) -> dict[str, Any]:
         ModelFileError: it is missing, damaged, or of another format or version.
     """
     config = read_json(folder / CONFIG)
-    names = config.get("labels")
-    expected = format_version(len(names) if isinstance(names, list) else 2)
-    if config.get("format") != FORMAT or config.get("format_version") != expected:
+    if config.get("format") != FORMAT or config.get("format_version") not in FORMAT_VERSIONS:
+        expected = " or ".join(map(str, FORMAT_VERSIONS))
         raise ModelFileError(
             f"{folder / CONFIG}: format {config.get('format')!r}, version "
             f"{config.get('format_version')!r}; expected {FORMAT!r}, version {expected}"
@@ -63,12 +67,18 @@ def model_sizes(config: Mapping[str, Any], labels: int, folder: Path) -> ModelCo
         ModelFileError: one is missing, unknown or impossible.
     """
     values = config.get("model")
+    if isinstance(values, dict):
+        values = ADDED | values
     types = {spec.name: spec.type for spec in fields(ModelConfig) if spec.name != LABELS}
     if not isinstance(values, dict) or values.keys() != types.keys():
         raise ModelFileError(f"{folder / CONFIG}: model is {values!r}, expected {sorted(types)}")
-    sizes = ("vocabulary_size", "embedding", "hidden", "layers")
+    sizes = ("vocabulary_size", "embedding", "hidden", "layers", "ngram_buckets")
     if any(type(values[name]) is not int or values[name] < 1 for name in sizes):
         raise ModelFileError(f"{folder / CONFIG}: model sizes {values!r}, expected positive ones")
+    if type(values["ngrams"]) is not int or not 0 <= values["ngrams"] <= LONGEST:
+        raise ModelFileError(
+            f"{folder / CONFIG}: ngrams {values['ngrams']!r}, expected from 0 to {LONGEST}"
+        )
     if values["pooling"] not in POOLINGS:
         raise ModelFileError(
             f"{folder / CONFIG}: pooling {values['pooling']!r}, expected one of {POOLINGS}"
@@ -80,13 +90,19 @@ def names_of_labels(config: Mapping[str, Any], folder: Path) -> tuple[str, ...]:
     """Return the names of the labels; of two, (negative, positive).
 
     Raises:
-        ModelFileError: they are not different names.
+        ModelFileError: they are not different names, or not as many as the version has.
     """
     values = config.get("labels")
     try:
-        return label_names(values if isinstance(values, list) else ())
+        names = label_names(values if isinstance(values, list) else ())
     except ValueError as error:
         raise ModelFileError(f"{folder / CONFIG}: {error}") from error
+    if (version := config["format_version"]) != format_version(len(names)):
+        raise ModelFileError(
+            f"{folder / CONFIG}: version {version} with {len(names)} labels, expected version "
+            f"{format_version(len(names))}"
+        )
+    return names
 
 
 def temperature_of(config: Mapping[str, Any], folder: Path) -> float:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infer.base.commit import atomic_file, remove_stale_temporaries, sync
-from infer.model.labels import format_version
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
+    FORMAT_VERSIONS,
     TRAINING,
     is_checkpoint,
     read_config,
@@ -63,8 +63,7 @@ def write_begun(training: Path, begun: Begun) -> None:
     """
     with atomic_file(training / VOCABULARY) as path:
         path.write_text(begun.vocabulary.to_text(), encoding="utf-8", newline="\n")
-    # Without the labels' names, which the best epoch's model has, it is as of two.
-    values = {"format": FORMAT, "format_version": format_version(2)}
+    values = {"format": FORMAT, "format_version": FORMAT_VERSIONS[0]}
     with atomic_file(training / CONFIG) as path:
         write_json(path, values | begun.record.to_json() | {"text": begun.text.to_json()})
 

@@ -61,6 +61,7 @@ class Dataset:
         text_column: the column that the training texts stood in.
         score_column: the column that the training file's scores stood in, if any; of more than two
             labels what the columns' names begin with.
+        ordinal: whether the labels are numbers in an order.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Dataset:
     text_column: str | None = None
     score_column: str | None = None
     validation: pa.Table | None = None
+    ordinal: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def load_dataset(
             data = _load_file(name, path, seed, columns, rules)
     except OSError as error:
         raise InputError(f"--data {name}: cannot be read ({error})") from error
-    return replace(data, notes=(*data.notes, *_remarks(data)))
+    return replace(data, notes=(*data.notes, *_remarks(data)), ordinal=rules.ordinal)
 
 
 def _locate(name: str) -> Path:
@@ -197,7 +199,7 @@ def _read_part(path: Path, labels: Labels, columns: Columns) -> tuple[pa.Table, 
     """
     if columns.group not in read_schema(path).names:
         columns = replace(columns, group=None)
-    raw = read_raw(path, columns)
+    raw = numbered(read_raw(path, columns), labels, path)
     table = _labelled(raw, labels, path)
     missing = list(_missing_classes(table, labels, path))
     if missing and len(pc.unique(table["label"])) < 2:

@@ -233,6 +233,14 @@ def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
     return np.where(np.isnan(scores), truth, scores)
 
 
+def truth_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return the labels as probabilities, (R,) or (R, K); the scores of rows without a label."""
+    scores = scores_of(table)
+    numbers = table["label"].fill_null(NO_LABEL).to_numpy()
+    truth = certain(numbers, label_count(scores))
+    return np.where((numbers == NO_LABEL).reshape(-1, *[1] * (truth.ndim - 1)), scores, truth)
+
+
 def scores_of(table: pa.Table) -> npt.NDArray[np.float32]:
     """Return a teacher's probabilities, the column `score`: (R,) or (R, K) float32, else NaN."""
     column = table["score"].combine_chunks()
@@ -261,7 +269,8 @@ def class_weights(fitting: pa.Table, rule: str, classes: int) -> npt.NDArray[np.
 
 def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
     """Return what each text that is trained on counts, (R,): by its probability of each label."""
-    weights: npt.NDArray[np.float64] = of_each_label(prepared.targets) @ prepared.class_weights
+    targets = of_each_label(prepared.targets.astype(np.float64))  # (R, K)
+    weights: npt.NDArray[np.float64] = targets @ prepared.class_weights
     return weights
 
 

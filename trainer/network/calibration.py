@@ -32,6 +32,7 @@ FEWEST: Final = 20
 # A gain on held-out rows counts where it is this many of its standard errors above nothing.
 CLEARLY: Final = 2.0
 
+Logits = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
 
 
@@ -92,6 +93,35 @@ def _lowest(x: Values, truth: Labels) -> float:
         too_sure = np.vdot(x, probabilities(x, math.exp(middle)) - target) > 0
         low, high = (middle, high) if too_sure else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def fit_mix(deep: Logits, wide: Logits, labels: Labels) -> tuple[float, float]:
+    """Find what two models' logits count in their sum, so that it has the lowest log loss.
+
+    The sum of logits is a product of the two opinions (Hinton 2002). Which of them counts more is
+    one number; how sure the sum is, is the temperature's business.
+
+    Args:
+        deep: (R,) or (R, K) float32 of the network; NaN rows (texts without a token) are left out.
+        wide: the same of the n-grams.
+        labels: (R,) numbers of the true labels.
+
+    Returns:
+        Two numbers from 0 to 2 whose sum is 2.
+    """
+    from scipy.optimize import minimize_scalar
+
+    scored = has_values(deep)
+    if not scored.any():
+        return 1.0, 1.0
+    sides, truth = (deep[scored], wide[scored]), labels[scored]
+
+    def loss(share: float) -> float:
+        mixed = 2 * ((1 - share) * sides[0] + share * sides[1]).astype(np.float64)
+        return float(losses(mixed / _lowest(mixed, truth), truth).mean())
+
+    share = float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
+    return 2 * (1 - share), 2 * share
 
 
 def calibration_error(found: Values, labels: Labels) -> float:

@@ -3,11 +3,13 @@
 Legend: R rows, B rows of a batch, K labels.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from infer.base.console import progress
 from infer.model.probability import (
@@ -23,6 +25,7 @@ from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
 from trainer.network.figures import areas, best_threshold, class_figures, interval
 from trainer.network.model import SentimentLSTM
+from trainer.network.ngrams import NGrams
 from trainer.settings.recipe import BEST_F1
 
 BATCH_TOKENS = 8_192
@@ -30,27 +33,31 @@ BATCH_TOKENS = 8_192
 
 @torch.inference_mode()
 def predict(
-    model: SentimentLSTM,
+    model: SentimentLSTM | NGrams,
     encoded: EncodedTexts,
     title: str = "evaluating",
     batch_tokens: int = BATCH_TOKENS,
+    compute: Callable[[Tensor, Tensor], Tensor] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Compute the logits of all texts, in their order; the model's mode is left as it was.
 
     Args:
-        model: the network, on any device.
+        model: the network, on any device, or a part of it.
         encoded: R texts.
         title: what the bar says.
         batch_tokens: padded tokens in a batch.
+        compute: what of the model computes the logits of a batch, (B, T) and (B,) → (B,) or
+            (B, K); None:
+            the whole.
 
     Returns:
         (R,) or (R, K) float32 logits, NaN where a text has no token.
     """
-    device = model.classifier.weight.device
+    device = next(iter(model.state_dict().values())).device
 
     def run(input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]) -> Logits:
         batch = (torch.from_numpy(array).to(device) for array in (input_ids, lengths))
-        logits: Logits = model(*batch).float().cpu().numpy()
+        logits: Logits = (compute or model)(*batch).float().cpu().numpy()
         return logits
 
     training = model.training
@@ -61,7 +68,7 @@ def predict(
             batch_tokens,
             run,
             done=lambda rows: advance(len(rows)),
-            shape=row_shape(model.config.labels),
+            shape=row_shape(model.labels),
         )
     model.train(training)
     return logits

@@ -1,5 +1,7 @@
 """The model: embedding → bidirectional LSTM layers → pooling → linear → logits.
 
+Beside this deep part there may be a wide one, `trainer.network.ngrams`, whose logit is added.
+
 Lengths are honoured in both directions without packing. The backward direction reads each row
 reversed within its own length (a gather), so padding comes after the row's last token in both
 directions and never reaches a state that is used. That computes what
@@ -23,6 +25,7 @@ from torch import Tensor, nn
 
 from infer.model.probability import row_shape
 from infer.text.vocabulary import PAD_ID
+from trainer.network.ngrams import NGrams
 
 POOLINGS: Final = ("last", "max_mean")
 
@@ -41,6 +44,8 @@ class ModelConfig:
         dropout: probability with which activations are dropped in training.
         embedding_dropout: probability with which a token's vector is dropped in training,
             wherever the token stands in the batch.
+        ngrams: longest n-gram that has a weight of its own; 0: there is no wide part.
+        ngram_buckets: size of the table that n-grams are hashed into.
         labels: how many the texts are told apart by. A checkpoint has their names, so it is not
             written beside these sizes.
     """
@@ -52,6 +57,8 @@ class ModelConfig:
     pooling: str = "last"
     dropout: float = 0.5
     embedding_dropout: float = 0.0
+    ngrams: int = 0
+    ngram_buckets: int = 2**20
     labels: int = 2
 
     @property
@@ -92,7 +99,7 @@ class Dropout(nn.Module):
 
 
 class SentimentLSTM(nn.Module):
-    """The BiLSTM classifier: embedding, bidirectional layers, pooling, logits.
+    """The BiLSTM classifier: embedding, bidirectional layers, pooling, logits; and its n-grams.
 
     Its `state_dict` is what `weights.safetensors` holds; PyTorch's gate order is i, f, g, o.
     """
@@ -100,7 +107,7 @@ class SentimentLSTM(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Make the layers with PyTorch's default initialisation; the padding vector is zero."""
         super().__init__()
-        self.config = config
+        self.config, self.labels = config, config.labels
         inputs = [config.embedding, *[2 * config.hidden] * (config.layers - 1)]
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding, padding_idx=PAD_ID)
         self.forward_layers = nn.ModuleList(
@@ -111,6 +118,9 @@ class SentimentLSTM(nn.Module):
         )
         self.dropout = Dropout(config.dropout)
         self.classifier = nn.Linear(config.pooled, config.logits)
+        self.ngrams = (
+            NGrams(config.ngrams, config.ngram_buckets, config.labels) if config.ngrams else None
+        )
         self.generator: torch.Generator | None = None
 
     def draw_from(self, generator: torch.Generator) -> None:
@@ -127,7 +137,21 @@ class SentimentLSTM(nn.Module):
         Returns:
             (B,) or (B, K) float32 logits. A row's logits do not depend on its batch-mates.
         """
+        deep = self.deep(input_ids, lengths)
+        if self.ngrams is None:
+            return deep
+        mix = self.ngrams.mix
+        return mix[0] * deep + mix[1] * self.wide(input_ids, lengths)
+
+    def deep(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the network's own logits, what a training step improves."""
         return self.classify(self.embed(input_ids), lengths)
+
+    def wide(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the logits of the n-grams alone, where there are some."""
+        if self.ngrams is None:
+            raise AssertionError("a network without n-grams was asked for theirs")
+        return as_logits(self.ngrams(input_ids, lengths))
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Look the token vectors up: (B, T) → (B, T, E); in training some tokens are dropped."""
@@ -142,7 +166,7 @@ class SentimentLSTM(nn.Module):
         return embedded * (kept / (1.0 - rate))[input_ids][:, :, None]
 
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the logits from token vectors (B, T, E), where perturbations can be added."""
+        """Compute the deep logits from token vectors (B, T, E); perturbations go in between."""
         pooled = self.pool(self.encode(embedded, lengths), lengths)
         return as_logits(self.classifier(self.dropout(pooled)))
 

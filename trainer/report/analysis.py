@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from infer.model.labels import label_numbers
 from infer.model.probability import (
     Labels,
     has_values,
@@ -17,6 +18,7 @@ from infer.model.probability import (
     probabilities,
     scores,
 )
+from infer.model.results import expected_values
 from trainer.network.calibration import BINS, bins_of
 from trainer.network.evaluate import decide
 from trainer.network.figures import interval
@@ -131,6 +133,23 @@ def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any
         "low": low,
         "high": high,
     }
+
+
+def absolute_error(found: npt.NDArray[np.float64], labels: Labels, names: tuple[str, ...]) -> float:
+    """Compute by how much the expected value misses the truth in the mean.
+
+    Args:
+        found: (R, K) probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
+        names: K of the labels, which are numbers, such as stars.
+
+    Returns:
+        In units of these numbers, NaN where no row has a probability.
+    """
+    scored = has_values(found)
+    truth = np.array(label_numbers(names), np.float64)[labels[scored]]
+    errors = np.abs(expected_values(found[scored], names) - truth)
+    return float(errors.mean()) if len(errors) else math.nan
 
 
 def most_confident_mistakes(

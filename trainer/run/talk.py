@@ -36,6 +36,8 @@ def test_lines(test: Mapping[str, Any], best: Mapping[str, Any]) -> Iterable[str
     )
     if test["macro_f1"] is not None:
         yield f"test: macro F1 {test['macro_f1']:.2%}{_areas(test)}; {_classes(test['classes'])}"
+    if "mean_absolute_error" in test:
+        yield f"test: the expected value is off by {test['mean_absolute_error']:.3f} in the mean"
 
 
 def _interval(test: Mapping[str, Any]) -> str:

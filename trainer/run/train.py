@@ -44,7 +44,7 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import calibration_error, fit_mix, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -55,7 +55,8 @@ from trainer.network.device import (
 )
 from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.report.analysis import analyse, most_confident_mistakes
+from trainer.network.ngrams import room_for
+from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
 from trainer.run.epochs import run_epoch
 from trainer.run.state import (
     STATE_TENSORS,
@@ -71,6 +72,7 @@ from trainer.run.talk import epoch_line, test_lines
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
 from trainer.teaching.beside import Beside, beside, fit_linear, in_words
+from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
@@ -123,7 +125,6 @@ def _carry_out(request: Request) -> Checkpoint:
         if request.recipe.self_training:
             prepared, record = add_unlabelled(request, prepared, linear, saved, record)
     cheapest = beside(request, prepared, linear)
-    del linear  # its n-grams are a few hundred megabytes
     state, record = begin(request, prepared, saved, record)
     with _telling_what_is_kept(request):
         _write_down(request, prepared, state, record)
@@ -171,6 +172,9 @@ def begin(
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
+    if saved is None and model.ngrams is not None:
+        linear = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, prepared.targets)
+        model.ngrams.load_state_dict(linear.state_dict())
     device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
@@ -218,6 +222,8 @@ def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
+        ngrams=recipe.ngrams,
+        ngram_buckets=room_for(recipe.ngram_buckets, labels),
         labels=labels,
     )
 
@@ -227,18 +233,30 @@ def run_epochs(
 ) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
-    to_beat = cheapest.figures("validation", labels_of(prepared.validation))
+    to_beat = cheapest.figures(prepared.validation_texts, labels_of(prepared.validation))
     save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
         with _saving_when_stopped(request.output, state):
             row = run_epoch(recipe, request.seed, prepared, state, save_if_due)
-            logits = predict(state.average, prepared.validation_texts, "validating")
+            logits = validate(state.average, prepared)
             _check_numbers(logits, prepared.validation_texts, row)
             row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
             with held_signals():
                 is_best = keep_if_best(state, row)
                 _save_unfinished(request.output, prepared, to_beat, state, record)
         say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
+
+
+def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Compute the validation logits; first weigh the parts of a model with n-grams anew."""
+    texts = prepared.validation_texts
+    if model.ngrams is None:
+        return predict(model, texts, "validating")
+    deep = predict(model, texts, "validating", compute=model.deep)
+    wide = predict(model, texts, "validating n-grams", compute=model.wide)
+    mix = fit_mix(deep, wide, labels_of(prepared.validation))
+    model.ngrams.mix.copy_(torch.tensor(mix))
+    return np.float32(mix[0]) * deep + np.float32(mix[1]) * wide
 
 
 def _every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
@@ -357,7 +375,7 @@ def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict
     logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
     labels = labels_of(prepared.validation)
     found = _figures(prepared, state, logits, labels)
-    found |= {"reviews": len(labels), "beside": cheapest.figures("validation", labels)}
+    found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
     if prepared.validation["score"].is_valid().to_numpy().any():
         best = state.best_row
         student = decide(logits, best["temperature"], best.get("threshold", 0.5))
@@ -397,9 +415,13 @@ def final_test(
         calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
     )
     figures = _figures(prepared, state, logits, labels)
-    figures |= {"beside": cheapest.figures("test", labels)}
+    figures |= {"beside": cheapest.figures(encoded, labels)}
     figures |= {"calibration_error": {"before": before, "after": after}}
     figures |= analyse(logits, labels, encoded.lengths, temperature, threshold)
+    if prepared.dataset.ordinal:
+        figures["mean_absolute_error"] = absolute_error(
+            probabilities(logits, temperature), labels, prepared.dataset.labels
+        )
     for line in test_lines(figures, state.best_row):
         say(line)
     rows = most_confident_mistakes(logits, labels, temperature, threshold)

@@ -13,8 +13,14 @@ from infer.base.errors import UsageError
 # Fields that checkpoints of older versions have → what they hold where they were not in use.
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
-# Fields that checkpoints of older versions do not have → what those computed.
-ADDED: Final = {"class_weight": "none", "select": "loss", "threshold": "0.5"}
+# Fields that checkpoints of older versions lack → what they hold where they are not in use.
+ADDED: Final[Mapping[str, Any]] = {
+    "class_weight": "none",
+    "select": "loss",
+    "threshold": "0.5",
+    "ngrams": 0,
+    "ngram_buckets": 2**20,
+}
 BEST_F1: Final = "f1"
 NO_THRESHOLD: Final = "0.5"
 
@@ -70,6 +76,19 @@ class Recipe:
         "last",
         "What the linear layer reads: each direction's last state, or maximum and mean.",
         choices=("last", "max_mean"),
+    )
+    ngrams: int = option(
+        0,
+        "Longest n-gram of tokens that has a weight of its own in a linear model beside the LSTM, "
+        "whose logit is added (0: none).",
+        minimum=0,
+        maximum=5,
+    )
+    ngram_buckets: int = option(
+        2**20,
+        "Size of the table that the n-grams are hashed into: 2 bytes each in the model file.",
+        minimum=1_000,
+        maximum=2**26,
     )
     dropout: float = option(
         0.5, "Probability of dropping an activation.", minimum=0.0, maximum=0.95
@@ -222,6 +241,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "max_tokens": 400,
     "head_tokens": 100,
     "pooling": "max_mean",
+    "ngrams": 3,
     "embedding_dropout": 0.1,
     "learning_rate": 2e-3,
     "schedule": "one_cycle",

@@ -5,22 +5,23 @@ Legend: R rows, K labels.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.model.probability import Labels
+from infer.model.probability import Labels, row_shape
+from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.folder import Checkpoint
-from trainer.data.prepared import Prepared, labels_of, texts_of
+from trainer.data.prepared import Prepared, labels_of, truth_of
 from trainer.network.evaluate import measure, threshold_by
 from trainer.network.figures import majority
+from trainer.network.ngrams import NGrams
 from trainer.settings.request import Request
-from trainer.teaching.linear import LinearTeacher, fit_teacher
+from trainer.teaching.linear import fit_ngrams, predict_linear
 
 # What is said of the linear model, of its figures on one part.
 KEPT: Final = ("accuracy", "interval", "macro_f1", "roc_auc", "pr_auc")
@@ -38,28 +39,32 @@ class Beside:
     Attributes:
         majority: number of the most frequent class of the reviews that are trained on.
         name: what that class is called.
-        validation: the linear model's logits of the validation reviews; None without a model.
-        test: the same of the test reviews.
+        linear: the linear model, where one could be fitted.
+        shift: (O,) added to its logits, as if classes that count alike were as frequent.
         threshold: the linear model's, by the run's rule.
     """
 
     majority: int
     name: str
-    validation: npt.NDArray[np.float32] | None
-    test: npt.NDArray[np.float32] | None
+    linear: NGrams | None
+    shift: npt.NDArray[np.float32]
     threshold: float
 
-    def figures(self, part: str, labels: Labels) -> dict[str, Any]:
-        """Return what the two have right of a part, JSON-ready.
+    def logits(self, texts: EncodedTexts) -> npt.NDArray[np.float32] | None:
+        """Return the linear model's logits of R texts, where there is one."""
+        return None if self.linear is None else predict_linear(self.linear, texts) + self.shift
+
+    def figures(self, texts: EncodedTexts, labels: Labels) -> dict[str, Any]:
+        """Return what the two have right of some reviews, JSON-ready.
 
         Args:
-            part: `validation` or `test`.
-            labels: (R,) numbers of its reviews' labels.
+            texts: R reviews.
+            labels: (R,) numbers of their labels.
 
         Returns:
             `majority`: its `label` and `accuracy`; `linear`: its figures, None without a model.
         """
-        logits = getattr(self, part)
+        logits = self.logits(texts)
         linear = None
         if logits is not None:
             found = measure(logits, labels, threshold=self.threshold)
@@ -68,41 +73,35 @@ class Beside:
         return {"majority": {"label": self.name, "accuracy": share}, "linear": linear}
 
 
-def fit_linear(request: Request, prepared: Prepared) -> LinearTeacher | None:
-    """Fit the linear model on the labelled reviews that are trained on; None where that fails."""
-    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
+def fit_linear(request: Request, prepared: Prepared) -> NGrams | None:
+    """Fit the linear model on labels; where a row has none, on its score; None if it fails."""
     try:
-        labels = len(prepared.dataset.labels)
-        return fit_teacher(texts_of(fitting), labels_of(fitting), request.seed, labels)
+        truth = truth_of(prepared.fitting)
+        return fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, truth)
     except InputError as error:
         say(f"no linear model beside the network: {error}")
         return None
 
 
-def beside(request: Request, prepared: Prepared, linear: LinearTeacher | None) -> Beside:
+def beside(request: Request, prepared: Prepared, linear: NGrams | None) -> Beside:
     """Take down what the two give; the test's figures are not looked at before the end."""
     known = prepared.fitting["label"].drop_null().to_numpy()
     number = majority(known)
-    parts = (prepared.validation, prepared.dataset.test)
-    validation, test = (_logits(linear, texts_of(part), prepared) for part in parts)
-    threshold = 0.5
-    if validation is not None:
-        threshold = threshold_by(request.recipe.threshold, validation, labels_of(parts[0]))
-    found = Beside(number, prepared.dataset.labels[number], validation, test, threshold)
-    figures = found.figures("validation", labels_of(prepared.validation))
+    found = Beside(number, prepared.dataset.labels[number], linear, _shift(prepared), 0.5)
+    labels, logits = labels_of(prepared.validation), found.logits(prepared.validation_texts)
+    if logits is not None:
+        threshold = threshold_by(request.recipe.threshold, logits, labels)
+        found = replace(found, threshold=threshold)
+    figures = found.figures(prepared.validation_texts, labels)
     say(f"to beat on validation: {in_words(figures)}")
     return found
 
 
-def _logits(
-    linear: LinearTeacher | None, texts: pa.Array, prepared: Prepared
-) -> npt.NDArray[np.float32] | None:
-    """Return the linear model's logits, as if classes that count alike were as frequent."""
-    if linear is None:
-        return None
-    shift = np.log(prepared.class_weights)  # (K,)
-    own = shift if linear.labels > 2 else shift[1] - shift[0]
-    return linear.logits(texts) + own.astype(np.float32)
+def _shift(prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Return what classes count as differences of logits: () of two labels, else (K,) float32."""
+    counted = np.log(prepared.class_weights)  # (K,)
+    own = counted if row_shape(len(counted)) else counted[1] - counted[0]
+    return np.asarray(own, np.float32)
 
 
 def in_words(figures: Mapping[str, Any]) -> str:

@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from infer.base.console import progress, say
+from infer.base.console import say
 from infer.base.errors import InputError, ModelFileError
 from infer.model.probability import probabilities
+from infer.text.chunks import HTML_BREAK, visible
 from infer.text.encoding import Encoder, concatenate
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.files import load_tensors, save_tensors
@@ -41,8 +42,9 @@ from trainer.data.reading import hash_files
 from trainer.data.scores import column_of
 from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
+from trainer.network.ngrams import NGrams
 from trainer.settings.request import Request
-from trainer.teaching.linear import LinearTeacher, plain
+from trainer.teaching.linear import predict_linear
 from trainer.teaching.scores import note_alone
 
 TARGETS: Final = "targets.safetensors"
@@ -55,7 +57,7 @@ Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
-    linear: LinearTeacher | None,
+    linear: NGrams | None,
     saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
@@ -159,6 +161,12 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
+def plain(texts: pa.Array) -> list[str]:
+    """Return texts without HTML breaks and characters that nobody sees."""
+    found: list[str] = pc.replace_substring_regex(visible(texts), HTML_BREAK, " ").to_pylist()
+    return found
+
+
 def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher:
@@ -201,7 +209,7 @@ def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
 def soft_labels(
     request: Request,
     prepared: Prepared,
-    linear: LinearTeacher | None,
+    linear: NGrams | None,
     texts: pa.Array,
     record: TrainingRecord,
 ) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
@@ -219,22 +227,24 @@ def soft_labels(
     networks = [
         (str(folder), checkpoint_labeller(folder, labels, record)) for folder in request.teacher
     ]
-    labellers = [("linear", linear_labeller(linear)), *networks]
+    labellers = [("linear", linear_labeller(prepared, linear)), *networks]
     found, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
         found.append(probabilities(logits, teachers[-1].temperature))
-    # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(found, axis=0).astype(np.float32), tuple(teachers)
+    # A text without a token has no logit; nor is it ever in a batch.
+    soft = np.nan_to_num(np.mean(found, axis=0), nan=1 / len(labels))
+    return soft.astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(teacher: LinearTeacher) -> Labeller:
+def linear_labeller(prepared: Prepared, teacher: NGrams) -> Labeller:
     """Take the linear model as a teacher."""
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        with progress(title, len(texts)) as advance:
-            return teacher.logits(texts, advance)
+        return predict_linear(
+            teacher, encode_with_bar(prepared.training_encoder, texts, title), title
+        )
 
     return label
 

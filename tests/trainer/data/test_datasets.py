@@ -281,7 +281,7 @@ def test_a_validation_file_validates(tmp_path: Path) -> None:
     assert data.train.num_rows == 20
     assert any("validation.parquet validates" in note for note in data.notes)
     write_part(tmp_path / "validation.parquet", [0, 1, 2])
-    with pytest.raises(InputError, match=r"validation\.parquet: 1 of 3 labels are .* neither"):
+    with pytest.raises(InputError, match=r"validation\.parquet: 1 of 3 labels are .* none of"):
         load_dataset(str(tmp_path), seed=1)
 
 
