@@ -108,6 +108,8 @@ def train(
     """
     if recipe is not None and recipe in OLD_NAMES:
         say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
+    if "epochs" in changes:  # so many are wanted, however few the reviews are
+        changes = {"steps": 0, **changes}
     request = Request(
         recipe=replace(named_recipe(recipe or default_recipe(str(data))), **changes),
         data=str(data),
@@ -153,6 +155,21 @@ def resume(
     from trainer.run.resume import resumed
 
     return _carry_out(resumed(Path(output), asked))
+
+
+def advice(trained: Trained) -> str | None:
+    """Say what helps where the network is no better than a linear model on validation.
+
+    Example:
+        >>> result = trainer.train("reviews/", recipe="small")
+        >>> print(trainer.advice(result) or "better than the linear model")
+
+    Returns:
+        None where it is better.
+    """
+    from trainer.teaching.beside import advice as advise
+
+    return advise(trained.checkpoint)
 
 
 def load(folder: str | Path) -> "Checkpoint":

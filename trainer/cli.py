@@ -228,6 +228,9 @@ def _train(
         say(f"checkpoint: {output}")
         say(f"report: {output / 'report.html'}")
         say(f"Next: {_next_command(output)}")
+        # What it says may make the next command pointless, so nothing comes behind it.
+        if (told := trainer.advice(result)) is not None:
+            say(told)
 
 
 def _next_command(output: Path) -> str:

@@ -16,7 +16,7 @@ from trainer.settings.request import Request, folders
 # What may be another than the run began with. Of the data, whose bytes the run knows, the place;
 LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes")
 # of the recipe, what decides when training ends.
-LENGTH: Final = ("epochs", "patience")
+LENGTH: Final = ("epochs", "steps", "patience")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
@@ -64,6 +64,8 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
     length: dict[str, Any] = {name: asked.pop(name) for name in LENGTH if name in asked}
     _check_asked(run, asked)
     _tell_of_length(run.recipe, length)
+    if "epochs" in length:
+        length = {"steps": 0, **length}
     return replace(run, recipe=replace(run.recipe, **length), **local)
 
 

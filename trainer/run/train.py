@@ -57,7 +57,7 @@ from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.ngrams import room_for
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
-from trainer.run.epochs import run_epoch
+from trainer.run.epochs import enough_epochs, run_epoch
 from trainer.run.state import (
     STATE_TENSORS,
     State,
@@ -125,6 +125,8 @@ def _carry_out(request: Request) -> Checkpoint:
         if request.recipe.self_training:
             prepared, record = add_unlabelled(request, prepared, linear, saved, record)
     cheapest = beside(request, prepared, linear)
+    request = replace(request, recipe=enough_epochs(request.recipe, request.seed, prepared))
+    record = replace(record, recipe=request.recipe.to_json())
     state, record = begin(request, prepared, saved, record)
     with _telling_what_is_kept(request):
         _write_down(request, prepared, state, record)

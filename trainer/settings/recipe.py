@@ -15,6 +15,7 @@ RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
 # Fields that checkpoints of older versions lack → what they hold where they are not in use.
 ADDED: Final[Mapping[str, Any]] = {
+    "steps": 0,
     "class_weight": "none",
     "select": "loss",
     "threshold": "0.5",
@@ -125,8 +126,14 @@ class Recipe:
     batch_size: int = option(30, "Most reviews in a training batch.", minimum=1)
     batch_tokens: int = option(30_000, "Most padded tokens in a training batch.", minimum=1)
     epochs: int = option(10, "Passes over the training reviews, at most.", minimum=1)
+    steps: int = option(
+        0,
+        "Fewest training batches of a run: of few reviews more epochs are made than the recipe "
+        "has, with patience for a third of them (0: no more; so it is where --epochs is given).",
+        minimum=0,
+    )
     patience: int = option(
-        3, "Epochs without a lower validation loss after which training stops.", minimum=1
+        3, "Epochs that are no better on validation after which training stops.", minimum=1
     )
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
