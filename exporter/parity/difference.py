@@ -133,7 +133,9 @@ def find_problems(
     finite = _finite_rows(expected, found)
     reference = _columns(expected)[finite]
     gaps = np.abs(_columns(found)[finite] - reference)
-    allowed = tolerance.absolute + tolerance.relative * np.abs(reference)
+    # A row's logits are sums over the same states, so that the largest tells how they are rounded.
+    scale = np.abs(reference).max(axis=1, keepdims=True, initial=0.0)  # (R, 1)
+    allowed = tolerance.absolute + tolerance.relative * scale
     beyond = int(np.count_nonzero((gaps > allowed).any(axis=1)))
     excused = tolerance.outliers_allowed(difference.rows)
     if beyond > excused or (beyond and gaps.max() > tolerance.outlier):

@@ -80,19 +80,32 @@ def _lowest(x: Values, truth: Labels) -> float:
     """Return the temperature with the lowest loss of these rows.
 
     The loss is convex in 1 / temperature, so the sign of its slope tells on which side the lowest
-    point lies. The truth is taken as Platt (1999) does, a row short of certainty, so that reviews
-    without a single error do not ask for infinite certainty.
+    point lies. The truth is taken a row short of certainty, so that reviews without a single
+    error do not ask for infinite certainty.
     """
-    count = label_count(x)
-    # Rows of the same label, (R,) or (R, 1).
-    alike = np.bincount(truth, minlength=count)[truth].reshape(-1, *[1] * (x.ndim - 1))
-    target = (certain(truth, count) * alike + 1) / (alike + count)  # (R,) or (R, K)
+    target = _short_of_certainty(truth, label_count(x))
     low, high = math.log(COLDEST), math.log(HOTTEST)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
         too_sure = np.vdot(x, probabilities(x, math.exp(middle)) - target) > 0
         low, high = (middle, high) if too_sure else (low, middle)
     return math.exp((low + high) / 2)
+
+
+def _short_of_certainty(truth: Labels, labels: int) -> Values:
+    """Return what probabilities a fit is to come near, as Platt (1999) does: (R,) or (R, K).
+
+    Of the m rows of a label all but one in m + 2 are certain. More labels have fewer rows each, so
+    m is what it would be if there were two.
+
+    Args:
+        truth: (R,) numbers of the true labels.
+        labels: how many there are, K.
+    """
+    sure = certain(truth, labels)
+    alike = np.bincount(truth, minlength=labels)[truth] * labels / 2  # (R,)
+    m = alike.reshape(-1, *[1] * (sure.ndim - 1))
+    return np.where(sure == 1, (m + 1) / (m + 2), 1 / ((m + 2) * (labels - 1)))
 
 
 def fit_mix(deep: Logits, wide: Logits, labels: Labels) -> tuple[float, float]:

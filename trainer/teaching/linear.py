@@ -8,7 +8,8 @@ itself is what a network has to beat.
 
 Of more than two labels each is told from all others.
 
-Legend: R rows, S tokens of all rows, W buckets, K labels, O logits of a row.
+Legend: R rows, S tokens of all rows, W buckets, V of them that occur, K labels, O logits
+of a row.
 """
 
 from typing import Any, Final
@@ -62,13 +63,16 @@ def fit_ngrams(
             f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
             "are all of one label, expected two labels or more"
         )
+    # A bucket that no text has would keep a weight of 0, and take as long as any other.
+    there = np.unique(counts.indices)  # (V,)
+    counts = counts[:, there]  # (R, V)
     model = NGrams(longest, buckets, labels)
     columns = wanted.reshape(len(rows), -1)  # (R, 1) or (R, K): each label against all others
     with progress("linear model", columns.shape[1], "labels") as advance:
         for column, own in enumerate(columns.T):
             ratios = log_ratios(counts, own)
             weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
-            model.weight[:, column] = torch.from_numpy(weights * ratios)
+            model.weight[there, column] = torch.from_numpy(weights * ratios).float()
             model.bias[column] = bias
             advance(1)
     return model.eval()
