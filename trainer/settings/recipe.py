@@ -256,6 +256,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "batch_size": 64,
     "batch_tokens": 16_384,
     "epochs": 4,
+    "steps": 600,
     "patience": 3,
 }
 
