@@ -252,8 +252,11 @@ def test_groups_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
     write_groups(path, ["a"] * 5 + ["b"] * 5, [0] * 5 + [1] * 5)
     with pytest.raises(InputError, match="in 2 groups"):
         load_dataset(str(path), 1, Columns(group="film"))
-    with pytest.raises(InputError, match=r"no column 'director'. Columns: text, label, film"):
+    with pytest.raises(InputError, match=r"director: no such column. Columns: text, label, film"):
         load_dataset(str(path), 1, Columns(group="director"))
+    for taken in ("text", "label"):
+        with pytest.raises(InputError, match=f"{taken}: that is its text or label"):
+            load_dataset(str(path), 1, Columns(group=taken))
 
 
 def write_part(path: Path, labels: list[int], texts: list[str | None] | None = None) -> None:
