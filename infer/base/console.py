@@ -309,6 +309,7 @@ EXTRA_OF = dict.fromkeys(
         "pooch",
         "gensim",
         "scipy",
+        "sklearn",
         "jinja2",
         "matplotlib",
     ),

@@ -76,8 +76,8 @@ from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
-# What the report is made with: looked for before hours of training, loaded after them.
-REPORTING: Final = ("jinja2", "matplotlib")
+# What figures and the report are made with: looked for before hours of training.
+REPORTING: Final = ("jinja2", "matplotlib", "sklearn", "scipy")
 
 
 def carry_out(request: Request) -> Checkpoint:
