@@ -98,7 +98,7 @@ def main(**options: Any) -> None:
     """Turn a checkpoint into one model file that agrees with PyTorch, or into nothing.
 
     The exported graph is compared with PyTorch over many shapes and real texts. Where it differs,
-    no model file is left, the full report stands beside it, and the exit code is 1.
+    no model file is written, the full report stands beside it, and the exit code is 1.
     """
     given = given_options(click.get_current_context())
     run_command(lambda: run(given, **options))

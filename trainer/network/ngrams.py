@@ -4,9 +4,10 @@ After Cheng et al., "Wide & Deep Learning" (2016); n-grams are hashed into one t
 (Joulin et al. 2016), by the multiply-mod-prime family of Carter and Wegman (1979). What a linear
 model knows ("not worth", "10 / 10") reaches the logit without passing through the LSTM.
 
-Legend: B batch, T tokens, N longest n-gram, W buckets.
+Legend: B batch, T tokens, N longest n-gram, W buckets, O logits of a row.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -15,10 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from infer.model.probability import row_shape
 from infer.text.encoding import EncodedTexts
 from infer.text.vocabulary import PAD_ID
 
 LONGEST: Final = 5
+# Weights of a table at most, 64 MB; of many labels, which have a column each, it has fewer rows.
+MOST_WEIGHTS: Final = 1 << 24
 # 2^31 - 1, a prime above every id. A factor is below 2^31, an id below 2^24: five products fit
 # into 63 bits.
 PRIME: Final = 2_147_483_647
@@ -75,30 +79,43 @@ def text_buckets(encoded: EncodedTexts, longest: int, buckets: int) -> npt.NDArr
     return bucket_of(np.stack(sums_of(tokens)), buckets)
 
 
+def room_for(buckets: int, labels: int) -> int:
+    """Return how many buckets a table has for so many labels, at most as many as are asked for.
+
+    Example:
+        >>> room_for(2**20, 2) == 2**20, room_for(2**20, 40) == 2**18
+        (True, True)
+    """
+    room = MOST_WEIGHTS // math.prod(row_shape(labels))
+    return min(buckets, 1 << (room.bit_length() - 1))
+
+
 class NGrams(nn.Module):
     """Sums the weights of a row's n-grams.
 
     Fitted by `trainer.teaching.linear`, never by a training step: its tensors are buffers.
 
     Attributes:
-        weight: (W,) float32, of each bucket; numbers that half precision can hold.
-        bias: (1,) float32.
+        labels: how many a text is told apart by.
+        weight: (O, W) float32, of each bucket; numbers that half precision can hold.
+        bias: (O,) float32.
         mix: (2,) what the network's logit and this one count in their sum; the two make 2.
     """
 
-    def __init__(self, longest: int, buckets: int) -> None:
+    def __init__(self, longest: int, buckets: int, labels: int = 2) -> None:
         """Make the table; all weights are zero."""
         super().__init__()
-        self.longest = longest
-        self.register_buffer("weight", torch.zeros(buckets))
-        self.register_buffer("bias", torch.zeros(1))
+        self.longest, self.labels = longest, labels
+        logits = math.prod(row_shape(labels))
+        self.register_buffer("weight", torch.zeros(logits, buckets))
+        self.register_buffer("bias", torch.zeros(logits))
         self.register_buffer("mix", torch.ones(2))
         self.weight: Tensor
         self.bias: Tensor
         self.mix: Tensor
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Token ids (B, T) integers, lengths (B,) integers → logits (B, 1) float32.
+        """Token ids (B, T) integers, lengths (B,) integers → logits (B, O) float32.
 
         The sum is taken in double precision, in which up to 4,096 weights of half precision are
         added without rounding: in whatever order, beside whichever texts, a text has one logit.
@@ -108,9 +125,11 @@ class NGrams(nn.Module):
         # Zeros before each row. `pad` would be ONNX's Pad, which has no way down to opset 17.
         padded = torch.cat([*[ids[:, :1] * PAD_ID] * (longest - 1), ids], dim=1)
         tokens = [padded[:, longest - 1 - n : -n or None] for n in range(longest)]  # N x (B, T)
-        buckets = bucket_of(torch.cat(sums_of(tokens)), len(self.weight))  # (N x B, T)
+        buckets = bucket_of(torch.cat(sums_of(tokens)), self.weight.shape[1])  # (N x B, T)
         inside = torch.arange(input_ids.shape[1], device=input_ids.device) < lengths[:, None]
         # As GatherElements it takes ONNX Runtime a fifth of the time that an `embedding` takes.
-        weights = self.weight.gather(0, buckets.flatten()).view(longest, *ids.shape)  # (N, B, T)
-        own = torch.where(inside, weights, 0.0)
-        return own.double().sum(dim=(0, 2)).to(own.dtype)[:, None] + self.bias
+        places = buckets.reshape(1, -1).expand(len(self.weight), -1)
+        weights = self.weight.gather(1, places).view(-1, longest, *ids.shape)  # (O, N, B, T)
+        own = torch.where(inside, weights, 0.0).double()
+        logits: Tensor = own.sum(dim=(1, 3)).to(self.weight.dtype).T + self.bias  # (B, O)
+        return logits
