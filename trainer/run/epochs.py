@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from infer.base.console import held_signals, progress, say
-from infer.base.errors import TrainingError
+from infer.base.errors import DivergedError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
 from trainer.data.prepared import Prepared, row_weights
@@ -68,7 +68,7 @@ def run_epoch(
         `padding_share` (0 to 1).
 
     Raises:
-        TrainingError: a loss is not a number; epoch, step and learning rate are named.
+        DivergedError: a loss is not a number; epoch, step and learning rate are named.
     """
     part, epoch = state.part, state.part.epoch
     seed_everything(seed, epoch)
@@ -187,8 +187,8 @@ def take_step(
     return loss
 
 
-def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
-    return TrainingError(
+def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> DivergedError:
+    return DivergedError(
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
         f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
     )
