@@ -53,7 +53,7 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import decide, measure, predict, threshold_by
+from trainer.network.evaluate import decide, measure, named_confusion, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.ngrams import room_for
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
@@ -428,7 +428,10 @@ def _figures(
     best, names = state.best_row, prepared.dataset.labels
     found = measure(logits, labels, best["temperature"], best.get("threshold", 0.5))
     pairs = zip(names, found["classes"], strict=True)
-    return found | {"classes": [{"label": name, **of_class} for name, of_class in pairs]}
+    return found | {
+        "confusion": named_confusion(found["confusion"], names),
+        "classes": [{"label": name, **of_class} for name, of_class in pairs],
+    }
 
 
 def final_test(
