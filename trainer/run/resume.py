@@ -9,13 +9,14 @@ from infer.base.console import say
 from infer.base.errors import UsageError
 from trainer.checkpoint.folder import load_record
 from trainer.checkpoint.unfinished import is_unfinished, load_begun
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import Recipe, named_recipe
 from trainer.settings.request import Request, folders
 
 # What may be another than the run began with. Of the data, whose bytes the run knows, the place;
-LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes")
+LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes", "tensorboard")
 # of the recipe, what decides when training ends.
-LENGTH: Final = ("epochs", "patience")
+LENGTH: Final = ("epochs", "steps", "patience")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
@@ -48,22 +49,39 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
+        group_column=record.data.group_column,
+        positive=record.data.positive,
+        labels=record.data.labels,
+        ordinal=record.data.ordinal,
         unlabelled=Path(record.data.unlabelled) if record.data.unlabelled else None,
         teacher=folders(record.teacher),
         threads=record.threads,
         resume=True,
     )
-    local: dict[str, Any] = {name: asked.pop(name) for name in LOCAL if name in asked}
-    if local.get("unlabelled") is not None:
-        local["unlabelled"] = Path(local["unlabelled"])
+    local = local_of(asked)
     length: dict[str, Any] = {name: asked.pop(name) for name in LENGTH if name in asked}
-    _check_asked(run, asked)
+    check_asked(run, asked)
     _tell_of_length(run.recipe, length)
+    if "epochs" in length:
+        length = {"steps": 0, **length}
     return replace(run, recipe=replace(run.recipe, **length), **local)
 
 
-def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
-    """Refuse what would make another run of it."""
+def local_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Take what may be another than the run began with out of what is asked for."""
+    local: dict[str, Any] = {name: asked.pop(name) for name in LOCAL if name in asked}
+    for name in ("unlabelled", "tensorboard"):
+        if local.get(name) is not None:
+            local[name] = Path(local[name])
+    return local
+
+
+def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
+    """Refuse what would make another run of it.
+
+    Raises:
+        UsageError: naming the setting, what is asked for and what the run has.
+    """
     had = {**vars(run), **vars(run.recipe)}
     wanted = dict(asked)
     if (recipe := wanted.pop("recipe", None)) is not None:
@@ -72,15 +90,17 @@ def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
     for name, value in sorted(wanted.items()):
         if name not in had:
             raise UsageError(f"--resume: a run has no setting {name!r}")
-        if had[name] != _like(had[name], value):
+        if had[name] != _like(name, had[name], value):
             raise UsageError(
                 f"--resume: {name} is {value!r}, the run in {run.output} has "
                 f"{had[name]!r}. Leave the option out, or start anew without --resume"
             )
 
 
-def _like(had: object, value: Any) -> object:
-    """Return a value as a request holds it, where the run has paths."""
+def _like(name: str, had: object, value: Any) -> object:
+    """Return a value as a request holds it, where the run has paths or names of labels."""
+    if name == "labels":
+        return renamings(value)
     if isinstance(had, tuple):
         return folders(value)
     return Path(value) if isinstance(had, Path) else value
