@@ -55,7 +55,7 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
     "--precision",
     type=click.Choice(PRECISIONS),
     default="fp32",
-    help="fp16 stores the weights in half; int8 computes in integers, on the CPU only.",
+    help="fp16 stores the weights in half, w8 in 8 bits; int8 computes in integers, on the CPU.",
 )
 @click.option(
     "--parity-data",
