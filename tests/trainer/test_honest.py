@@ -115,6 +115,7 @@ def test_a_network_behind_the_linear_model_is_the_last_line(lopsided: Path, tmp_
     )
     told = trainer.advice(trained)
     assert told is not None and told.startswith("The network is no better than the linear model")
+    assert "--ngrams 3" in told
     better = trained.metrics["validation"] | {"accuracy": 1.1}
     metrics = trained.metrics | {"validation": better}
     checkpoint = replace(trained.checkpoint, metrics=metrics)

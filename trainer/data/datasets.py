@@ -24,7 +24,7 @@ from trainer.data.labels import (
 )
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
 from trainer.data.scores import column_of, read_scores, score_type
-from trainer.data.splits import GROUP, count_classes, split_rows
+from trainer.data.splits import GROUP, USUAL_NEAR, Near, count_classes, split_rows
 from trainer.data.tables import FORMATS, read_schema
 from trainer.settings.labels import LabelRules
 
@@ -100,7 +100,11 @@ class TrainingFile:
 
 
 def load_dataset(
-    name: str, seed: int, columns: Columns = USUAL, rules: LabelRules = USUAL_RULES
+    name: str,
+    seed: int,
+    columns: Columns = USUAL,
+    rules: LabelRules = USUAL_RULES,
+    near: Near = USUAL_NEAR,
 ) -> Dataset:
     """Load the reviews that `--data` names.
 
@@ -110,6 +114,7 @@ def load_dataset(
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
         rules: what was asked for about the labels.
+        near: how close to its share of a label a test part is to be, see `split_rows`.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
@@ -119,7 +124,7 @@ def load_dataset(
         if path.is_dir():
             data = _load_folder(name, path, columns, rules)
         else:
-            data = _load_file(name, path, seed, columns, rules)
+            data = _load_file(name, path, seed, columns, rules, near)
     except OSError as error:
         raise InputError(f"--data {name}: cannot be read ({error})") from error
     return replace(data, notes=(*data.notes, *_remarks(data)), ordinal=rules.ordinal)
@@ -223,11 +228,13 @@ def _part(folder: Path, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _load_file(name: str, path: Path, seed: int, columns: Columns, rules: LabelRules) -> Dataset:
+def _load_file(
+    name: str, path: Path, seed: int, columns: Columns, rules: LabelRules, near: Near
+) -> Dataset:
     """Load a single file and split its test part off."""
     found = _read_training_file(path, columns, rules)
     with named(path):
-        train, test = split_rows(found.labelled, TEST_SHARE, seed, found.labels.names)
+        train, test = split_rows(found.labelled, TEST_SHARE, seed, found.labels.names, near)
     note = (
         f"{path} is one file: {test.num_rows:,} of its {found.labelled.num_rows:,} labelled rows, "
         f"drawn with seed {seed} from each class by about its share, are kept apart as the test "

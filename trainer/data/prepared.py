@@ -28,7 +28,7 @@ from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.overlap import find_overlap
 from trainer.data.reading import Columns, read_scored, read_unlabelled
-from trainer.data.splits import split_rows
+from trainer.data.splits import OLD_NEAR, USUAL_NEAR, Near, split_rows
 from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import NO_THRESHOLD, Recipe
@@ -84,14 +84,16 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
+    # Older versions, whose recipes have no `select`, drew parts in which labels varied more.
+    near = USUAL_NEAR if saved is None or "select" in saved.record.recipe else OLD_NEAR
     dataset = load_dataset(
-        request.data, request.parts_seed, columns_of(request), request.label_rules
+        request.data, request.parts_seed, columns_of(request), request.label_rules, near
     )
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
     _check_threshold(recipe, dataset)
-    fitting, validation = _parts(request, dataset)
+    fitting, validation = _parts(request, dataset, near)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
@@ -135,13 +137,13 @@ def _check_threshold(recipe: Recipe, dataset: Dataset) -> None:
         )
 
 
-def _parts(request: Request, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+def _parts(request: Request, dataset: Dataset, near: Near) -> tuple[pa.Table, pa.Table]:
     """Return the rows to train on and those to validate by."""
     if dataset.validation is not None:
         return dataset.train, dataset.validation
     share, seed = request.recipe.validation, request.parts_seed
     with named(f"{dataset.name}, training part"):
-        return split_rows(dataset.train, share, seed, dataset.labels)
+        return split_rows(dataset.train, share, seed, dataset.labels, near)
 
 
 def _check_score_column(request: Request, dataset: Dataset) -> None:

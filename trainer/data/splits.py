@@ -1,6 +1,7 @@
 """Rows of a table drawn apart, for validation or for the test, with every class in each part."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -11,18 +12,38 @@ import pyarrow.compute as pc
 from infer.base.errors import InputError
 
 GROUP: Final = "group"
-# A draw that did not look at the labels is kept where a class is so near to its share.
-NEAR: Final = 0.1
+
+
+@dataclass(frozen=True)
+class Near:
+    """How near to a class's share of the rows a draw that did not look at the labels has to be.
+
+    Attributes:
+        rows: so many rows more or fewer,
+        share: or so much of what is expected, whichever is more.
+    """
+
+    rows: float
+    share: float
+
+
+USUAL_NEAR: Final = Near(1.0, 0.1)
+# Of runs that older versions began.
+OLD_NEAR: Final = Near(1.5, 0.5)
 
 
 def split_rows(
-    table: pa.Table, share: float, seed: int, names: Sequence[str] = ()
+    table: pa.Table,
+    share: float,
+    seed: int,
+    names: Sequence[str] = (),
+    near: Near = USUAL_NEAR,
 ) -> tuple[pa.Table, pa.Table]:
     """Draw `share` of the rows with `seed`: (the others, the drawn ones), both in file order.
 
     Each class is drawn from by its share, and both parts get at least one row of each. A draw that
-    did not look at the labels is kept where it came close to that: so drew the versions before,
-    whose runs can be taken up. Rows of one group, where the table has groups, stay together.
+    did not look at the labels is kept where it came close to that, as it does where rows are many:
+    so drew the versions before. Rows of one group, where the table has groups, stay together.
 
     Args:
         table: `label` (integers), and `group` where rows hang together; without one (null) a row
@@ -30,6 +51,7 @@ def split_rows(
         share: of the rows, between 0 and 1.
         seed: decides which.
         names: of the classes, for messages.
+        near: how close is close.
 
     Raises:
         InputError: a class has fewer than two rows, or too few groups to be in both parts.
@@ -38,7 +60,7 @@ def split_rows(
     if GROUP in table.column_names:
         is_drawn = _draw_groups(labels, group_numbers(table), share, seed, names)
     else:
-        is_drawn = _draw(labels, share, seed, names)
+        is_drawn = _draw(labels, share, seed, names, near)
     return table.filter(pa.array(~is_drawn)), table.filter(pa.array(is_drawn))
 
 
@@ -64,7 +86,7 @@ def group_numbers(table: pa.Table) -> npt.NDArray[np.int64]:
 
 
 def _draw(
-    labels: npt.NDArray[np.integer], share: float, seed: int, names: Sequence[str]
+    labels: npt.NDArray[np.integer], share: float, seed: int, names: Sequence[str], near: Near
 ) -> npt.NDArray[np.bool_]:
     order = np.random.default_rng([seed, 0]).permutation(len(labels))
     classes = [order[labels[order] == label] for label in np.unique(labels)]
@@ -75,7 +97,7 @@ def _draw(
             "Add some, or leave rare classes out with --labels 'RARE='"
         )
     drawn = order[: max(1, round(share * len(labels)))]
-    if not all(_is_near(rows, drawn, share) for rows in classes):
+    if not all(_is_near(rows, drawn, share, near) for rows in classes):
         counts = [min(max(1, round(share * len(rows))), len(rows) - 1) for rows in classes]
         pairs = zip(classes, counts, strict=True)
         drawn = np.concatenate([rows[:count] for rows, count in pairs])
@@ -84,10 +106,12 @@ def _draw(
     return is_drawn
 
 
-def _is_near(rows: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], share: float) -> bool:
+def _is_near(
+    rows: npt.NDArray[np.int64], drawn: npt.NDArray[np.int64], share: float, near: Near
+) -> bool:
     """Whether a draw took about the share of a class, and neither nothing nor all of it."""
     count, expected = int(np.isin(rows, drawn).sum()), share * len(rows)
-    return 1 <= count < len(rows) and abs(count - expected) <= max(1.0, NEAR * expected)
+    return 1 <= count < len(rows) and abs(count - expected) <= max(near.rows, near.share * expected)
 
 
 def _draw_groups(

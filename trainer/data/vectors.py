@@ -1,5 +1,6 @@
 """Word vectors to start the embedding from. Legend: V vocabulary ids, E vector size."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,7 +20,11 @@ from infer.text.vocabulary import PAD_ID, UNK_ID, Vocabulary
 from trainer.data.epoch_batches import encode_with_bar
 
 GLOVE: Final = "glove.6B.100d"
+# As often as word2vec goes through a corpus, unless that is so small that it would read too few
+# tokens to tell words apart: five times 1,800 reviews leave all frequent words the same vector.
 CORPUS_EPOCHS: Final = 5
+MOST_EPOCHS: Final = 40
+TOKENS_READ: Final = 5_000_000
 
 
 @dataclass(frozen=True)
@@ -203,8 +208,9 @@ def fit_vectors(
 
     whole = replace(settings, max_tokens=1_000_000, head_tokens=0)
     encoded = encode_with_bar(Encoder(whole, vocabulary), texts, "encoding for word2vec")
-    say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts")
-    with progress("word2vec", len(texts) * (CORPUS_EPOCHS + 1)) as advance:
+    epochs = corpus_epochs(len(encoded.ids))
+    say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts, {epochs} times")
+    with progress("word2vec", len(texts) * (epochs + 1)) as advance:
         fitted = Word2Vec(
             Sentences(encoded, vocabulary, lambda: advance(1)),
             vector_size=size,
@@ -213,13 +219,23 @@ def fit_vectors(
             negative=5,
             sample=1e-4,
             min_count=1,
-            epochs=CORPUS_EPOCHS,
+            epochs=epochs,
             seed=seed,
             workers=threads,
         )
     index = fitted.wv.key_to_index
     rows = {token: fitted.wv.vectors[i] for token, i in index.items()}
     return assemble("corpus", rows, vocabulary, size, seed)
+
+
+def corpus_epochs(tokens: int) -> int:
+    """Return how often word2vec goes through so many tokens.
+
+    Example:
+        >>> corpus_epochs(20_000_000), corpus_epochs(500_000), corpus_epochs(100_000)
+        (5, 10, 40)
+    """
+    return min(MOST_EPOCHS, max(CORPUS_EPOCHS, math.ceil(TOKENS_READ / max(1, tokens))))
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,11 @@ from trainer.teaching.linear import fit_ngrams, predict_linear
 
 # What is said of the linear model, of its figures on one part.
 KEPT: Final = ("accuracy", "interval", "macro_f1", "roc_auc", "pr_auc")
+ITS_NGRAMS: Final = "Put its n-grams beside the network (--ngrams 3, or --recipe small). "
 REMEDIES: Final = (
     "More labelled reviews help most; then unlabelled ones (--unlabelled FILE with "
     "--self-training), word vectors of your language (--vectors FILE), more steps (--steps). Until "
-    "then a linear model serves you as well, for less"
+    "then a linear model serves as well, for less"
 )
 
 
@@ -126,7 +127,8 @@ def advice(checkpoint: Checkpoint) -> str | None:
     own = validation.get(name)
     if own is None or linear is None or own > linear[name]:
         return None
+    has_ngrams = checkpoint.record.recipe.get("ngrams")
     return (
         f"The network is no better than the linear model of n-grams: {words} {own:.2%} against "
-        f"{linear[name]:.2%} on validation. {REMEDIES}"
+        f"{linear[name]:.2%} on validation. {'' if has_ngrams else ITS_NGRAMS}{REMEDIES}"
     )
