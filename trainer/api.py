@@ -4,13 +4,14 @@ Nothing heavy is imported before a function is called, and nothing is printed: w
 goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
 from infer.base.errors import UsageError
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import SAVE_MINUTES, Request, folders
 from trainer.settings.search import searched_settings
@@ -53,6 +54,10 @@ def train(
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
+    group_column: str | None = None,
+    positive: str | None = None,
+    labels: str | Mapping[str, str] | None = None,
+    ordinal: bool = False,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
@@ -81,7 +86,18 @@ def train(
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
-            and the unlabelled file; None: `score` where it holds such; `"none"`: none.
+            and the unlabelled file; None: `score` where it holds such; `"none"`: none. Of more
+            than two labels, what the columns' names begin with; None: `probability`, for
+            `probability_LABEL`.
+        positive: which of two labels is the positive one, whose probability is the score; None:
+            the usual rules.
+        labels: what labels are called in place of how the files write them; one name for several
+            joins them, an empty one leaves their rows out. `{"1": "bad", "2": "bad", "3": ""}`,
+            or the same as `"1=bad,2=bad,3="`.
+        ordinal: whether the labels are numbers in an order, such as stars: scoring tells the
+            expected value too.
+        group_column: column of what rows hang together by, such as a film or an author: those of
+            one group are kept in one part.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
@@ -103,6 +119,8 @@ def train(
     """
     if recipe is not None and recipe in OLD_NAMES:
         say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
+    if "epochs" in changes:  # so many are wanted, however few the reviews are
+        changes = {"steps": 0, **changes}
     request = Request(
         recipe=replace(named_recipe(recipe or default_recipe(str(data))), **changes),
         data=str(data),
@@ -113,6 +131,10 @@ def train(
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,
+        group_column=group_column,
+        positive=positive,
+        labels=renamings(labels),
+        ordinal=ordinal,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,
@@ -153,6 +175,21 @@ def resume(
     if is_series(folder):
         return _carry_out_series(resumed_series(folder, asked))
     return _carry_out(resumed(folder, asked))
+
+
+def advice(trained: Trained) -> str | None:
+    """Say what helps where the network is no better than a linear model on validation.
+
+    Example:
+        >>> result = trainer.train("reviews/", recipe="small")
+        >>> print(trainer.advice(result) or "better than the linear model")
+
+    Returns:
+        None where it is better.
+    """
+    from trainer.teaching.beside import advice as advise
+
+    return advise(trained.checkpoint)
 
 
 def load(folder: str | Path) -> "Checkpoint":

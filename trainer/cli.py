@@ -26,6 +26,8 @@ Examples:
   sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
   sent-train --data tickets.csv --text-column body --label-column solved
+  sent-train --data stars.csv --labels '1=bad,2=bad,3=,4=good,5=good'
+  sent-train --data stars.csv --ordinal
   sent-train --data taught/ --recipe small --score-column score
   sent-train --resume
   sent-train --data reviews.parquet --recipe small --seeds 5
@@ -80,7 +82,8 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test.",
+    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test (and "
+    "perhaps validation).",
 )
 @click.option(
     "--text-column",
@@ -90,14 +93,43 @@ def _shown(value: object) -> str:
 @click.option(
     "--label-column",
     default=None,
-    help="Column of the labels, of two kinds.  [default: label, else sentiment, else target]",
+    help="Column of the labels, two or more.  [default: label, else sentiment, else target]",
 )
 @click.option(
     "--score-column",
     default=None,
     help="Column of a teacher's probabilities of the positive label, in the training file and the "
     "unlabelled one: what is learned in place of labels, and from rows that have none. none "
-    "switches it off.  [default: score, where it holds probabilities]",
+    "switches it off. Of more than two labels: what the columns' names begin with, such as "
+    "probability for probability_LABEL.  [default: score, or probability, where these hold "
+    "probabilities]",
+)
+@click.option(
+    "--positive",
+    default=None,
+    metavar="LABEL",
+    help="Which of two labels is the positive one, whose probability is the score.  [default: 1, "
+    "true, positive or pos, else the last in order]",
+)
+@click.option(
+    "--labels",
+    default=None,
+    metavar="LABEL=NAME,…",
+    help="What labels are called in place of how the files write them: one name for several joins "
+    "them, no name leaves their rows out.  [default: as written]",
+)
+@click.option(
+    "--ordinal",
+    is_flag=True,
+    help="The labels are numbers in an order, such as stars: scoring tells the expected value "
+    "too.  [default: off]",
+)
+@click.option(
+    "--group-column",
+    default=None,
+    help="Column of what rows hang together by, such as a film, a product or an author: those of "
+    "one group are kept in one part, so that no figure rests on having seen the others.  "
+    "[default: none]",
 )
 @click.option(
     "--recipe",
@@ -221,6 +253,9 @@ def _train(
         say(f"checkpoint: {output}")
         say(f"report: {output / 'report.html'}")
         say(f"Next: {_next_command(output)}")
+        # What it says may make the next command pointless, so nothing comes behind it.
+        if (told := trainer.advice(result)) is not None:
+            say(told)
 
 
 def _next_command(output: Path) -> str:

@@ -110,7 +110,7 @@ def _apart(
 def pytorch_stages(
     model: SentimentLSTM, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
 ) -> Values:
-    """Run PyTorch's model and return each stage's values, (B, T, E or H), (B, P or 1) and (B,)."""
+    """Run PyTorch's model and return each stage's values: (B, T, E or H), (B, P), logits."""
     ids, tokens = torch.from_numpy(input_ids), torch.from_numpy(lengths)
     flip = reversal(tokens, ids.shape[1])
     seen: dict[str, Tensor] = {}

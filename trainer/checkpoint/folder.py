@@ -5,7 +5,7 @@
     checkpoint/
     ├── weights.safetensors   the best epoch's weights, float32
     ├── vocabulary.txt        one token a line, in the order of the ids
-    ├── config.json           recipe, sizes, text settings, labels, temperature, seed, versions
+    ├── config.json           recipe, sizes, text settings, labels, temperature, threshold, seed, …
     ├── metrics.json          validation and test figures
     ├── history.csv           a line an epoch
     ├── report.html           the figures to look at, once training is finished
@@ -16,7 +16,7 @@
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,18 +24,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.base.errors import ModelFileError
+from infer.model.labels import format_version
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
-    FORMAT_VERSION,
     TRAINING,
     is_checkpoint,
-    label_names,
     model_sizes,
+    names_of_labels,
     read_config,
     temperature_of,
+    threshold_of,
+    written_sizes,
 )
 from trainer.checkpoint.files import (
     load_tensors,
@@ -56,7 +58,6 @@ HISTORY: Final = "history.csv"
 REPORT: Final = "report.html"
 VALIDATION: Final = "validation.parquet"
 
-VALIDATION_SCHEMA: Final = pa.schema([("text", pa.string()), ("label", pa.int8())])
 MAX_VALIDATION_ROWS: Final = 2_000
 
 
@@ -68,22 +69,25 @@ class Checkpoint:
         model: in evaluation mode, on the CPU, float32.
         vocabulary: token ↔ id.
         text: how text becomes tokens.
-        labels: names of the classes, (negative, positive).
+        labels: names of the labels; of two, (negative, positive).
         metrics: `validation`, `test` (null while training is unfinished), `data`, and `scores`
             where a column of them taught.
         record: of the run that made it.
-        validation: `text` (string) and `label` (int8) of up to 2,000 validation reviews.
-        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        validation: `text` (string) and `label` (int16) of up to 2,000 validation reviews.
+        temperature: what logits are divided by before they become probabilities (1 =
+            uncalibrated).
+        threshold: the score from which on the positive label is predicted, of two labels.
     """
 
     model: SentimentLSTM
     vocabulary: Vocabulary
     text: TextSettings
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     metrics: dict[str, Any]
     record: TrainingRecord
     validation: pa.Table
     temperature: float = 1.0
+    threshold: float = 0.5
 
 
 def save_checkpoint(
@@ -125,24 +129,28 @@ def _write(folder: Path, checkpoint: Checkpoint, history: Sequence[Mapping[str, 
     )
     config = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": format_version(len(checkpoint.labels)),
         **checkpoint.record.to_json(),
-        "model": asdict(checkpoint.model.config),
+        "model": written_sizes(checkpoint.model.config),
         "text": checkpoint.text.to_json(),
         "labels": list(checkpoint.labels),
         "temperature": checkpoint.temperature,
+        "threshold": checkpoint.threshold,
     }
     write_json(folder / CONFIG, config)
     write_json(folder / METRICS, checkpoint.metrics)
     (folder / HISTORY).write_text(_csv(history), encoding="utf-8", newline="\n")
-    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS).cast(VALIDATION_SCHEMA)
+    rows = checkpoint.validation.slice(0, MAX_VALIDATION_ROWS)
+    rows = rows.cast(_validation_schema(len(checkpoint.labels)))
     pq.write_table(rows, folder / VALIDATION, compression="zstd")
 
 
 def _csv(history: Sequence[Mapping[str, Any]]) -> str:
     out = io.StringIO()
     if history:
-        writer = csv.DictWriter(out, history[0].keys(), lineterminator="\n")
+        # Epochs of an older version, which --resume took up, have fewer figures.
+        names = dict.fromkeys(name for row in history for name in row)
+        writer = csv.DictWriter(out, names, lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
     return out.getvalue()
@@ -159,7 +167,8 @@ def load_checkpoint(folder: Path) -> Checkpoint:
     """
     config = _read_config(folder)
     vocabulary = read_vocabulary(folder / VOCABULARY)
-    sizes = model_sizes(config, folder)
+    labels = names_of_labels(config, folder)
+    sizes = model_sizes(config, len(labels), folder)
     if sizes.vocabulary_size != len(vocabulary):
         raise ModelFileError(
             f"{folder}: the embedding has {sizes.vocabulary_size} rows, the vocabulary "
@@ -169,11 +178,12 @@ def load_checkpoint(folder: Path) -> Checkpoint:
         model=_load_model(folder / WEIGHTS, sizes),
         vocabulary=vocabulary,
         text=TextSettings.from_json(config.get("text")),
-        labels=label_names(config, folder),
+        labels=labels,
         metrics=read_json(folder / METRICS),
         record=TrainingRecord.from_json(config, folder),
-        validation=_read_validation(folder / VALIDATION),
+        validation=_read_validation(folder / VALIDATION, len(labels)),
         temperature=temperature_of(config, folder),
+        threshold=threshold_of(config, folder),
     )
 
 
@@ -208,11 +218,16 @@ def _load_model(path: Path, sizes: ModelConfig) -> SentimentLSTM:
     return model.eval()
 
 
-def _read_validation(path: Path) -> pa.Table:
+def _validation_schema(labels: int) -> pa.Schema:
+    """Return the columns of the validation file; numbers of two labels have a byte."""
+    return pa.schema([("text", pa.string()), ("label", pa.int8() if labels == 2 else pa.int16())])
+
+
+def _read_validation(path: Path, labels: int) -> pa.Table:
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
-    if not table.schema.equals(VALIDATION_SCHEMA):
+    if not table.schema.equals(_validation_schema(labels)):
         raise ModelFileError(f"{path}: columns {table.schema.names}, expected text and label")
-    return table
+    return table.set_column(1, "label", table["label"].cast(pa.int16()))

@@ -22,7 +22,7 @@ from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
-    FORMAT_VERSION,
+    FORMAT_VERSIONS,
     TRAINING,
     is_checkpoint,
     read_config,
@@ -63,7 +63,7 @@ def write_begun(training: Path, begun: Begun) -> None:
     """
     with atomic_file(training / VOCABULARY) as path:
         path.write_text(begun.vocabulary.to_text(), encoding="utf-8", newline="\n")
-    values = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    values = {"format": FORMAT, "format_version": FORMAT_VERSIONS[0]}
     with atomic_file(training / CONFIG) as path:
         write_json(path, values | begun.record.to_json() | {"text": begun.text.to_json()})
 

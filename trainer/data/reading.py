@@ -4,7 +4,7 @@ Legend: R rows.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
-from trainer.data.scores import read_scores
+from trainer.data.scores import read_scores, score_type
+from trainer.data.splits import GROUP
 from trainer.data.tables import find_format, read_columns, read_schema
 
 ID_COLUMNS: Final = ("id", "review_id")
@@ -22,11 +23,15 @@ ID_COLUMNS: Final = ("id", "review_id")
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold texts, labels and scores; None stands for the usual search by name."""
+    """Which columns hold texts, labels and scores; None stands for the usual search by name.
+
+    `group` holds what rows hang together by, such as a film or an author; None: they do not.
+    """
 
     text: str | None = None
     label: str | None = None
     score: str | None = None
+    group: str | None = None
 
 
 USUAL: Final = Columns()
@@ -35,18 +40,34 @@ USUAL: Final = Columns()
 def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
 
+    Where a group column is asked for, `group` (large_string) too.
+
     Raises:
         InputError: it cannot be read, or a column is missing.
     """
     schema = read_schema(path)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
-    own = names[:1]
-    _check_once(schema, path, text, label)
-    table = read_columns(path, [text, label, *own], strings=[text, *own])
+    own, groups = names[:1], _group_column(schema, path, columns)
+    _check_once(schema, path, text, label, *groups)
+    further = list(dict.fromkeys([*own, *groups]))
+    table = read_columns(path, [text, label, *further], strings=[text, *further])
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
-    return pa.table({"text": table[text], "label": table[label], "id": ids})
+    raw = pa.table({"text": table[text], "label": table[label], "id": ids})
+    return raw.append_column(GROUP, table[groups[0]]) if groups else raw
+
+
+def _group_column(schema: pa.Schema, path: Path, columns: Columns) -> list[str]:
+    """Return the column that rows hang together by, or none."""
+    if columns.group is None:
+        return []
+    if columns.group not in schema.names:
+        raise InputError(
+            f"{path}: no column {columns.group!r}. Columns: {', '.join(schema.names)}. Use "
+            "--group-column with one of them, or leave it out"
+        )
+    return [columns.group]
 
 
 def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
@@ -72,12 +93,14 @@ def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     return read_texts(path, _there(path, columns)).drop_null()
 
 
-def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the same texts with their scores.
+def read_scored(
+    path: Path, columns: Columns, labels: Sequence[str]
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read the same texts with their scores, which are of some labels.
 
     Returns:
-        `text` large_string and `score` float32 (null where there is none); and what a person
-        should know, a sentence each.
+        `text` large_string and `score` (see `score_type`, null where there is none); and what a
+        person should know, a sentence each.
 
     Raises:
         InputError: it cannot be read, has no text column, or the score column that was asked for
@@ -87,9 +110,9 @@ def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[s
     texts = read_texts(path, columns)
     is_typed = find_format(path).is_typed
     name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label))
+    scores, notes = read_scores(path, columns.score, (name, columns.label), labels)
     if scores is None:
-        scores = pa.nulls(len(texts), pa.float32())
+        scores = pa.nulls(len(texts), score_type(len(labels)))
     return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
 
 

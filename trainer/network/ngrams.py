@@ -7,6 +7,7 @@ model knows ("not worth", "10 / 10") reaches the logit without passing through t
 Legend: B batch, T tokens, N longest n-gram, W buckets, O logits of a row.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Final, TypeVar
 
@@ -15,10 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from infer.model.probability import row_shape
 from infer.text.encoding import EncodedTexts
 from infer.text.vocabulary import PAD_ID
 
 LONGEST: Final = 5
+# Weights of a table at most, 64 MB; of many labels, which have a column each, it has fewer rows.
+MOST_WEIGHTS: Final = 1 << 24
 # 2^31 - 1, a prime above every id. A factor is below 2^31, an id below 2^24: five products fit
 # into 63 bits.
 PRIME: Final = 2_147_483_647
@@ -73,23 +77,36 @@ def text_buckets(encoded: EncodedTexts, longest: int, buckets: int) -> list[npt.
     return buckets_of(tokens, buckets)
 
 
+def room_for(buckets: int, labels: int) -> int:
+    """Return how many buckets a table has for so many labels, at most as many as are asked for.
+
+    Example:
+        >>> room_for(2**20, 2) == 2**20, room_for(2**20, 40) == 2**18
+        (True, True)
+    """
+    room = MOST_WEIGHTS // math.prod(row_shape(labels))
+    return min(buckets, 1 << (room.bit_length() - 1))
+
+
 class NGrams(nn.Module):
     """Sums the weights of a row's n-grams.
 
     Fitted by `trainer.teaching.linear`, never by a training step: its tensors are buffers.
 
     Attributes:
+        labels: how many a text is told apart by.
         weight: (W, O) float32, of each bucket.
         bias: (O,) float32.
         mix: (2,) what the network's logit and this one count in their sum; the two make 2.
     """
 
-    def __init__(self, longest: int, buckets: int) -> None:
+    def __init__(self, longest: int, buckets: int, labels: int = 2) -> None:
         """Make the table; all weights are zero."""
         super().__init__()
-        self.longest = longest
-        self.register_buffer("weight", torch.zeros(buckets, 1))
-        self.register_buffer("bias", torch.zeros(1))
+        self.longest, self.labels = longest, labels
+        logits = math.prod(row_shape(labels))
+        self.register_buffer("weight", torch.zeros(buckets, logits))
+        self.register_buffer("bias", torch.zeros(logits))
         self.register_buffer("mix", torch.ones(2))
         self.weight: Tensor
         self.bias: Tensor

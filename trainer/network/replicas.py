@@ -20,8 +20,8 @@ from trainer.network.model import SentimentLSTM
 from trainer.network.objective import add_gradients
 from trainer.settings.recipe import Recipe
 
-# (recipe, input_ids (B, T), lengths (B,), targets (B,)) → the objective's value; see add_gradients.
-Gradients = Callable[[Recipe, Tensor, Tensor, Tensor], float]
+# (recipe, input_ids, lengths, targets, weights) → the objective's value; see `add_gradients`.
+Gradients = Callable[[Recipe, Tensor, Tensor, Tensor, Tensor], float]
 # With fewer rows a product is too thin to keep a core busy.
 ROWS_OF_A_SHARE: Final = 16
 
@@ -81,7 +81,7 @@ def _add_shared(
     recipe: Recipe,
     *batch: Tensor,
 ) -> float:
-    """Compute the gradients of every n-th row in each replica, and add their mean to the model's.
+    """Compute the gradients of every n-th row in each replica, and add their sum to the model's.
 
     Rows of a batch are sorted by length, so every n-th row makes shares of like work.
     """
@@ -93,15 +93,14 @@ def _add_shared(
         replica.zero_grad()
         futures.append(pool.submit(add_gradients, replica, recipe, *share))
     values = [future.result() for future in futures]
-    weights = [len(share[0]) / rows for share in shares]
     for parameter, *copies in zip(
         model.parameters(), *(replica.parameters() for replica in replicas), strict=True
     ):
-        for own, weight in zip(copies, weights, strict=True):
+        for own in copies:
             if own.grad is None:
                 continue
             if parameter.grad is None:
-                parameter.grad = own.grad * weight
+                parameter.grad = own.grad.clone()
             else:
-                parameter.grad.add_(own.grad, alpha=weight)
-    return sum(value * weight for value, weight in zip(values, weights, strict=True))
+                parameter.grad.add_(own.grad)
+    return sum(values)

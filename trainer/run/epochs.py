@@ -1,11 +1,12 @@
 """One epoch: batches in, optimizer steps, a line of the history out.
 
-Legend: B rows of a batch, T tokens.
+Legend: B rows of a batch, T tokens, K labels.
 """
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,34 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from infer.base.console import held_signals, progress
+from infer.base.console import held_signals, progress, say
 from infer.base.errors import DivergedError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
-from trainer.data.prepared import Prepared
+from trainer.data.prepared import Prepared, row_weights
 from trainer.network.device import seed_everything
 from trainer.network.replicas import Gradients, gradients_of, share_generators
 from trainer.run.state import State, draw_on, learning_rate, update_average
 from trainer.settings.recipe import Recipe
+
+
+def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
+    """Return the recipe with as many epochs as its steps need: few reviews make few batches.
+
+    Training stops by validation; a third of the epochs may pass without a better one, since the
+    first ones, while the learning rate is low, bring little.
+    """
+    lengths = prepared.fitting_texts.lengths
+    batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch=1)
+    epochs = math.ceil(recipe.steps / max(1, len(batches)))
+    if epochs <= recipe.epochs:
+        return recipe
+    say(
+        f"{np.count_nonzero(lengths):,} reviews make {len(batches):,} batches: up to {epochs} "
+        f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps)"
+    )
+    patience = max(recipe.patience, math.ceil(epochs / 3))
+    return replace(recipe, epochs=epochs, patience=patience)
 
 
 def run_epoch(
@@ -43,9 +63,9 @@ def run_epoch(
         after_step: called after each step.
 
     Returns:
-        `epoch`, `training_loss` (the objective's mean over the reviews, nats), `learning_rate`
-        (the last), `seconds`, `tokens` (without padding), `tokens_per_second`, `padding_share`
-        (0 to 1).
+        `epoch`, `training_loss` (the objective's weighted mean over the reviews, nats),
+        `learning_rate` (the last), `seconds`, `tokens` (without padding), `tokens_per_second`,
+        `padding_share` (0 to 1).
 
     Raises:
         DivergedError: a loss is not a number; epoch, step and learning rate are named.
@@ -56,6 +76,7 @@ def run_epoch(
     draw_on(state)
     lengths, targets = prepared.fitting_texts.lengths, prepared.targets
     batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch)
+    weights = epoch_weights(row_weights(prepared), batches)
     padding = padding_share(lengths, batches)
     began = time.monotonic() - part.seconds
     title, tokens = f"epoch {epoch}/{recipe.epochs}", int(lengths.sum())
@@ -67,11 +88,12 @@ def run_epoch(
     ):
         for i, rows in enumerate(batches[part.steps :], part.steps):
             rate = rate_at(recipe, epoch, i, len(batches))
-            batch = _to_device(*pad(prepared.fitting_texts, rows), targets[rows], state)
+            padded = pad(prepared.fitting_texts, rows)
+            batch = _to_device(*padded, targets[rows], weights[rows], state)
             loss = take_step(state, gradients, recipe, *batch, rate)
             if not math.isfinite(loss):
                 raise _not_a_number(loss, epoch, i + 1, len(batches), rate)
-            part.loss, part.weight = part.loss + loss * len(rows), part.weight + len(rows)
+            part.loss, part.weight = part.loss + loss, part.weight + float(weights[rows].sum())
             part.tokens += (own := int(lengths[rows].sum()))
             part.steps, part.seconds = i + 1, time.monotonic() - began
             after_step()
@@ -79,7 +101,7 @@ def run_epoch(
             advance(own, f"loss {part.loss / part.weight:.3f}, {padding:.1%} padding")
     return {
         "epoch": epoch,
-        "training_loss": part.loss / max(part.weight, 1),
+        "training_loss": part.loss / part.weight if part.weight else 0.0,
         "learning_rate": rate_at(recipe, epoch, len(batches) - 1, len(batches)),
         "seconds": round(part.seconds, 3),
         "tokens": part.tokens,
@@ -97,15 +119,33 @@ def _to_device(
     input_ids: npt.NDArray[np.int64],
     lengths: npt.NDArray[np.int32],
     targets: npt.NDArray[np.float32],
+    weights: npt.NDArray[np.float32],
     state: State,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Move a batch to the model: (B, T) int64, (B,) int32, (B,) float32."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Move a batch to the model: (B, T) int64, (B,) int32, float32 targets, (B,) float32."""
     device = state.model.classifier.weight.device
     return (
         torch.from_numpy(input_ids).to(device),
         torch.from_numpy(lengths).to(device),
         torch.from_numpy(targets).to(device),
+        torch.from_numpy(weights).to(device),
     )
+
+
+def epoch_weights(
+    rows: npt.NDArray[np.float64], batches: Sequence[npt.NDArray[np.int64]]
+) -> npt.NDArray[np.float32]:
+    """Return what each row counts in the sum that its batch minimises: (R,) float32.
+
+    A row counts alike whether its batch is full or not: the gradients of an epoch's batches add up
+    to that of the weighted mean over its rows, once for each batch.
+
+    Args:
+        rows: (R,) float64, what each counts beside the others.
+        batches: the epoch's row numbers.
+    """
+    total = sum(float(rows[batch].sum()) for batch in batches)
+    return (rows * (len(batches) / total if total else 0.0)).astype(np.float32)
 
 
 def take_step(
@@ -115,6 +155,7 @@ def take_step(
     input_ids: Tensor,
     lengths: Tensor,
     targets: Tensor,
+    weights: Tensor,
     rate: float,
 ) -> float:
     """Take one optimizer step and return the objective before it.
@@ -127,11 +168,13 @@ def take_step(
         recipe: objective, precision, clipping and averaging.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        targets: (B,) float32 probabilities of the positive label: 0 or 1, or a teacher's.
+        targets: (B,) float32 probabilities of the positive label, or (B, K) of each: 0 or 1, or
+            a teacher's.
+        weights: (B,) float32, what each row counts; they add up to about 1.
         rate: learning rate.
     """
     state.optimizer.zero_grad()
-    loss = gradients(recipe, input_ids, lengths, targets)
+    loss = gradients(recipe, input_ids, lengths, targets, weights)
     if not math.isfinite(loss):
         return loss
     norm = nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip or math.inf)
@@ -148,15 +191,4 @@ def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -
     return DivergedError(
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
         f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
-    )
-
-
-def epoch_line(row: dict[str, Any], epochs: int, is_best: bool) -> str:
-    """Return what is said of a finished epoch."""
-    return (
-        f"epoch {row['epoch']}/{epochs}: training loss {row['training_loss']:.4f}, "
-        f"validation loss {row['validation_loss']:.4f}, "
-        f"accuracy {row['validation_accuracy']:.2%}; {row['seconds']:,.1f} s, "
-        f"{row['tokens_per_second']:,.0f} tokens/s, {row['padding_share']:.1%} padding"
-        f"{' (best so far)' if is_best else ''}"
     )

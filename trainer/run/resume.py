@@ -9,6 +9,7 @@ from infer.base.console import say
 from infer.base.errors import UsageError
 from trainer.checkpoint.folder import load_record
 from trainer.checkpoint.unfinished import is_unfinished, load_begun
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import Recipe, named_recipe
 from trainer.settings.request import Request, folders
 
@@ -48,6 +49,10 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
+        group_column=record.data.group_column,
+        positive=record.data.positive,
+        labels=record.data.labels,
+        ordinal=record.data.ordinal,
         unlabelled=Path(record.data.unlabelled) if record.data.unlabelled else None,
         teacher=folders(record.teacher),
         threads=record.threads,
@@ -57,6 +62,8 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
     length: dict[str, Any] = {name: asked.pop(name) for name in LENGTH if name in asked}
     check_asked(run, asked)
     _tell_of_length(run.recipe, length)
+    if "epochs" in length:
+        length = {"steps": 0, **length}
     return replace(run, recipe=replace(run.recipe, **length), **local)
 
 
@@ -83,15 +90,17 @@ def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
     for name, value in sorted(wanted.items()):
         if name not in had:
             raise UsageError(f"--resume: a run has no setting {name!r}")
-        if had[name] != _like(had[name], value):
+        if had[name] != _like(name, had[name], value):
             raise UsageError(
                 f"--resume: {name} is {value!r}, the run in {run.output} has "
                 f"{had[name]!r}. Leave the option out, or start anew without --resume"
             )
 
 
-def _like(had: object, value: Any) -> object:
-    """Return a value as a request holds it, where the run has paths."""
+def _like(name: str, had: object, value: Any) -> object:
+    """Return a value as a request holds it, where the run has paths or names of labels."""
+    if name == "labels":
+        return renamings(value)
     if isinstance(had, tuple):
         return folders(value)
     return Path(value) if isinstance(had, Path) else value

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from infer.base.errors import SentError, UsageError
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
@@ -14,6 +14,9 @@ from trainer.checkpoint.unfinished import is_unfinished
 from trainer.run.resume import LOCAL, check_asked, local_of, resumed
 from trainer.run.train import carry_out, warn_of_unfinished
 from trainer.settings.request import Request
+
+# What the best run is the best in → the name of the figure.
+SELECTED: Final = {"loss": "loss", "accuracy": "accuracy", "f1": "macro_f1"}
 
 
 def resumed_series(folder: Path, asked: Mapping[str, Any]) -> Series:
@@ -62,6 +65,17 @@ def under_way(series: Series) -> Iterator[None]:
             if not hasattr(error, "__notes__"):
                 error.add_note(f"sent-train --resume --output {folder} goes on with the others")
             raise
+
+
+def demerit(validation: Mapping[str, Any], select: str) -> tuple[float, float]:
+    """Return by what a run is behind another one: the least is the best, as among epochs.
+
+    Args:
+        validation: figures of its best epoch.
+        select: the recipe's.
+    """
+    loss = float(validation["loss"])
+    return (loss if select == "loss" else -float(validation[SELECTED[select]]), loss)
 
 
 def carry_out_one(series: Series, name: object, request: Request, test: bool = True) -> Checkpoint:

@@ -70,6 +70,7 @@ class State:
         part: the epoch that is under way.
         generators: what the shares of a batch draw from in this epoch (`trainer.network.replicas`).
         drawn: where the generators were when the state was saved that this one was filled with.
+        select: what the best epoch is best in, see `best_of`.
     """
 
     model: SentimentLSTM
@@ -82,20 +83,32 @@ class State:
     part: Part = field(default_factory=lambda: Part(1))
     generators: list[torch.Generator] = field(default_factory=list)
     drawn: dict[str, Tensor] = field(default_factory=dict)
+    select: str = "loss"
 
     @property
     def best_row(self) -> dict[str, Any]:
-        """The history's epoch with the lowest validation loss; the earlier one of two."""
-        return best_of(self.history)
+        """The history's best epoch."""
+        return best_of(self.history, self.select)
 
     def out_of_patience(self, patience: int) -> bool:
-        """Tell whether the last `patience` epochs brought no lower validation loss."""
+        """Tell whether the last `patience` epochs brought no better one."""
         return bool(self.history) and self.epoch - int(self.best_row["epoch"]) >= patience
 
 
-def best_of(history: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the epoch with the lowest validation loss; the earlier one of two."""
-    return min(history, key=lambda row: float(row["validation_loss"]))
+def best_of(history: Sequence[dict[str, Any]], select: str) -> dict[str, Any]:
+    """Return the best epoch by its validation figures; the earlier one of two.
+
+    Args:
+        history: a mapping for each epoch, one at least.
+        select: `loss`, or `accuracy` or `f1`, of which as many epochs are as good as reviews are
+            few, so that the loss decides between them.
+    """
+
+    def demerit(row: dict[str, Any]) -> tuple[float, float]:
+        loss = float(row["validation_loss"])
+        return (loss if select == "loss" else -float(row[f"validation_{select}"]), loss)
+
+    return min(history, key=demerit)
 
 
 def start(model: SentimentLSTM, recipe: Recipe) -> State:
@@ -103,7 +116,7 @@ def start(model: SentimentLSTM, recipe: Recipe) -> State:
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     average = copy.deepcopy(model) if recipe.weight_average else model
     average.flatten()
-    return State(model=model, average=average, optimizer=optimizer)
+    return State(model=model, average=average, optimizer=optimizer, select=recipe.select)
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
@@ -142,8 +155,7 @@ def keep_if_best(state: State, row: dict[str, Any]) -> bool:
     Returns:
         Whether it is the best so far.
     """
-    loss = float(row["validation_loss"])
-    is_best = not state.history or loss < float(state.best_row["validation_loss"])
+    is_best = best_of([*state.history, row], state.select) is row
     if is_best:
         weights = state.average.state_dict()
         state.best = {name: t.detach().cpu().clone() for name, t in weights.items()}

@@ -13,7 +13,7 @@ import torch
 
 from infer.base.console import held_signals, require_packages, say
 from infer.base.errors import DivergedError, InputError, SentError, TrainingError
-from infer.model.probability import sigmoid
+from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
@@ -53,10 +53,11 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import measure, predict
+from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.report.analysis import analyse, most_confident_mistakes
-from trainer.run.epochs import epoch_line, run_epoch
+from trainer.network.ngrams import room_for
+from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
+from trainer.run.epochs import enough_epochs, run_epoch
 from trainer.run.events import event_file, note_epoch, note_step
 from trainer.run.state import (
     STATE_TENSORS,
@@ -68,8 +69,10 @@ from trainer.run.state import (
     save_state,
     start,
 )
+from trainer.run.talk import epoch_line, test_lines
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+from trainer.teaching.beside import Beside, beside, fit_linear, in_words
 from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
@@ -121,17 +124,23 @@ def _carry_out(request: Request, goes_on: Path, test: bool) -> Checkpoint:
     with _telling_of_other_places(request):
         prepared = prepare_data(request, saved)
         record = note_scores(request, prepared, begin_record(request, prepared, device))
+        linear = fit_linear(request, prepared)
         if request.recipe.self_training:
-            prepared, record = add_unlabelled(request, prepared, saved, record)
+            prepared, record = add_unlabelled(request, prepared, linear, saved, record)
+    cheapest = beside(request, prepared, linear)
+    if saved is None:
+        request = replace(request, recipe=enough_epochs(request.recipe, request.seed, prepared))
+        record = replace(record, recipe=request.recipe.to_json())
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request.output, goes_on):
+    with _telling_what_is_kept(request, goes_on):
         _write_down(request, prepared, state, record)
-        run_epochs(request, prepared, state, record)
+        run_epochs(request, prepared, cheapest, state, record)
+        state.average.load_state_dict(state.best)
+        validation = final_validation(prepared, cheapest, state)
         if not test:
-            return _checkpoint(prepared, state, record, test=None)
-        figures, mistaken = final_test(prepared, state)
-        beside_teacher = _compare(prepared, state)
-        checkpoint = _checkpoint(prepared, state, record, figures, beside_teacher)
+            return _checkpoint(prepared, state, record, validation, test=None)
+        figures, mistaken = final_test(prepared, cheapest, state)
+        checkpoint = _checkpoint(prepared, state, record, validation, figures)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
@@ -174,7 +183,9 @@ def begin(
     Returns:
         The state, and the record with the vectors that the embedding started from.
     """
-    model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
+    model = SentimentLSTM(
+        _sizes(request.recipe, len(prepared.vocabulary), len(prepared.dataset.labels))
+    )
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
@@ -219,7 +230,7 @@ def _write_down(request: Request, prepared: Prepared, state: State, record: Trai
         begin_training(request.output, write)
 
 
-def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
+def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
     return ModelConfig(
         vocabulary_size=vocabulary_size,
         embedding=recipe.embedding,
@@ -229,13 +240,17 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
         ngrams=recipe.ngrams,
-        ngram_buckets=recipe.ngram_buckets,
+        ngram_buckets=room_for(recipe.ngram_buckets, labels),
+        labels=labels,
     )
 
 
-def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
+def run_epochs(
+    request: Request, prepared: Prepared, cheapest: Beside, state: State, record: TrainingRecord
+) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
+    to_beat = cheapest.figures(prepared.validation_texts, labels_of(prepared.validation))
     save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
     with event_file(request.tensorboard, state.steps) as note:
 
@@ -248,16 +263,16 @@ def run_epochs(request: Request, prepared: Prepared, state: State, record: Train
                 row = run_epoch(recipe, request.seed, prepared, state, after_step)
                 logits = validate(state.average, prepared)
                 _check_numbers(logits, prepared.validation_texts, row)
-                row |= _validation_figures(logits, labels_of(prepared.validation))
+                row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
                 with held_signals():
                     is_best = keep_if_best(state, row)
-                    _save_unfinished(request.output, prepared, state, record)
+                    _save_unfinished(request.output, prepared, to_beat, state, record)
                     note_epoch(note, state)
-            say(epoch_line(row, recipe.epochs, is_best))
+            say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
 
 
 def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32]:
-    """Compute the validation logits, (R,); first weigh the parts of a model with n-grams anew."""
+    """Compute the validation logits; first weigh the parts of a model with n-grams anew."""
     texts = prepared.validation_texts
     if model.ngrams is None:
         return predict(model, texts, "validating")
@@ -319,38 +334,59 @@ def _check_numbers(
 
 
 def _validation_figures(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
+    recipe: Recipe, logits: npt.NDArray[np.float32], labels: Labels
 ) -> dict[str, float]:
     """Return what the history notes of an epoch's validation."""
-    figures = measure(logits, labels)
+    temperature = fit_temperature(logits, labels)
+    threshold = threshold_by(recipe.threshold, logits, labels, temperature)
+    figures = measure(logits, labels, temperature, threshold)
     return {
         "validation_loss": figures["loss"],
         "validation_accuracy": figures["accuracy"],
-        "temperature": fit_temperature(logits, labels),
+        "validation_f1": figures["macro_f1"],
+        "temperature": temperature,
+        "threshold": threshold,
     }
 
 
 def _save_unfinished(
-    folder: Path, prepared: Prepared, state: State, record: TrainingRecord
+    folder: Path,
+    prepared: Prepared,
+    to_beat: dict[str, Any],
+    state: State,
+    record: TrainingRecord,
 ) -> None:
     def save_training(to: Path) -> None:
         write_begun(to, Begun(record, prepared.text, prepared.vocabulary))
         save_targets(to, prepared.targets)
         save_state(to / STATE_TENSORS, state)
 
-    unfinished = _checkpoint(prepared, state, record, test=None)
+    best = state.best_row
+    validation = {
+        "accuracy": best["validation_accuracy"],
+        "macro_f1": best.get("validation_f1"),
+        "loss": best["validation_loss"],
+        "reviews": prepared.validation.num_rows,
+        "beside": to_beat,
+    }
+    unfinished = _checkpoint(prepared, state, record, validation, test=None)
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
 @contextmanager
-def _telling_what_is_kept(folder: Path, goes_on: Path) -> Iterator[None]:
+def _telling_what_is_kept(request: Request, goes_on: Path) -> Iterator[None]:
     """Let what ends a run say from where it can go on, and by which folder."""
+    folder, select = request.output, request.recipe.select
     try:
         yield
     except (KeyboardInterrupt, SentError) as error:
         if is_unfinished(folder):
             _, _, history, _ = place_of(folder / TRAINING)
-            best = f"the best so far, epoch {best_of(history)['epoch']}, and " if history else ""
+            best = (
+                f"the best so far, epoch {best_of(history, select)['epoch']}, and "
+                if history
+                else ""
+            )
             error.add_note(
                 f"{folder} keeps {best}the run as it was after {_where(folder)}; "
                 f"sent-train --resume --output {goes_on} goes on"
@@ -358,53 +394,81 @@ def _telling_what_is_kept(folder: Path, goes_on: Path) -> Iterator[None]:
         raise
 
 
-def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[str]]:
+def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict[str, Any]:
+    """Return all figures of the best epoch's weights on the validation reviews."""
+    logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
+    labels = labels_of(prepared.validation)
+    found = _figures(prepared, state, logits, labels)
+    found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
+    if prepared.validation["score"].is_valid().to_numpy().any():
+        best = state.best_row
+        student = decide(logits, best["temperature"], best.get("threshold", 0.5))
+        found["teacher"] = compare(prepared.validation, logits, student)
+    return found
+
+
+def _figures(
+    prepared: Prepared,
+    state: State,
+    logits: npt.NDArray[np.float32],
+    labels: Labels,
+) -> dict[str, Any]:
+    """Return what `measure` finds at the best epoch's temperature and threshold, classes named."""
+    best, names = state.best_row, prepared.dataset.labels
+    found = measure(logits, labels, best["temperature"], best.get("threshold", 0.5))
+    pairs = zip(names, found["classes"], strict=True)
+    return found | {"classes": [{"label": name, **of_class} for name, of_class in pairs]}
+
+
+def final_test(
+    prepared: Prepared, cheapest: Beside, state: State
+) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
-        What `measure` finds (uncalibrated), `calibration_error` `before` and `after` the
-        temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
+        What `measure` finds (its loss uncalibrated), what the cheapest models have right,
+        `calibration_error` `before` and `after` the temperature, what `analyse` finds, and
+        `mistakes`; and the texts of these mistakes.
     """
-    state.average.load_state_dict(state.best)
     test = prepared.dataset.test
     encoded = encode_with_bar(prepared.encoder, texts_of(test), "encoding test")
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
-    epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
-    before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
-    figures = measure(logits, labels)
-    say(
-        f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
-        f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
-        f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
+    temperature = state.best_row["temperature"]
+    threshold = state.best_row.get("threshold", 0.5)
+    before, after = (
+        calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
     )
+    figures = _figures(prepared, state, logits, labels)
+    figures |= {"beside": cheapest.figures(encoded, labels)}
     figures |= {"calibration_error": {"before": before, "after": after}}
-    figures |= analyse(logits, labels, encoded.lengths, temperature)
-    rows = most_confident_mistakes(logits, labels)
-    scores = sigmoid(logits / temperature)
-    figures["mistakes"] = _mistakes(prepared.dataset, rows, scores, encoded.lengths)
+    figures |= analyse(logits, labels, encoded.lengths, temperature, threshold)
+    if prepared.dataset.ordinal:
+        figures["mean_absolute_error"] = absolute_error(
+            probabilities(logits, temperature), labels, prepared.dataset.labels
+        )
+    for line in test_lines(figures, state.best_row):
+        say(line)
+    rows = most_confident_mistakes(logits, labels, temperature, threshold)
+    found = decide(logits, temperature, threshold)
+    score = scores(probabilities(logits, temperature))
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, score, encoded.lengths)
     return figures, texts_of(test).take(rows).to_pylist()
-
-
-def _compare(prepared: Prepared, state: State) -> dict[str, Any] | None:
-    """Hold the best epoch's network against its teacher, where validation reviews have scores."""
-    if not prepared.validation["score"].is_valid().to_numpy().any():
-        return None
-    logits = predict(state.average, prepared.validation_texts, "comparing with the teacher")
-    return compare(prepared.validation, logits)
 
 
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    scores: npt.NDArray[np.float64],
+    found: Labels,
+    score: npt.NDArray[np.float64],
     lengths: npt.NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """Say which reviews are wrong and how: `id`, `truth` (its name), `score` and `tokens`.
+    """Say which reviews are wrong: `id`, `truth` and `predicted` (names), `score` and `tokens`.
 
     Args:
         dataset: its test part has R rows.
-        rows: (K,) int64 rows of the mistakes.
-        scores: (R,) float64 of the positive label, calibrated.
+        rows: (M,) int64 rows of the mistakes.
+        found: (R,) numbers of the predicted labels.
+        score: (R,) float64, calibrated.
         lengths: (R,) int64 tokens.
     """
     ids, labels = ids_of(dataset.test), labels_of(dataset.test)
@@ -412,7 +476,8 @@ def _mistakes(
         {
             "id": ids[row],
             "truth": dataset.labels[labels[row]],
-            "score": float(scores[row]),
+            "predicted": dataset.labels[found[row]],
+            "score": float(score[row]),
             "tokens": int(lengths[row]),
         }
         for row in rows
@@ -423,14 +488,14 @@ def _checkpoint(
     prepared: Prepared,
     state: State,
     record: TrainingRecord,
+    validation: dict[str, Any],
     test: dict[str, Any] | None,
-    beside_teacher: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """Put the best epoch's model and its figures together."""
     best, dataset = state.best_row, prepared.dataset
-    scores = {}
+    scores, validation = {}, dict(validation)
     if record.scores is not None:
-        scores = {"scores": asdict(record.scores) | {"validation": beside_teacher}}
+        scores = {"scores": asdict(record.scores) | {"validation": validation.pop("teacher", None)}}
     model = SentimentLSTM(state.model.config)
     model.load_state_dict(state.best)
     return Checkpoint(
@@ -440,16 +505,17 @@ def _checkpoint(
         labels=dataset.labels,
         metrics={
             "epoch": best["epoch"],
-            "validation": {
-                "accuracy": best["validation_accuracy"],
-                "loss": best["validation_loss"],
-                "reviews": prepared.validation.num_rows,
-            },
+            "validation": validation,
             "test": test,
-            "data": {"name": dataset.name, "sha256": dataset.sha256},
+            "data": {
+                "name": dataset.name,
+                "sha256": dataset.sha256,
+                "overlap": prepared.overlap,
+            },
             **scores,
         },
         record=record,
         validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),
         temperature=best["temperature"],
+        threshold=best.get("threshold", 0.5),
     )

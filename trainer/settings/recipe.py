@@ -14,7 +14,16 @@ from infer.base.errors import UsageError
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
 # Fields that checkpoints of older versions lack → what they hold where they are not in use.
-ADDED: Final = {"ngrams": 0, "ngram_buckets": 2**20}
+ADDED: Final[Mapping[str, Any]] = {
+    "steps": 0,
+    "class_weight": "none",
+    "select": "loss",
+    "threshold": "0.5",
+    "ngrams": 0,
+    "ngram_buckets": 2**20,
+}
+BEST_F1: Final = "f1"
+NO_THRESHOLD: Final = "0.5"
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:
@@ -117,15 +126,39 @@ class Recipe:
     batch_size: int = option(30, "Most reviews in a training batch.", minimum=1)
     batch_tokens: int = option(30_000, "Most padded tokens in a training batch.", minimum=1)
     epochs: int = option(10, "Passes over the training reviews, at most.", minimum=1)
+    steps: int = option(
+        0,
+        "Fewest training batches of a run: of few reviews more epochs are made than the recipe "
+        "has, with patience for a third of them (0: no more; so it is where --epochs is given).",
+        minimum=0,
+    )
     patience: int = option(
-        3, "Epochs without a lower validation loss after which training stops.", minimum=1
+        3, "Epochs that are no better on validation after which training stops.", minimum=1
     )
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
         0.1,
-        "Share of the training reviews held out to choose the epoch.",
+        "Share of the training reviews held out to choose the epoch, where the data folder has no "
+        "validation file.",
         minimum=0.001,
         maximum=0.5,
+    )
+    class_weight: str = option(
+        "none",
+        "What a review weighs in the loss: none (all alike), or balanced (each class as much as "
+        "the others, however few reviews it has).",
+        choices=("none", "balanced"),
+    )
+    select: str = option(
+        "loss",
+        "In what the kept epoch is the best on the validation reviews: loss, accuracy or f1 (macro "
+        "F1).",
+        choices=("loss", "accuracy", "f1"),
+    )
+    threshold: str = option(
+        "0.5",
+        "Score from which on the positive label is predicted, in sent-score too: a number, or f1 "
+        "(the one with the highest macro F1 on the validation reviews).",
     )
     precision: str = option(
         "fp32",
@@ -137,6 +170,7 @@ class Recipe:
         """Check each field by its own rules, then those that hang together."""
         for spec in fields(self):
             _check(spec, getattr(self, spec.name))
+        _check_threshold(self.threshold)
         if self.head_tokens > self.max_tokens:
             raise UsageError(
                 f"head_tokens is {self.head_tokens}, expected at most max_tokens "
@@ -155,13 +189,24 @@ class Recipe:
             UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
-        values = ADDED | _without_retired(values)
+        values = {**ADDED, **_without_retired(values)}
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
                 f"expected {sorted(names)}"
             )
         return cls(**values)
+
+
+def _check_threshold(value: str) -> None:
+    try:
+        is_one = value == BEST_F1 or 0 < float(value) < 1
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise UsageError(
+            f"threshold is {value!r}, expected {BEST_F1} or a number between 0 and 1, such as 0.5"
+        )
 
 
 def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infer.base.errors import UsageError
+from trainer.settings.labels import LabelRules, Renamed
 from trainer.settings.recipe import Recipe
 
 SAVE_MINUTES: Final = 10.0
@@ -26,7 +27,13 @@ class Request:
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
-            probabilities; None for `score` where it holds such, `none` for none.
+            probabilities; None for `score` where it holds such, `none` for none. Of more than two
+            labels, what the names of such columns begin with: `probability` for
+            `probability_LABEL`.
+        group_column: the column of `data` that rows hang together by, which are kept in one part.
+        positive: which of two labels is the positive one; None for the usual rules.
+        labels: what labels are called in place of how the file writes them.
+        ordinal: whether the labels are numbers in an order, such as stars.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -44,6 +51,10 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
+    group_column: str | None = None
+    positive: str | None = None
+    labels: Renamed = ()
+    ordinal: bool = False
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
@@ -62,6 +73,7 @@ class Request:
             "--text-column": self.text_column,
             "--label-column": self.label_column,
             "--score-column": self.score_column,
+            "--group-column": self.group_column,
         }
         for (one, name), (other, same) in combinations(columns.items(), 2):
             if name is not None and name == same:
@@ -106,6 +118,11 @@ class Request:
             "teacher": folders(values["teacher"]),
         }
         return cls(**{**{n: _tuples(v) for n, v in values.items()}, **changed}, output=output)
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What was asked for about the labels."""
+        return LabelRules(self.positive, self.labels, self.ordinal)
 
     @property
     def parts_seed(self) -> int:

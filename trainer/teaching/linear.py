@@ -6,7 +6,10 @@ three ends: it stands beside the network in the model (`trainer.network.ngrams`)
 are what an LSTM can be trained on (`trainer.teaching.self_training`), and what it gets right by
 itself is what a network has to beat.
 
-Legend: R rows, S tokens of all rows, W buckets, O logits of a row.
+Of more than two labels each is told from all others.
+
+Legend: R rows, S tokens of all rows, W buckets, V of them that occur, K labels, O logits
+of a row.
 """
 
 from typing import Any, Final
@@ -15,11 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import say
+from infer.base.console import progress, say
 from infer.base.errors import InputError
+from infer.model.probability import label_count, predicted
 from infer.text.encoding import EncodedTexts
 from trainer.network.evaluate import predict
-from trainer.network.ngrams import NGrams, text_buckets
+from trainer.network.model import as_logits
+from trainer.network.ngrams import NGrams, room_for, text_buckets
 from trainer.settings.recipe import Recipe
 
 # Longest n-gram of the model that teaches a network which has none of its own.
@@ -40,36 +45,44 @@ def fit_ngrams(
         recipe: longest n-gram and size of the table.
         seed: draws the rows, where there are more than are needed.
         encoded: R texts, those that are trained on and no others.
-        targets: (R,) float32 probabilities of the positive label: 0 and 1, or a teacher's.
+        targets: (R,) or (R, K) float32 probabilities of labels: 0 and 1, or a teacher's.
 
     Returns:
         In evaluation mode, on the CPU; what it counts beside a network is not decided here.
 
     Raises:
-        InputError: all targets lie on one side.
+        InputError: all targets are of one label.
     """
-    longest, buckets = recipe.ngrams or NGRAMS, recipe.ngram_buckets
+    labels = label_count(targets)
+    longest, buckets = recipe.ngrams or NGRAMS, room_for(recipe.ngram_buckets, labels)
     rows = _some(encoded.lengths, seed)
     say(f"fitting the linear model on {len(rows):,} reviews")
     counts, wanted = count(encoded, longest, buckets)[rows], targets[rows].astype(np.float64)
-    if not len(rows) or wanted.min() > 0.5 or wanted.max() < 0.5:
+    if len(np.unique(predicted(wanted, 0.5))) < 2:
         raise InputError(
             f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
-            "are all of one label, expected both labels"
+            "are all of one label, expected two labels or more"
         )
-    ratios = log_ratios(counts, wanted)
-    weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), wanted)
-    model = NGrams(longest, buckets)
-    model.weight.copy_(torch.from_numpy(weights * ratios)[:, None])
-    model.bias.fill_(bias)
+    # A bucket that no text has would keep a weight of 0, and take as long as any other.
+    there = np.unique(counts.indices)  # (V,)
+    counts = counts[:, there]  # (R, V)
+    model = NGrams(longest, buckets, labels)
+    columns = wanted.reshape(len(rows), -1)  # (R, 1) or (R, K): each label against all others
+    with progress("linear model", columns.shape[1], "labels") as advance:
+        for column, own in enumerate(columns.T):
+            ratios = log_ratios(counts, own)
+            weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
+            model.weight[there, column] = torch.from_numpy(weights * ratios).float()
+            model.bias[column] = bias
+            advance(1)
     return model.eval()
 
 
 def predict_linear(
     model: NGrams, encoded: EncodedTexts, title: str = "n-grams"
 ) -> npt.NDArray[np.float32]:
-    """Compute the logits of the n-grams alone: (R,) float32, NaN where a text has no token."""
-    return predict(model, encoded, title, compute=lambda *batch: model(*batch)[:, 0])
+    """Compute the logits of the n-grams alone: (R,) or (R, K), NaN where a text has no token."""
+    return predict(model, encoded, title, compute=lambda *batch: as_logits(model(*batch)))
 
 
 def _some(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:

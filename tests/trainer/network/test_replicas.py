@@ -23,11 +23,11 @@ def three_threads(one_thread: None) -> None:
 
 
 @pytest.fixture
-def batch() -> tuple[Tensor, Tensor, Tensor]:
+def batch() -> tuple[Tensor, Tensor, Tensor, Tensor]:
     torch.manual_seed(1)
     lengths = torch.randint(1, 9, (ROWS,), dtype=torch.int32).sort().values
     ids = torch.randint(2, 50, (ROWS, 8)) * (torch.arange(8) < lengths[:, None])
-    return ids, lengths, torch.rand(ROWS)
+    return ids, lengths, torch.rand(ROWS), torch.rand(ROWS)
 
 
 def model_of(config: ModelConfig) -> SentimentLSTM:
@@ -58,7 +58,7 @@ def test_shares_add_up_to_the_whole(batch: tuple[Tensor, ...], rows: int) -> Non
     expected = gradients(model)
     assert found.keys() == expected.keys()
     for name, gradient in expected.items():
-        torch.testing.assert_close(found[name], gradient, rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(found[name], gradient, rtol=1e-5, atol=1e-7)
 
 
 def test_the_seed_and_the_epoch_decide(batch: tuple[Tensor, ...]) -> None:
@@ -83,9 +83,9 @@ def test_steps_between_batches_are_seen(batch: tuple[Tensor, ...]) -> None:
 
 
 def test_an_error_in_a_share_arrives(batch: tuple[Tensor, ...]) -> None:
-    ids, lengths, targets = batch
+    ids = batch[0]
     ids[4, 0] = 50  # not in the vocabulary
     model = model_of(DROPPING)
     generators = share_generators(model, ROWS, 7, 1)
     with pytest.raises(IndexError), gradients_of(model, generators) as add:
-        add(ADVERSARIAL, ids, lengths, targets)
+        add(ADVERSARIAL, *batch)

@@ -37,6 +37,7 @@ from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
+from trainer.teaching.beside import fit_linear
 from trainer.teaching.linear import fit_ngrams, predict_linear
 from trainer.teaching.self_training import (
     PIECE_WORDS,
@@ -103,7 +104,7 @@ def test_what_is_trained_on_is_cut_shorter(teaching: Request) -> None:
     prepared = prepare_data(request, None)
     labelled = prepared.fitting_texts
     record = begin_record(request, prepared, torch.device("cpu"))
-    both, _ = add_unlabelled(request, prepared, None, record)
+    both, _ = add_unlabelled(request, prepared, fit_linear(request, prepared), None, record)
     everything = both.fitting_texts
     assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
     assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
@@ -261,7 +262,7 @@ def test_a_teachers_folder_may_have_any_name(
     monkeypatch.chdir(tmp_path)
     teachers = carry_out(replace(teaching, teacher=(Path("linear"),))).record.teachers
     assert [teacher.name for teacher in teachers] == ["linear", "linear"]
-    assert teachers[0].temperature != teachers[1].temperature
+    assert teachers[0].validation_accuracy != teachers[1].validation_accuracy
 
 
 def test_a_damaged_teacher_is_named(
