@@ -310,6 +310,7 @@ EXTRA_OF = {
             "pooch",
             "gensim",
             "scipy",
+            "sklearn",
             "jinja2",
             "matplotlib",
         ),

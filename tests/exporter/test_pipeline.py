@@ -18,6 +18,8 @@ from exporter.request import ExportRequest, ParityFailedError
 from infer.base.errors import DeviceError, InputError, OutputError
 from infer.model.cuda import cuda_problem
 from infer.model.file import read_model_file, stamp
+from infer.model.scorer import Scorer
+from infer.model.session import Session
 from trainer.checkpoint.folder import save_checkpoint
 
 GATES = (0, 2, 1, 3)
@@ -263,7 +265,7 @@ def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path):
     assert "--atol 0.001 in place of 1e-05" in str(certificate["tolerance"])
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "w8", "int8"])
 def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     plant()
     request = ExportRequest(
@@ -271,6 +273,31 @@ def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     )
     card = export_model(request).model_file.card
     assert card.precision == card.parity["precision"] == precision
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_file_cut_into_parts_has_the_scores_of_the_whole(precision, plant, folder, tmp_path):
+    plant()
+    output = tmp_path / "m.onnx"
+    export_model(ExportRequest(folder, output, precision=precision, device="cpu", threads=1))
+    file = read_model_file(output)
+    session = Session(file.data, "cpu", 1, precision)
+    texts = make_texts(60)
+    whole = Scorer(file, session, batch_tokens=2_048)
+    expected = whole.score(whole.encode(texts)).score
+    for parts, budget in ((6, 2_048), (6, 200), (60, 1)):
+        scorer = Scorer(file, session, budget)
+        step = len(texts) // parts
+        pieces = (texts.slice(start, step) for start in range(0, len(texts), step))
+        found = [scorer.score(scorer.encode(piece)).score for piece in pieces]
+        assert np.array_equal(np.concatenate(found), expected)
+
+
+def make_texts(rows):
+    """Return reviews of 1 to 90 words."""
+    random = np.random.default_rng(4)
+    return pa.array([" ".join(f"word{i}" for i in random.integers(0, 60, n))
+                     for n in random.integers(1, 90, rows)])  # fmt: skip
 
 
 def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path):

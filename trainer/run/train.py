@@ -77,8 +77,8 @@ from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
-# What the report is made with: looked for before hours of training, loaded after them.
-REPORTING: Final = ("jinja2", "matplotlib")
+# What figures and the report are made with: looked for before hours of training.
+REPORTING: Final = ("jinja2", "matplotlib", "sklearn", "scipy")
 
 
 def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) -> Checkpoint:
@@ -200,10 +200,22 @@ def begin(
     if saved is not None:
         load_state(request.output / TRAINING, state)
         if state.history:
-            state.best = load_checkpoint(request.output).model.state_dict()
+            kept = load_checkpoint(request.output)
+            _check_same_validation(kept, prepared)
+            state.best = kept.model.state_dict()
         record = replace(record, vectors=saved.record.vectors)
         say(f"going on after {_where(request.output)} of the run in {request.output}")
     return state, record
+
+
+def _check_same_validation(kept: Checkpoint, prepared: Prepared) -> None:
+    """Refuse to go on where other reviews validate: the run has learned from some of them."""
+    now = prepared.validation.slice(0, kept.validation.num_rows)
+    if kept.validation["text"].to_pylist() != now["text"].to_pylist():
+        raise InputError(
+            "--resume: the validation reviews are not those that the run began with; another "
+            "version of the toolkit drew them. Start anew without --resume"
+        )
 
 
 def _where(folder: Path) -> str:

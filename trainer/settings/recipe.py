@@ -145,8 +145,8 @@ class Recipe:
     )
     class_weight: str = option(
         "none",
-        "What a review weighs in the loss: none (all alike), or balanced (each class as much as "
-        "the others, however few reviews it has).",
+        "What a review weighs in the loss: none (all alike), or balanced (each label as much as "
+        "the others, however few reviews it has; scores then are as if all were as frequent).",
         choices=("none", "balanced"),
     )
     select: str = option(
@@ -256,6 +256,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "batch_size": 64,
     "batch_tokens": 16_384,
     "epochs": 4,
+    "steps": 600,
     "patience": 3,
 }
 

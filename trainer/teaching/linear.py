@@ -8,7 +8,7 @@ itself is what a network has to beat.
 
 Of more than two labels each is told from all others.
 
-Legend: R rows, S tokens of all rows, W buckets, V of them that occur, K labels, O logits
+Legend: R rows, W buckets, V of them that occur, K labels, O logits
 of a row.
 """
 
@@ -72,7 +72,8 @@ def fit_ngrams(
         for column, own in enumerate(columns.T):
             ratios = log_ratios(counts, own)
             weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
-            model.weight[there, column] = torch.from_numpy(weights * ratios).float()
+            # Half is enough, and sums of halves are exact in double precision (`NGrams`).
+            model.weight[column, there] = torch.from_numpy(weights * ratios).half().float()
             model.bias[column] = bias
             advance(1)
     return model.eval()
@@ -98,7 +99,7 @@ def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
     """Count the n-grams of each text: a sparse (R, W) matrix of float32."""
     from scipy.sparse import csr_array
 
-    columns = np.concatenate(text_buckets(encoded, longest, buckets))
+    columns = text_buckets(encoded, longest, buckets).ravel()
     rows = np.tile(np.repeat(np.arange(len(encoded)), encoded.lengths), longest)
     ones = np.ones(len(columns), np.float32)
     counts = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))

@@ -60,6 +60,7 @@ def test_it_learns_word_pairs(request_: Request) -> None:
     test = prepared.dataset.test
     logits = predict_linear(model, prepared.encoder.encode(texts_of(test)))
     assert ((logits > 0) == (labels_of(test) == 1)).mean() == 1.0
+    assert torch.equal(model.weight, model.weight.half().float())
     bare = prepared.encoder.encode(pa.array(["", "№"], pa.large_string()))
     assert np.isnan(predict_linear(model, bare)[0])
 
