@@ -172,7 +172,8 @@ def _drop_losers(study: "optuna.Study", series: Series) -> None:
 
 def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Show the table, and how the best settings are asked for."""
-    header = ("trial", *figures["searched"], "validation accuracy", "validation loss")
+    names = (name.replace("_", " ") for name in figures["searched"])
+    header = ("trial", *names, "validation accuracy", "validation loss")
     rows = []
     for row in figures["runs"]:
         found = row["validation"]
@@ -185,4 +186,4 @@ def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in settings.items())
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in settings.items())

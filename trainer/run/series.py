@@ -11,8 +11,9 @@ from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.place import check_place, one_run
 from trainer.checkpoint.series import Series, begin_series, published, read_series, write_series
 from trainer.checkpoint.unfinished import is_unfinished
+from trainer.run.keeping import warn_of_unfinished
 from trainer.run.resume import LOCAL, check_asked, local_of, resumed
-from trainer.run.train import carry_out, warn_of_unfinished
+from trainer.run.train import carry_out
 from trainer.settings.request import Request
 
 # What the best run is the best in → the name of the figure.
