@@ -21,8 +21,8 @@ FORMAT: Final = "sent-checkpoint"
 FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
 TRAINING: Final = "training"
-SERIES: Final = "series.json"
 LABELS: Final = "labels"  # the size that follows from the names
+SERIES: Final = "series.json"
 # What older checkpoints say nothing of: their networks have no n-grams.
 ADDED: Final = {"ngrams": 0, "ngram_buckets": ModelConfig.ngram_buckets}
 

@@ -4,7 +4,7 @@ After Cheng et al., "Wide & Deep Learning" (2016); n-grams are hashed into one t
 (Joulin et al. 2016), by the multiply-mod-prime family of Carter and Wegman (1979). What a linear
 model knows ("not worth", "10 / 10") reaches the logit without passing through the LSTM.
 
-Legend: B batch, T tokens, N longest n-gram, W buckets, O logits of a row.
+Legend: B batch, T tokens, N longest n-gram, W buckets.
 """
 
 import math
@@ -97,7 +97,8 @@ class NGrams(nn.Module):
 
     Attributes:
         labels: how many a text is told apart by.
-        weight: (O, W) float32, of each bucket; numbers that half precision can hold.
+        weight: (W,) float32 of two labels, else (W, K), of each bucket; numbers that half precision
+            can hold.
         bias: (O,) float32.
         mix: (2,) what the network's logit and this one count in their sum; the two make 2.
     """
@@ -106,9 +107,9 @@ class NGrams(nn.Module):
         """Make the table; all weights are zero."""
         super().__init__()
         self.longest, self.labels = longest, labels
-        logits = math.prod(row_shape(labels))
-        self.register_buffer("weight", torch.zeros(logits, buckets))
-        self.register_buffer("bias", torch.zeros(logits))
+        shape = row_shape(labels)
+        self.register_buffer("weight", torch.zeros(buckets, *shape))
+        self.register_buffer("bias", torch.zeros(math.prod(shape)))
         self.register_buffer("mix", torch.ones(2))
         self.weight: Tensor
         self.bias: Tensor
@@ -125,13 +126,15 @@ class NGrams(nn.Module):
         # Zeros before each row. `pad` would be ONNX's Pad, which has no way down to opset 17.
         padded = torch.cat([*[ids[:, :1] * PAD_ID] * (longest - 1), ids], dim=1)
         tokens = [padded[:, longest - 1 - n : -n or None] for n in range(longest)]  # N x (B, T)
-        buckets = bucket_of(torch.cat(sums_of(tokens)), self.weight.shape[1])  # (N x B, T)
+        buckets = bucket_of(torch.cat(sums_of(tokens)), len(self.weight))  # (N x B, T)
         inside = torch.arange(input_ids.shape[1], device=input_ids.device) < lengths[:, None]
-        # As GatherElements it takes ONNX Runtime a fifth of the time that an `embedding` takes.
-        places = buckets.reshape(1, -1)
-        if len(self.weight) > 1:
-            places = places.expand(len(self.weight), -1)  # (O, N x B x T)
-        weights = self.weight.gather(1, places).view(-1, longest, *ids.shape)  # (O, N, B, T)
-        own = torch.where(inside, weights, 0.0).double()
-        logits: Tensor = own.sum(dim=(1, 3)).to(self.weight.dtype).T + self.bias  # (B, O)
-        return logits
+        weights = self._look_up(buckets).view(longest, *ids.shape, -1)  # (N, B, T, O)
+        own = torch.where(inside[:, :, None], weights, 0.0)
+        return own.double().sum(dim=(0, 2)).to(own.dtype) + self.bias
+
+    def _look_up(self, buckets: Tensor) -> Tensor:
+        """Return the weights of buckets (…), in their order: one each, or K."""
+        if self.weight.ndim == 1:
+            # As GatherElements it takes ONNX Runtime a fifth of the time of an `embedding`.
+            return self.weight.gather(0, buckets.flatten())
+        return nn.functional.embedding(buckets, self.weight)

@@ -63,7 +63,7 @@ def test_few_n_grams_share_a_bucket() -> None:
 
 
 def test_a_logit_is_the_sum_of_the_texts_own_n_grams(model: NGrams) -> None:
-    weight = model.weight[0].double().numpy()
+    weight = model.weight.double().numpy()
     for text in filter(None, TEXTS):
         padded = torch.tensor([[*text, 99, 98, 97]])
         found = model(padded, torch.tensor([len(text)], dtype=torch.int32))

@@ -75,7 +75,7 @@ def test_it_learns_towards_probabilities(request_: Request) -> None:
 
 @pytest.mark.parametrize("texts", [[[3, 4], [5, 6]], [[], []], []])
 def test_what_cannot_be_learned_is_said(request_: Request, texts: list[list[int]]) -> None:
-    with pytest.raises(InputError, match=r"cannot be fitted on \d reviews .* both labels"):
+    with pytest.raises(InputError, match=r"cannot be fitted on \d reviews .* two labels"):
         fit_ngrams(request_.recipe, 1, encode(texts), np.ones(len(texts), np.float32))
 
 
