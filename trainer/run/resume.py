@@ -16,7 +16,7 @@ from trainer.settings.request import Request, folders
 # What may be another than the run began with. Of the data, whose bytes the run knows, the place;
 LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes", "tensorboard")
 # of the recipe, what decides when training ends.
-LENGTH: Final = ("epochs", "steps", "patience")
+LENGTH: Final = ("epochs", "patience")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
