@@ -18,6 +18,7 @@ from infer.base.console import say
 from infer.base.errors import InputError
 from infer.table.columns import NO_COLUMN
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
+from infer.text.scripts import misfit
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
@@ -86,6 +87,8 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         f"{dataset.test.num_rows:,} to test on at the end"
     )
     text = text_settings(recipe)
+    if found := misfit(texts_of(fitting), text.language):
+        say(f"Warning: {dataset.name}: {found}. Name that of the texts with --language")
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
@@ -161,6 +164,7 @@ def columns_of(request: Request) -> Columns:
 def text_settings(recipe: Recipe) -> TextSettings:
     """Return how the recipe turns text into tokens, with the installed spaCy."""
     return TextSettings(
+        language=recipe.language,
         spacy_version=spacy_version(),
         lower=recipe.lower,
         html_breaks=recipe.html_breaks,

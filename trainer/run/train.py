@@ -14,6 +14,7 @@ from infer.base.console import require_packages, say
 from infer.base.errors import SentError, TrainingError
 from infer.model.probability import sigmoid
 from infer.text.encoding import EncodedTexts
+from infer.text.languages import cutter_of
 from trainer.checkpoint.files import read_json
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
@@ -70,6 +71,7 @@ def carry_out(request: Request) -> Checkpoint:
         The checkpoint that was written: the best epoch's model, with test figures.
 
     Raises:
+        UsageError: spaCy does not know the language, or needs a package for it.
         InputError: the data cannot be trained on.
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
@@ -79,6 +81,7 @@ def carry_out(request: Request) -> Checkpoint:
         KeyboardInterrupt: a signal arrived; the best epoch so far is kept.
     """
     check_place(request.output)
+    cutter_of(request.recipe.language)  # before anything is read or downloaded
     require_packages(REPORTING)
     device = choose_device(request.device)
     set_threads(request.threads)

@@ -13,6 +13,8 @@ from infer.base.errors import UsageError
 # Fields that checkpoints of older versions have → what they hold where they were not in use.
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
+# Fields that checkpoints of older versions lack → what they were trained with.
+ADDED: Final = {"language": "en"}
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:
@@ -45,6 +47,11 @@ class Recipe:
         "Self-training takes each unlabelled text once more, cut into so many pieces, labelled "
         "one by one (1: whole texts alone).",
         minimum=1,
+    )
+    language: str = option(
+        "en",
+        "spaCy's code of the texts' language, whose rules cut them into tokens: en, de, fr, zh, … "
+        "(docs/languages.md).",
     )
     vocabulary: int = option(10_000, "Most frequent training tokens kept.", minimum=1)
     lower: bool = option(False, "Look tokens up in lower case.")
@@ -140,7 +147,7 @@ class Recipe:
             UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
-        values = _without_retired(values)
+        values = ADDED | _without_retired(values)
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "

@@ -21,6 +21,7 @@ from infer.model.session import OutOfMemoryError, Session
 from infer.table import parquet
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
+from tests.infer.text.samples import SAMPLES
 
 MINOR = ".".join(spacy_version().split(".")[:2])
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of", "<br />"]
@@ -458,6 +459,26 @@ def test_another_spacy_is_warned_of(tmp_path, model, session, said, made, warns)
     run(source, tmp_path / "out.parquet", model, session)
     warned = [line.startswith("Warning: the model learned from") for line in said()]
     assert warned == [True] * warns
+
+
+def test_texts_of_a_foreign_script_are_mentioned_once(tmp_path, model, session, said):
+    (tmp_path / "in").mkdir()
+    for name in ("a.parquet", "b.parquet"):
+        write(tmp_path / "in" / name, pa.table({"text": [SAMPLES["zh"][:16] * 3] * 4}))
+    run(tmp_path / "in", tmp_path / "out", model, session)
+    warned = [line for line in said() if "of the letters are CJK" in line]
+    assert len(warned) == 1 and "a.parquet" in warned[0] and "--language" in warned[0]
+
+
+def test_a_model_of_another_language_cuts_its_texts(tmp_path, model, session, said):
+    settings = TextSettings(language="zh", max_tokens=9, head_tokens=3)
+    card = replace(model.card, text=settings)
+    rows = pa.table({"text": ["好看", "good", "好" * 10, " "]})
+    source = write(tmp_path / "in.parquet", rows)
+    run(source, tmp_path / "out.parquet", replace(model, card=card), session)
+    statuses = pq.read_table(tmp_path / "out.parquet")["status"].to_pylist()
+    assert statuses == ["ok", "ok", "truncated", "empty"]
+    assert not any("of the letters" in line for line in said())
 
 
 @pytest.mark.parametrize(
