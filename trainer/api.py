@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
+from infer.table.delimiters import read_delimiter
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import Request, folders
 
@@ -50,6 +51,7 @@ def train(
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
+    delimiter: str | None = None,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
@@ -64,7 +66,7 @@ def train(
         >>> print(f"{result.metrics['test']['accuracy']:.2%} in {result.folder}")
 
     Args:
-        data: `sample`, `imdb`, or the path of a file (Parquet, CSV or JSON Lines) or of a folder
+        data: `sample`, `imdb`, or the path of a file (Parquet, CSV, TSV, JSON Lines) or of a folder
             with two such files, train and test.
         output: checkpoint folder to write; an older checkpoint there is replaced.
         recipe: `article`, `small` or `strong`; None: `article` for the sample, else `strong`.
@@ -75,6 +77,7 @@ def train(
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
             and the unlabelled file; None: `score` where it holds such; `"none"`: none.
+        delimiter: what parts the fields of CSV files; None for what their names and looks say.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
@@ -100,6 +103,7 @@ def train(
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,
+        delimiter=read_delimiter(delimiter),
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,

@@ -11,6 +11,7 @@ import click
 import infer
 import trainer
 from infer.base.console import given_options, run_command, say, talking
+from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 
@@ -76,7 +77,7 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test.",
+    "file (Parquet, CSV, TSV, JSON Lines) or of a folder with two such files, train and test.",
 )
 @click.option(
     "--text-column",
@@ -94,6 +95,14 @@ def _shown(value: object) -> str:
     help="Column of a teacher's probabilities of the positive label, in the training file and the "
     "unlabelled one: what is learned in place of labels, and from rows that have none. none "
     "switches it off.  [default: score, where it holds probabilities]",
+)
+@click.option(
+    "--delimiter",
+    type=read_delimiter,
+    default=None,
+    metavar="MARK",
+    help="What parts the fields of CSV files: ';', '|', tab, ….  [default: by a file's name and "
+    "looks]",
 )
 @click.option(
     "--recipe",

@@ -10,10 +10,10 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import LABEL_COLUMNS
+from infer.table.files import read_schema
 from trainer.checkpoint.folder import Checkpoint
 from trainer.data.labels import Labels, name_labels, read_labels
 from trainer.data.reading import Columns, hash_files, read_raw, read_texts
-from trainer.data.tables import read_schema
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
 
 def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
     """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
-    there = read_schema(path).names
     trained = checkpoint.record.data
+    there = read_schema(path, trained.delimiter).names
     names = (trained.text_column, trained.found_text_column)
     text = next((name for name in names if name in there), None)
     label = [name for name in (trained.label_column, *LABEL_COLUMNS) if name in there]
-    return Columns(text, label[0] if label else None)
+    return Columns(text, label[0] if label else None, delimiter=trained.delimiter)
 
 
 def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:

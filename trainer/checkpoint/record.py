@@ -29,6 +29,7 @@ class DataRecord:
         found_text_column: the column that the texts stood in; None where it was not noted.
         score_column: the column of scores that was asked for; None for the usual search, `none`
             for none, which older versions never read.
+        delimiter: of CSV files, that was asked for; None for what their names and looks say.
     """
 
     name: str
@@ -40,6 +41,7 @@ class DataRecord:
     unlabelled_sha256: str | None = None
     found_text_column: str | None = None
     score_column: str | None = NO_COLUMN
+    delimiter: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,6 +120,8 @@ class TrainingRecord:
             del values["data"]["found_text_column"]
         if self.data.score_column == NO_COLUMN:
             del values["data"]["score_column"]
+        if self.data.delimiter is None:
+            del values["data"]["delimiter"]
         if not self.recipe.get("self_training"):
             del values["data"]["unlabelled_sha256"]
         return values
@@ -171,6 +175,7 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         unlabelled_sha256=_entry(values, "unlabelled_sha256", str, NoneType),
         found_text_column=_entry(values, "found_text_column", str, NoneType),
         score_column=_entry({"score_column": NO_COLUMN, **values}, "score_column", str, NoneType),
+        delimiter=_entry(values, "delimiter", str, NoneType),
     )
 
 

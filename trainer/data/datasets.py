@@ -13,11 +13,12 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import SCORE_COLUMN
+from infer.table.files import how_read, read_schema
+from infer.table.formats import FORMATS
 from trainer.data.labels import Labels, has_label, name_labels, read_labels
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
 from trainer.data.scores import read_scores
 from trainer.data.splits import split_rows
-from trainer.data.tables import FORMATS, read_schema
 
 SCHEMA: Final = pa.schema(
     [
@@ -204,8 +205,8 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
 def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
     """Read labels and scores; a row without a label needs a score."""
     raw = read_raw(path, columns)
-    text, label = find_columns(read_schema(path), path, columns)
-    scores, notes = read_scores(path, columns.score, (text, label))
+    text, label = find_columns(read_schema(path, columns.delimiter), path, columns)
+    scores, notes = read_scores(path, columns.score, (text, label), columns.delimiter)
     known, unknown = raw, raw.slice(0, 0)
     if scores is not None:
         raw = raw.append_column("score", scores)
@@ -225,7 +226,7 @@ def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
         labels=labels,
         text_column=text,
         score_column=None if scores is None else columns.score or SCORE_COLUMN,
-        notes=(*labels.notes, *left_out, *notes),
+        notes=(*how_read(path, columns.delimiter), *labels.notes, *left_out, *notes),
     )
 
 

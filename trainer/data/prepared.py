@@ -17,6 +17,7 @@ import infer
 from infer.base.console import say
 from infer.base.errors import InputError
 from infer.table.columns import NO_COLUMN
+from infer.table.files import read_schema
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.scripts import misfit
 from infer.text.settings import TextSettings
@@ -28,7 +29,6 @@ from trainer.data.datasets import Dataset, load_dataset
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
-from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
@@ -116,7 +116,7 @@ def _check_score_column(request: Request, dataset: Dataset) -> None:
     if asked in (None, NO_COLUMN, dataset.score_column):
         return
     path = unlabelled_path(request, dataset) if request.recipe.self_training else None
-    if path is None or asked not in read_schema(path).names:
+    if path is None or asked not in read_schema(path, request.delimiter).names:
         places = dataset.name if path is None else f"{dataset.name} and {path}"
         raise InputError(
             f"--score-column {asked}: no such column in {places}, expected one of probabilities. "
@@ -158,7 +158,9 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 
 def columns_of(request: Request) -> Columns:
     """Return where texts, labels and scores stand."""
-    return Columns(request.text_column, request.label_column, request.score_column)
+    return Columns(
+        request.text_column, request.label_column, request.score_column, request.delimiter
+    )
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
@@ -304,6 +306,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             text_column=request.text_column,
             label_column=request.label_column,
             score_column=request.score_column,
+            delimiter=request.delimiter,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

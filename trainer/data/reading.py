@@ -14,19 +14,24 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
+from infer.table.files import read_columns, read_schema
+from infer.table.formats import find_format
 from trainer.data.scores import read_scores
-from trainer.data.tables import find_format, read_columns, read_schema
 
 ID_COLUMNS: Final = ("id", "review_id")
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold texts, labels and scores; None stands for the usual search by name."""
+    """Which columns hold texts, labels and scores; None stands for the usual search by name.
+
+    `delimiter` parts the fields of CSV; None: what a file's name and looks say.
+    """
 
     text: str | None = None
     label: str | None = None
     score: str | None = None
+    delimiter: str | None = None
 
 
 USUAL: Final = Columns()
@@ -38,12 +43,12 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     Raises:
         InputError: it cannot be read, or a column is missing.
     """
-    schema = read_schema(path)
+    schema = read_schema(path, columns.delimiter)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
     own = names[:1]
     _check_once(schema, path, text, label)
-    table = read_columns(path, [text, label, *own], strings=[text, *own])
+    table = read_columns(path, [text, label, *own], [text, *own], columns.delimiter)
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
     return pa.table({"text": table[text], "label": table[label], "id": ids})
@@ -55,10 +60,10 @@ def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
     Raises:
         InputError: it cannot be read, or has no text column.
     """
-    schema = read_schema(path)
+    schema = read_schema(path, columns.delimiter)
     name = find_text_column(schema, path, columns.text, is_typed=find_format(path).is_typed)
     _check_once(schema, path, name)
-    return read_columns(path, [name], strings=[name])[name].combine_chunks()
+    return read_columns(path, [name], [name], columns.delimiter)[name].combine_chunks()
 
 
 def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
@@ -86,8 +91,9 @@ def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[s
     columns = _there(path, columns)
     texts = read_texts(path, columns)
     is_typed = find_format(path).is_typed
-    name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label))
+    schema = read_schema(path, columns.delimiter)
+    name = find_text_column(schema, path, columns.text, is_typed=is_typed)
+    scores, notes = read_scores(path, columns.score, (name, columns.label), columns.delimiter)
     if scores is None:
         scores = pa.nulls(len(texts), pa.float32())
     return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
@@ -95,7 +101,8 @@ def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[s
 
 def _there(path: Path, columns: Columns) -> Columns:
     """Return the columns of an unlabelled file, which may call that of its texts otherwise."""
-    there = columns.text is not None and columns.text in read_schema(path).names
+    names = read_schema(path, columns.delimiter).names
+    there = columns.text is not None and columns.text in names
     return replace(columns, text=columns.text if there else None)
 
 

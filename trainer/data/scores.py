@@ -8,11 +8,15 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import find_score_column
-from trainer.data.tables import find_format, read_columns, read_schema
+from infer.table.files import read_columns, read_schema
+from infer.table.formats import find_format
 
 
 def read_scores(
-    path: Path, asked: str | None, taken: Sequence[str | None]
+    path: Path,
+    asked: str | None,
+    taken: Sequence[str | None],
+    delimiter: str | None = None,
 ) -> tuple[pa.Array | None, tuple[str, ...]]:
     """Read a file's scores: probabilities of the positive label.
 
@@ -20,6 +24,7 @@ def read_scores(
         path: the file.
         asked: `--score-column`: a name, `none`, or None for `score` where it holds probabilities.
         taken: the columns that hold texts and labels.
+        delimiter: what parts the fields of CSV.
 
     Returns:
         (R,) float32 from 0 to 1, null where a row has none, or None where the file has no such
@@ -28,11 +33,11 @@ def read_scores(
     Raises:
         InputError: the column that was asked for holds something else.
     """
-    column = find_score_column(read_schema(path), path, asked, taken)
+    column = find_score_column(read_schema(path, delimiter), path, asked, taken)
     if column is None:
         return None, ()
     try:
-        return _probabilities(path, column), ()
+        return _probabilities(path, column, delimiter), ()
     except InputError as error:
         if asked is None:
             return None, (f"{error}; it is left alone. --score-column NAME names another.",)
@@ -41,8 +46,8 @@ def read_scores(
         ) from error
 
 
-def _probabilities(path: Path, name: str) -> pa.Array:
-    column = read_columns(path, [name], strings=[])[name].combine_chunks()
+def _probabilities(path: Path, name: str, delimiter: str | None) -> pa.Array:
+    column = read_columns(path, [name], [], delimiter)[name].combine_chunks()
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     # A column of nothing but 0 and 1 looks like integers where a file does not tell its types.

@@ -45,6 +45,7 @@ def resumed(
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
+        delimiter=record.data.delimiter,
         unlabelled=Path(record.data.unlabelled) if record.data.unlabelled else None,
         teacher=folders(record.teacher),
         threads=threads or record.threads,

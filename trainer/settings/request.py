@@ -24,6 +24,7 @@ class Request:
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
             probabilities; None for `score` where it holds such, `none` for none.
+        delimiter: what parts the fields of CSV files; None for what their names and looks say.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
@@ -39,6 +40,7 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
+    delimiter: str | None = None
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
