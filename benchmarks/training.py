@@ -18,7 +18,7 @@ from benchmarks.rivals.packed import pack_model
 from trainer.network.device import set_precision
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.objective import add_gradients
-from trainer.network.replicas import Gradients, gradients_of
+from trainer.network.replicas import Gradients, gradients_of, share_generators
 from trainer.run.epochs import take_step
 from trainer.run.state import start
 from trainer.settings.recipe import RECIPES, Recipe
@@ -51,7 +51,7 @@ SIZES = {
     "full": Sizes(64, 256, 256, 5),
 }
 IN_SHARES = ("small", "strong")
-BATCH = tuple[Tensor, Tensor, Tensor]
+BATCH = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def measure(settings: Settings) -> Result:
@@ -88,7 +88,8 @@ def shares(sizes: Sizes, raw: dict[str, Any]) -> Table:
         recipe = RECIPES[name]
         model = article_model(recipe)
         batch = random_batch(sizes.batch, sizes.tokens, recipe.vocabulary, torch.device("cpu"))
-        with gradients_of(model, sizes.batch, SEED, epoch=1) as in_shares:
+        generators = share_generators(model, sizes.batch, SEED, epoch=1)
+        with gradients_of(model, generators) as in_shares:
             steps = {
                 "whole": stepper(model, recipe, batch),
                 "in shares": stepper(model, recipe, batch, in_shares),
@@ -129,14 +130,15 @@ def article_model(recipe: Recipe) -> SentimentLSTM:
 
 
 def random_batch(rows: int, tokens: int, vocabulary: int, device: torch.device) -> BATCH:
-    """Return ids (B, T) int64, lengths (B,) int32 and labels (B,) float32."""
+    """Return ids (B, T) int64, lengths (B,) int32, labels and weights (B,) float32."""
     draw = torch.Generator().manual_seed(SEED)
     lengths = torch.randint(tokens // 2, tokens + 1, (rows,), generator=draw, dtype=torch.int32)
     lengths[0] = tokens
     ids = torch.randint(2, vocabulary, (rows, tokens), generator=draw)
     ids[torch.arange(tokens) >= lengths[:, None]] = 0
     labels = torch.randint(0, 2, (rows,), generator=draw).float()
-    return ids.to(device), lengths.to(device), labels.to(device)
+    weights = torch.full((rows,), 1 / rows)
+    return ids.to(device), lengths.to(device), labels.to(device), weights.to(device)
 
 
 @torch.no_grad()

@@ -25,7 +25,7 @@ from infer.text.encoding import EncodedTexts, ranges
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.data.epoch_batches import epoch_batches
 from trainer.network.device import seed_everything, seed_of
-from trainer.teaching.linear import plain
+from trainer.teaching.self_training import plain
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]

@@ -144,7 +144,9 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         parity={},
         toolkit_version=__version__,
         temperature=checkpoint.temperature,
+        threshold=checkpoint.threshold,
         text_column=checkpoint.record.data.found_text_column,
+        ordinal=checkpoint.record.data.ordinal,
     )
 
 

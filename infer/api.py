@@ -17,14 +17,15 @@ import pyarrow as pa
 from infer.base.console import default_signals, say
 from infer.base.device import Device
 from infer.base.errors import InputError, UsageError
-from infer.job.plan import ScoreOptions, make_plan
+from infer.job.plan import ModelFacts, ScoreOptions, make_plan
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
 
 if TYPE_CHECKING:
     from infer.job.summary import Summary
     from infer.model.file import ModelFile
-    from infer.model.scorer import Scorer, Scores
+    from infer.model.results import Scores
+    from infer.model.scorer import Scorer
     from infer.model.session import Session
 
 Texts: TypeAlias = Sequence[str | bytes | None] | pa.Array | pa.ChunkedArray
@@ -44,7 +45,7 @@ class Model:
 
     Attributes:
         name: the shipped model's name, or the model file's path.
-        labels: names of the negative and the positive label.
+        labels: their names; of two, the negative and the positive one.
         provider: ONNX Runtime's name of what the model runs on.
     """
 
@@ -68,17 +69,20 @@ class Model:
         self.provider = self._session.provider
         self._scorers: dict[int, Scorer] = {}
 
-    def score(self, texts: Texts) -> pa.Table:
+    def score(self, texts: Texts, *, probabilities: bool = False) -> pa.Table:
         """Score texts, each as if it stood alone.
 
         Args:
             texts: (R,) strings, bytes that should be UTF-8, or None: a list, a pandas Series, or
                 an Arrow array or chunked array of strings, binary, or a dictionary of these.
+            probabilities: whether to tell the probability of each label too.
 
         Returns:
-            R rows of `score` (float32, the probability of the positive label, null where there is
-            nothing to score), `prediction` (string, a label) and `status` (string: `ok`,
-            `truncated`, `null`, `empty` or `invalid`).
+            R rows of `score` (float32, the probability of the positive label, or of the predicted
+            one where there are more than two; null where there is nothing to score), `prediction`
+            (string, a label) and `status` (string: `ok`, `truncated`, `null`, `empty` or
+            `invalid`); of ordered labels `expected`, and for each label `probability_LABEL` where
+            these are asked for (float32).
 
         Raises:
             InputError: these are no texts.
@@ -91,20 +95,29 @@ class Model:
         """
         from infer.job.output import result_columns
 
-        parts = [result_columns(part, self.labels) for part in self._scored(texts)]
-        schema = output_schema(pa.schema([]), (), "", {})
+        scored = self._scored(texts, probabilities)
+        parts = [result_columns(part, self.labels) for part in scored]
+        schema = output_schema(
+            pa.schema([]), (), "", {}, facts_of(self._file, probabilities).further
+        )
         return pa.Table.from_batches([pa.record_batch(part, schema) for part in parts], schema)
 
     def __call__(
-        self, table: TableOrBatch, text_column: str | None = None, prefix: str = ""
+        self,
+        table: TableOrBatch,
+        text_column: str | None = None,
+        prefix: str = "",
+        *,
+        probabilities: bool = False,
     ) -> TableOrBatch:
-        """Score a table's texts and put the three columns behind its own.
+        """Score a table's texts and put the new columns behind its own.
 
         Args:
             table: R rows; a Table or a RecordBatch, and the same comes back.
             text_column: the column to score (None: the one that the model was trained on, else
                 `text`, else `review`, else the only one of strings).
             prefix: put before the names `score`, `prediction` and `status`.
+            probabilities: see `score`.
 
         Raises:
             InputError: this is no Arrow table, there is no such column, it holds no text, or a
@@ -121,12 +134,18 @@ class Model:
                 f"the table: of type {type(table).__name__}, expected an Arrow Table or "
                 "RecordBatch. Use pyarrow.table(…)"
             )
-        trained = self._file.card.text_column
+        facts = facts_of(self._file, probabilities)
         columns = choose_columns(
-            table.schema, "the table", text_column, table.schema.names, prefix, trained
+            table.schema,
+            "the table",
+            text_column,
+            table.schema.names,
+            prefix,
+            facts.text_column,
+            facts.further,
         )
-        schema = output_schema(table.schema, columns.carried, prefix, {})
-        scores = self.score(table[columns.text])
+        schema = output_schema(table.schema, columns.carried, prefix, {}, facts.further)
+        scores = self.score(table[columns.text], probabilities=probabilities)
         behind: list[Any] = list(scores.columns)
         if isinstance(table, pa.RecordBatch):
             behind = [column.combine_chunks() for column in behind]
@@ -149,11 +168,11 @@ class Model:
 
         return Scorer(self._file, self._session, batch_tokens)
 
-    def _scored(self, texts: Texts) -> Iterator["Scores"]:
+    def _scored(self, texts: Texts, probabilities: bool) -> Iterator["Scores"]:
         for array in _arrays(texts):
             for start in range(0, len(array), _ROWS_AT_ONCE):
                 encoded = self._scorer.encode(array.slice(start, _ROWS_AT_ONCE))
-                yield self._scorer.score(encoded)
+                yield self._scorer.score(encoded, probabilities=probabilities)
 
 
 def load(
@@ -195,6 +214,7 @@ def score_files(
     tf32: bool = True,
     batch_tokens: int | None = None,
     part_rows: int | None = None,
+    probabilities: bool = False,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -215,6 +235,7 @@ def score_files(
         tf32: see `load`.
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows between two saved parts (None: the provider's default).
+        probabilities: whether to write the probability of each label too.
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -244,6 +265,7 @@ def score_files(
         prefix=prefix,
         batch_tokens=batch_tokens,
         part_rows=part_rows,
+        probabilities=probabilities,
         overwrite=overwrite,
         resume=resume,
     )
@@ -254,20 +276,27 @@ def score_files(
         raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
     files = [model._file] if isinstance(model, Model) else []
 
-    def trained() -> str | None:
+    def facts() -> ModelFacts:
         if not files:
             from infer.model.file import read_model_file
 
             files.append(read_model_file(path))
-        return files[0].card.text_column
+        return facts_of(files[0], probabilities)
 
     with default_signals():
-        plan = make_plan(sources, str(output), options, path, trained)
+        plan = make_plan(sources, str(output), options, path, facts)
     if not isinstance(model, Model):
         model = Model(model, device, threads, tf32, *files)
     from infer.job.scoring import score_plan
 
     return score_plan(plan, model.new_scorer(batch_tokens))
+
+
+def facts_of(file: "ModelFile", probabilities: bool) -> ModelFacts:
+    """Return what a plan needs to know of a model file."""
+    from infer.model.results import further_columns
+
+    return ModelFacts(file.card.text_column, further_columns(file.card, probabilities))
 
 
 def _check(device: str, threads: int) -> None:

@@ -12,6 +12,8 @@ from infer.base.errors import SentError
 if TYPE_CHECKING:
     from infer.job.summary import Summary
 
+MOST_LABELS = 20
+
 EXAMPLES = """\b
 Examples:
   sent-score reviews.parquet -o scores.parquet
@@ -84,6 +86,11 @@ Examples:
     help="Rows between two saved parts; a kill costs at most the three that are under way.  "
     "[default: 16384 on the CPU, 65536 on CUDA]",
 )
+@click.option(
+    "--probabilities",
+    is_flag=True,
+    help="Write the probability of each label too, as probability_LABEL.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -94,8 +101,9 @@ def main(**options: Any) -> None:
 
     INPUT is a file, several files, a folder, a glob, or a URI such as s3://bucket/key. The output
     has the input's rows in their order: the carried columns untouched, then score (probability of
-    the positive label), prediction (a label's name) and status (ok, truncated, null, empty or
-    invalid). A job that was stopped goes on where it was when the same command is run again.
+    the positive label; of more than two, of the predicted one), prediction (a label's name) and
+    status (ok, truncated, null, empty or invalid). A job that was stopped goes on where it was when
+    the same command is run again.
     """
     run_command(lambda: score(**options))
 
@@ -114,6 +122,14 @@ def score(as_json: bool, quiet: bool, columns: str | None, no_resume: bool, **op
         if as_json:
             print_json(summary.to_json())
         tell(summary)
+
+
+def _most(predictions: dict[str, int]) -> dict[str, int]:
+    """Return the counts, of many labels those of the most frequent ones and of all others."""
+    if len(predictions) <= MOST_LABELS:
+        return predictions
+    first = dict(sorted(predictions.items(), key=lambda entry: -entry[1])[:MOST_LABELS])
+    return {**first, "other labels": sum(predictions.values()) - sum(first.values())}
 
 
 def print_json(values: dict[str, Any]) -> None:
@@ -139,7 +155,10 @@ def tell(summary: "Summary") -> None:
         f"Scored {summary.rows:,} rows{resumed} in {summary.seconds.total:.1f} s "
         f"({summary.reviews_per_second:,.0f} a second, padding {summary.padding:.1%})"
     )
-    counts = {**summary.predictions, **{f"status {k}": v for k, v in summary.statuses.items()}}
+    counts = {
+        **_most(summary.predictions),
+        **{f"status {k}": v for k, v in summary.statuses.items()},
+    }
     say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

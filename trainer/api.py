@@ -4,15 +4,16 @@ Nothing heavy is imported before a function is called, and nothing is printed: w
 goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
 from infer.table.delimiters import read_delimiter
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
-from trainer.settings.request import Request, folders
+from trainer.settings.request import SAVE_MINUTES, Request, folders
 
 if TYPE_CHECKING:
     from trainer.checkpoint.folder import Checkpoint
@@ -52,9 +53,14 @@ def train(
     label_column: str | None = None,
     score_column: str | None = None,
     delimiter: str | None = None,
+    group_column: str | None = None,
+    positive: str | None = None,
+    labels: str | Mapping[str, str] | None = None,
+    ordinal: bool = False,
     unlabelled: str | Path | None = None,
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
+    save_minutes: float = SAVE_MINUTES,
     **changes: Any,
 ) -> Trained:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
@@ -76,11 +82,23 @@ def train(
         text_column: column of the texts; None for the usual search by name.
         label_column: column of the labels; None for the usual search by name.
         score_column: column of a teacher's probabilities of the positive label, in the training
-            and the unlabelled file; None: `score` where it holds such; `"none"`: none.
+            and the unlabelled file; None: `score` where it holds such; `"none"`: none. Of more
+            than two labels, what the columns' names begin with; None: `probability`, for
+            `probability_LABEL`.
         delimiter: what parts the fields of CSV files; None for what their names and looks say.
+        positive: which of two labels is the positive one, whose probability is the score; None:
+            the usual rules.
+        labels: what labels are called in place of how the files write them; one name for several
+            joins them, an empty one leaves their rows out. `{"1": "bad", "2": "bad", "3": ""}`,
+            or the same as `"1=bad,2=bad,3="`.
+        ordinal: whether the labels are numbers in an order, such as stars: scoring tells the
+            expected value too.
+        group_column: column of what rows hang together by, such as a film or an author: those of
+            one group are kept in one part.
         unlabelled: file of further texts, for `vectors="corpus"` and `self_training=True`.
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
+        save_minutes: how often the epoch under way is kept.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
 
@@ -104,31 +122,32 @@ def train(
         label_column=label_column,
         score_column=score_column,
         delimiter=read_delimiter(delimiter),
+        group_column=group_column,
+        positive=positive,
+        labels=renamings(labels),
+        ordinal=ordinal,
         unlabelled=_path(unlabelled),
         teacher=folders(teacher),
         threads=threads,
+        save_minutes=save_minutes,
     )
     return _carry_out(request)
 
 
 def resume(
     output: str | Path = DEFAULT_OUTPUT,
-    *,
-    device: str | None = None,
-    threads: int | None = None,
     **asked: Any,
 ) -> Trained:
     """Go on with a run of training that was interrupted.
 
     Example:
-        >>> result = trainer.resume("artifacts/mine")
+        >>> result = trainer.resume("artifacts/mine", epochs=8)
 
     Args:
         output: its checkpoint folder.
-        device: in place of the run's.
-        threads: in place of the run's.
-        asked: arguments of `train` that the run is to have been begun with; anything else is
-            refused.
+        asked: arguments of `train`. `data` and `unlabelled` say where the same data are now;
+            `device`, `threads`, `save_minutes`, `epochs` and `patience` come in place of the
+            run's; any other has to be as the run has it.
 
     Raises:
         infer.base.errors.SentError: as in `train`; `ModelFileError` where there is no checkpoint,
@@ -137,7 +156,7 @@ def resume(
     _require()
     from trainer.run.resume import resumed
 
-    return _carry_out(resumed(Path(output), device, threads, asked))
+    return _carry_out(resumed(Path(output), asked))
 
 
 def load(folder: str | Path) -> "Checkpoint":

@@ -14,6 +14,7 @@ from infer.base.console import given_options, run_command, say, talking
 from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
+from trainer.settings.request import SAVE_MINUTES
 
 MOST_THREADS = 1_024
 NAMES = click.Choice(list(RECIPES))
@@ -25,6 +26,8 @@ Examples:
   sent-train --data imdb --recipe small --teacher artifacts/checkpoint
   sent-train --data reviews.parquet --epochs 3 --output artifacts/mine
   sent-train --data tickets.csv --text-column body --label-column solved
+  sent-train --data stars.csv --labels '1=bad,2=bad,3=,4=good,5=good'
+  sent-train --data stars.csv --ordinal
   sent-train --data taught/ --recipe small --score-column score
   sent-train --resume
 """
@@ -77,7 +80,8 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV, TSV, JSON Lines) or of a folder with two such files, train and test.",
+    "file (Parquet, CSV, TSV, JSON Lines) or of a folder with two such files, train and test (and "
+    "perhaps validation).",
 )
 @click.option(
     "--text-column",
@@ -87,14 +91,43 @@ def _shown(value: object) -> str:
 @click.option(
     "--label-column",
     default=None,
-    help="Column of the labels, of two kinds.  [default: label, else sentiment, else target]",
+    help="Column of the labels, two or more.  [default: label, else sentiment, else target]",
 )
 @click.option(
     "--score-column",
     default=None,
     help="Column of a teacher's probabilities of the positive label, in the training file and the "
     "unlabelled one: what is learned in place of labels, and from rows that have none. none "
-    "switches it off.  [default: score, where it holds probabilities]",
+    "switches it off. Of more than two labels: what the columns' names begin with, such as "
+    "probability for probability_LABEL.  [default: score, or probability, where these hold "
+    "probabilities]",
+)
+@click.option(
+    "--positive",
+    default=None,
+    metavar="LABEL",
+    help="Which of two labels is the positive one, whose probability is the score.  [default: 1, "
+    "true, positive or pos, else the last in order]",
+)
+@click.option(
+    "--labels",
+    default=None,
+    metavar="LABEL=NAME,…",
+    help="What labels are called in place of how the files write them: one name for several joins "
+    "them, no name leaves their rows out.  [default: as written]",
+)
+@click.option(
+    "--ordinal",
+    is_flag=True,
+    help="The labels are numbers in an order, such as stars: scoring tells the expected value "
+    "too.  [default: off]",
+)
+@click.option(
+    "--group-column",
+    default=None,
+    help="Column of what rows hang together by, such as a film, a product or an author: those of "
+    "one group are kept in one part, so that no figure rests on having seen the others.  "
+    "[default: none]",
 )
 @click.option(
     "--delimiter",
@@ -150,7 +183,18 @@ def _shown(value: object) -> str:
     "times.  [default: none]",
 )
 @click.option(
-    "--resume", is_flag=True, help="Go on with the unfinished run in --output.  [default: off]"
+    "--resume",
+    is_flag=True,
+    help="Go on with the unfinished run in --output, as it was begun. --data and --unlabelled say "
+    "where the same data are now; --epochs and --patience make it longer or shorter.  "
+    "[default: off]",
+)
+@click.option(
+    "--save-minutes",
+    type=click.FloatRange(min=0),
+    default=SAVE_MINUTES,
+    show_default=True,
+    help="How often the epoch under way is kept, so that no more than that is lost to a kill.",
 )
 @click.option(
     "--threads",

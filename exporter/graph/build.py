@@ -15,6 +15,7 @@ import torch
 from exporter.graph.module import ExportableLSTM
 from infer.base.errors import ParityError
 from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.probability import row_shape
 from trainer.network.model import SentimentLSTM
 
 # torch.onnx has no translations below 18. It would convert down itself, but keeps 18 with a log
@@ -22,11 +23,7 @@ from trainer.network.model import SentimentLSTM
 FIRST_TORCH_OPSET: Final = 18
 # The oldest file format that may hold each opset: an older ONNX Runtime loads it too.
 IR_VERSIONS: Final = {17: 8, 18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11}
-AXES: Final[dict[str, tuple[str | int, ...]]] = {
-    INPUT_IDS: ("batch", "sequence"),
-    LENGTHS: ("batch",),
-    LOGITS: ("batch",),
-}
+BATCH: Final = "batch"
 
 OWN_WARNINGS: Final = (
     (r"`isinstance\(treespec, LeafSpec\)`", FutureWarning),
@@ -45,8 +42,9 @@ def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
         opset: version of ONNX's operators, one of `infer.model.file.OPSETS`.
 
     Returns:
-        `input_ids` (batch, sequence) int64, `lengths` (batch,) int32 → `logits` (batch,) float32,
-        without shapes of intermediate values, source lines or metadata.
+        `input_ids` (batch, sequence) int64, `lengths` (batch,) int32 → `logits` float32, (batch,)
+        or of K labels, K > 2, (batch, K); without shapes of intermediate values, source lines or
+        metadata.
 
     Raises:
         ParityError: the graph is of another opset, or an axis came out fixed.
@@ -59,14 +57,14 @@ def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
     strip(converted)
     name_nodes(converted)
     converted.ir_version = IR_VERSIONS[opset]
-    check_contract(converted, opset)
+    check_contract(converted, opset, model.config.labels)
     return converted
 
 
 def trace(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
     """Run `torch.onnx.export` on the export-only module."""
     rows, tokens = EXAMPLE_SHAPE
-    batch, sequence = torch.export.Dim("batch"), torch.export.Dim("sequence")
+    batch, sequence = torch.export.Dim(BATCH), torch.export.Dim("sequence")
     with quiet_exporter():
         program = torch.onnx.export(
             ExportableLSTM(model).eval(),
@@ -174,7 +172,7 @@ def strip(model: onnx.ModelProto) -> None:
         graph.initializer[i].CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
 
-def check_contract(model: onnx.ModelProto, opset: int) -> None:
+def check_contract(model: onnx.ModelProto, opset: int, labels: int) -> None:
     """Check what was asked of the exporter: the opset, and axes that nothing has fixed.
 
     Raises:
@@ -187,8 +185,13 @@ def check_contract(model: onnx.ModelProto, opset: int) -> None:
             "for. Use another --opset"
         )
     axes = {value.name: _axes(value) for value in (*model.graph.input, *model.graph.output)}
-    if axes != AXES:
-        raise ParityError(f"the exported graph's axes are {axes}, expected {AXES}")
+    expected = {
+        INPUT_IDS: (BATCH, "sequence"),
+        LENGTHS: (BATCH,),
+        LOGITS: (BATCH, *row_shape(labels)),
+    }
+    if axes != expected:
+        raise ParityError(f"the exported graph's axes are {axes}, expected {expected}")
 
 
 def _axes(value: onnx.ValueInfoProto) -> tuple[str | int, ...]:

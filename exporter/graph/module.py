@@ -4,7 +4,7 @@ PyTorch's exporter has no translation for packed sequences, and the trainer's re
 would leave shape arithmetic in the graph. Here the LSTM is the ONNX operator itself, which takes
 the lengths. https://onnx.ai/onnx/operators/onnx__LSTM.html
 
-Legend: B batch, T tokens, E embedding, H hidden size of one direction, P pooled size.
+Legend: B batch, T tokens, E embedding, H hidden size of one direction, P pooled size, K labels.
 """
 
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from trainer.network.model import SentimentLSTM
+from trainer.network.model import SentimentLSTM, as_logits
 
 # PyTorch stacks the gates as input, forget, cell, output; ONNX as input, output, forget, cell.
 ONNX_GATES: Final = (0, 3, 1, 2)
@@ -138,14 +138,18 @@ class ExportableLSTM(nn.Module):
         self.join = nn.ModuleList(Join(config.hidden) for _ in range(config.layers - 1))
         self.pooling = Pooling(config.pooling, config.pooled)
         self.classifier = model.classifier
+        self.ngrams = model.ngrams
+        self.mix = [1.0, 1.0] if model.ngrams is None else model.ngrams.mix.tolist()
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Token ids (B, T) int64, lengths (B,) int32 → logits (B,) float32."""
+        """Token ids (B, T) int64, lengths (B,) int32 → logits (B,) or (B, K) float32."""
         every, last = self.layer[0](self.embedding(input_ids), lengths)
         for join, layer in zip(self.join, self.layer[1:], strict=True):
             every, last = layer(join(every), lengths)
-        logits: Tensor = self.classifier(self.pooling(every, last, lengths))  # (B, 1)
-        return logits.squeeze(1)
+        logits: Tensor = self.classifier(self.pooling(every, last, lengths))  # (B, 1) or (B, K)
+        if self.ngrams is not None:
+            logits = self.mix[0] * logits + self.mix[1] * self.ngrams(input_ids, lengths)
+        return as_logits(logits)
 
 
 def stack_gates(directions: tuple[nn.Module, nn.Module], name: str) -> Tensor:

@@ -8,11 +8,12 @@ halves, the same numbers come out on both providers, and the rounding is the onl
 
 **int8** replaces `LSTM` by ONNX Runtime's `DynamicQuantizeLSTM`: both of its matrix products in
 integers, weights of 7 bits with a scale for each gate's unit, activations scaled as they come. The
-embedding is stored in 8 bits with a scale for each of its columns. The classifier's one column
-stays in float32: its 2 kB would save nothing. Written here rather than by
-`onnxruntime.quantization`, whose weights have one scale a matrix and which refuses graphs of the
-dynamo exporter ("Inferred shape and existing shape differ"). Activations are scaled over the whole
-batch, so an int8 score depends a little on its batch-mates; the parity report says how much.
+embedding is stored in 8 bits with a scale for each of its columns. The classifier's columns, one
+for two labels or one a label, stay in float32: their few kB would save nothing. Written here rather
+than by `onnxruntime.quantization`, whose weights have one scale a matrix and which refuses graphs
+of the dynamo exporter ("Inferred shape and existing shape differ"). Activations are scaled over the
+whole batch, so an int8 score depends a little on its batch-mates; the parity report says how
+much.
 
 Legend: E embedding, H hidden size of one direction, V vocabulary.
 """

@@ -106,6 +106,8 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
         "text settings": (card.text, checkpoint.text),
         "labels": (card.labels, checkpoint.labels),
         "temperature": (card.temperature, checkpoint.temperature),
+        "order of labels": (card.ordinal, checkpoint.record.data.ordinal),
+        "threshold": (card.threshold, checkpoint.threshold),
     }
     return [
         f"the model file's {name} is not the checkpoint's: {found}, expected {expected}"

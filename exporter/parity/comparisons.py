@@ -13,6 +13,7 @@ from exporter.parity.report import Accuracy, Comparison
 from exporter.parity.tolerance import Tolerance
 from infer.base.console import progress
 from infer.base.errors import SentError
+from infer.model.probability import predicted
 from infer.model.session import Session
 from infer.text.batching import Logits, pad
 
@@ -21,7 +22,7 @@ def compare_session(
     session: Session, tolerance: Tolerance, material: Material
 ) -> tuple[list[Comparison], list[Accuracy]]:
     """Run every comparison on one provider."""
-    subject = Subject(session, tolerance)
+    subject = Subject(session, tolerance, material.middle)
     pairs = list(zip(material.grid, material.grid_logits, strict=True))
     grid = []
     with progress(f"{session.label}, shapes", len(pairs)) as advance:
@@ -36,10 +37,14 @@ def compare_session(
 
 @dataclass(frozen=True)
 class Subject:
-    """The exported graph on one provider, and the bounds that it has to keep there."""
+    """The exported graph on one provider, and the bounds that it has to keep there.
+
+    Above the logit `middle` the positive of two labels is predicted.
+    """
 
     session: Session
     tolerance: Tolerance
+    middle: float
 
     def compare(
         self,
@@ -49,7 +54,7 @@ class Subject:
         expected: Callable[[], Logits],
         found: Callable[[], Logits],
     ) -> Comparison:
-        """Compute logits in two ways, (R,) each, and compare them.
+        """Compute logits in two ways, (R,) or (R, K) each, and compare them.
 
         A graph that does not run on the batch is a result too: it fails the check.
 
@@ -68,13 +73,13 @@ class Subject:
         if logits.shape != reference.shape:
             wrong = f"logits of shape {logits.shape}, expected {reference.shape}"
             return replace(outcome, problems=(wrong,))
-        difference = measure_difference(reference, logits, lengths)
+        difference = measure_difference(reference, logits, lengths, self.middle)
         problems = find_problems(reference, logits, difference, self.tolerance)
         return replace(outcome, difference=difference, problems=tuple(problems))
 
 
 def compare_batch(subject: Subject, batch: Batch, logits: Logits) -> Comparison:
-    """Compare one batch of the grid with PyTorch's logits (B,)."""
+    """Compare one batch of the grid with PyTorch's logits."""
     run = subject.session.run
     return subject.compare("grid", batch[0].shape, batch[1], lambda: logits, lambda: run(*batch))
 
@@ -84,12 +89,12 @@ def compare_texts(subject: Subject, material: Material) -> tuple[Comparison, lis
     rows, encoded = material.rows, material.found
     budget = subject.session.batch_tokens
     title = f"{subject.session.label}, reviews"
-    found = np.full(len(encoded), np.nan, np.float32)
+    found = np.full_like(material.logits, np.nan)
 
     def run() -> Logits:
         run, side_by_side = subject.session.run, subject.session.side_by_side
         with side_by_side() as executor:
-            found[:] = run_texts(run, encoded, budget, title, executor.map)
+            found[:] = run_texts(run, encoded, budget, title, executor.map, found.shape[1:])
         return found[rows]
 
     lengths = encoded.lengths[rows]
@@ -121,8 +126,8 @@ def measure_accuracy(subject: Subject, material: Material, found: Logits) -> lis
     labels, rows = material.reviews.labels, material.rows
     if labels is None:
         return []
-    truth = labels[rows] == 1
-    before, after = ((logits[rows] > 0) == truth for logits in (material.logits, found))
+    sides = (material.logits, found)
+    before, after = (predicted(logits[rows], subject.middle) == labels[rows] for logits in sides)
     provider = subject.session.label
     return [Accuracy(provider, len(rows), int(before.sum()), int(after.sum()))]
 
@@ -169,7 +174,7 @@ def compare_mates(subject: Subject, batch: Batch) -> Comparison:
             run(np.ascontiguousarray(ids[None, :n]), np.array([n], np.int32))
             for ids, n in zip(input_ids, lengths, strict=True)
         ]
-        return np.tile(np.concatenate(rows), 2)
+        return np.concatenate((*rows, *rows))
 
     def among() -> Logits:
         backwards = run(input_ids[::-1].copy(), lengths[::-1].copy())

@@ -1,4 +1,7 @@
-"""Two columns of logits held against each other. Legend: R rows."""
+"""Two sets of logits held against each other.
+
+Legend: R rows, C columns: one of two labels, else one a label.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -7,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from exporter.parity.tolerance import Tolerance
-from infer.model.probability import sigmoid
+from infer.model.probability import predicted, probabilities
+from infer.text.batching import Logits
 
 # A relative difference is taken against at least this, so that a value of 0 divides nothing.
 SMALLEST: Final = 1e-3
@@ -15,7 +19,7 @@ SMALLEST: Final = 1e-3
 
 @dataclass(frozen=True)
 class Statistics:
-    """Largest value, mean and 99.9th percentile of R differences."""
+    """Largest value, mean and 99.9th percentile of differences."""
 
     maximum: float
     mean: float
@@ -23,15 +27,18 @@ class Statistics:
 
     @classmethod
     def of(cls, values: npt.NDArray[np.float64]) -> "Statistics":
-        """Summarise (R,) values; no value at all gives zeros."""
-        if not len(values):
+        """Summarise values of any shape; no value at all gives zeros."""
+        if not values.size:
             return cls(0.0, 0.0, 0.0)
         return cls(float(values.max()), float(values.mean()), float(np.quantile(values, 0.999)))
 
 
 @dataclass(frozen=True)
 class Worst:
-    """The row that differs most: its number, tokens, text where it has one, and both logits."""
+    """The row that differs most: its number, tokens, text where it has one, and both logits.
+
+    Of several logits these are the two that differ most.
+    """
 
     row: int
     tokens: int
@@ -42,12 +49,12 @@ class Worst:
 
 @dataclass(frozen=True)
 class Difference:
-    """What R pairs of logits differ by; rows that are not finite are counted, not averaged.
+    """What R pairs of rows differ by; those that are not finite are counted, not averaged.
 
     Attributes:
         rows: R.
         logit_absolute, logit_relative: differences of the logits.
-        probability_absolute, probability_relative: the same behind the sigmoid.
+        probability_absolute, probability_relative: the same of what they make.
         flips: rows on whose label the two disagree.
         not_finite: rows where either is NaN or infinite.
         worst: the row that differs most, the first one that is not finite before all others.
@@ -64,25 +71,49 @@ class Difference:
 
 
 def measure_difference(
-    expected: npt.NDArray[np.float32],
-    found: npt.NDArray[np.float32],
-    lengths: npt.NDArray[np.integer[Any]],
+    expected: Logits, found: Logits, lengths: npt.NDArray[np.integer[Any]], middle: float = 0.0
 ) -> Difference:
-    """Compare (R,) float32 logits, R at least 1; `lengths` are the rows' tokens."""
-    finite = np.isfinite(expected) & np.isfinite(found)
+    """Compare (R,) or (R, K) float32 logits, R at least 1.
+
+    Args:
+        expected: what is right.
+        found: what is compared with it.
+        lengths: (R,) tokens of the rows.
+        middle: above it a logit of (R,) speaks for the positive label.
+    """
+    finite = _finite_rows(expected, found)
     reference, value = (a[finite].astype(np.float64) for a in (expected, found))
-    gaps = np.full(len(expected), np.inf)
-    gaps[finite] = np.abs(value - reference)
-    worst = int(gaps.argmax())
-    probabilities = sigmoid(reference), sigmoid(value)
     return Difference(
         len(expected),
         *_both_ways(reference, value),
-        *_both_ways(*probabilities),
-        flips=int(np.count_nonzero((reference > 0) != (value > 0))),
+        *_both_ways(probabilities(reference), probabilities(value)),
+        flips=int(np.count_nonzero(predicted(reference, middle) != predicted(value, middle))),
         not_finite=int(np.count_nonzero(~finite)),
-        worst=Worst(worst, int(lengths[worst]), float(expected[worst]), float(found[worst])),
+        worst=_worst(expected, found, lengths),
     )
+
+
+def _finite_rows(expected: Logits, found: Logits) -> npt.NDArray[np.bool_]:
+    """Tell which rows, of (R,) or (R, K), have numbers on both sides: (R,) bool."""
+    both = np.isfinite(_columns(expected)) & np.isfinite(_columns(found))
+    finite: npt.NDArray[np.bool_] = np.logical_and.reduce(both, axis=1)
+    return finite
+
+
+def _columns(logits: Logits) -> npt.NDArray[np.float64]:
+    """Return logits (R,) or (R, K), R at least 1, as (R, C) float64."""
+    return logits.astype(np.float64).reshape(len(logits), -1)
+
+
+def _worst(expected: Logits, found: Logits, lengths: npt.NDArray[np.integer[Any]]) -> Worst:
+    """Find the logit that differs most, the first that is no number before all others."""
+    reference, value = _columns(expected), _columns(found)
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        gaps = np.abs(value - reference)
+    gaps[~np.isfinite(gaps)] = np.inf
+    row, column = np.unravel_index(int(gaps.argmax()), gaps.shape)
+    sides = float(reference[row, column]), float(value[row, column])
+    return Worst(int(row), int(lengths[row]), *sides)
 
 
 def _both_ways(
@@ -93,19 +124,19 @@ def _both_ways(
 
 
 def find_problems(
-    expected: npt.NDArray[np.float32],
-    found: npt.NDArray[np.float32],
-    difference: Difference,
-    tolerance: Tolerance,
+    expected: Logits, found: Logits, difference: Difference, tolerance: Tolerance
 ) -> list[str]:
-    """Say in words which bounds on single values (R,) are broken, none when all hold."""
+    """Say in words which bounds on single values are broken, none when all hold."""
     problems = []
     if difference.not_finite:
         problems.append(f"{difference.not_finite} of {difference.rows} logits are not finite")
-    finite = np.isfinite(expected) & np.isfinite(found)
-    gaps = np.abs(found[finite].astype(np.float64) - expected[finite])
-    allowed = tolerance.absolute + tolerance.relative * np.abs(expected[finite])
-    beyond = int(np.count_nonzero(gaps > allowed))
+    finite = _finite_rows(expected, found)
+    reference = _columns(expected)[finite]
+    gaps = np.abs(_columns(found)[finite] - reference)
+    # A row's logits are sums over the same states, so that the largest tells how they are rounded.
+    scale = np.abs(reference).max(axis=1, keepdims=True, initial=0.0)  # (R, 1)
+    allowed = tolerance.absolute + tolerance.relative * scale
+    beyond = int(np.count_nonzero((gaps > allowed).any(axis=1)))
     excused = tolerance.outliers_allowed(difference.rows)
     if beyond > excused or (beyond and gaps.max() > tolerance.outlier):
         problems.append(

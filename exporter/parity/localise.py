@@ -6,7 +6,7 @@ Legend: B batch, T tokens, E embedding, H hidden size of one direction, P pooled
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,8 @@ from torch import Tensor, nn
 from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
 from trainer.network.model import SentimentLSTM, reorder, reversal
 
+# The last thing added to the sum over the n-grams.
+NGRAM_BIAS: Final = "ngrams.bias"
 Values = dict[str, npt.NDArray[np.float32]]
 
 
@@ -26,7 +28,8 @@ class Stage:
     """One part of the model, in the order of computing, and how far its values are apart.
 
     Attributes:
-        name: `embedding`, `layer 1 forward`, `layer 1 backward`, …, `pooling`, `logits`.
+        name: `embedding`, `layer 1 forward`, `layer 1 backward`, …, `pooling`, `n-grams` where
+            there are some, `logits`.
         largest: largest absolute difference over the rows' own tokens; infinite when a value is
             not finite on one side alone, or the shapes differ.
         differs: whether that is more than the tolerance.
@@ -91,7 +94,7 @@ def _apart(
 def pytorch_stages(
     model: SentimentLSTM, input_ids: npt.NDArray[np.int64], lengths: npt.NDArray[np.int32]
 ) -> Values:
-    """Run PyTorch's model and return each stage's values, (B, T, E or H), (B, P) and (B,)."""
+    """Run PyTorch's model and return each stage's values: (B, T, E or H), (B, P), logits."""
     ids, tokens = torch.from_numpy(input_ids), torch.from_numpy(lengths)
     flip = reversal(tokens, ids.shape[1])
     seen: dict[str, Tensor] = {}
@@ -99,12 +102,16 @@ def pytorch_stages(
     for i, layer in enumerate(model.forward_layers, 1):
         parts[f"layer {i} forward"] = layer
         parts[f"layer {i} backward"] = model.backward_layers[i - 1]
-    with _watching(parts, seen), _watching({"pooling": model.classifier}, seen, inputs=True):
+    wide: dict[str, nn.Module] = {} if model.ngrams is None else {"n-grams": model.ngrams}
+    with (
+        _watching(parts | wide, seen),
+        _watching({"pooling": model.classifier}, seen, inputs=True),
+    ):
         seen["logits"] = model(ids, tokens)
     for name in parts:
         if name.endswith("backward"):
             seen[name] = reorder(seen[name], flip)  # computed over the reversed row
-    order = [*parts, "pooling", "logits"]
+    order = [*parts, "pooling", *wide, "logits"]
     return {name: seen[name].numpy() for name in order}
 
 
@@ -161,7 +168,11 @@ def _expose_stages(graph: onnx.GraphProto) -> dict[str, str]:
         layer.output[0] = layer.output[0] or f"{layer.name}/every"
         names[f"layer {i}"] = layer.output[0]
     classifier = next(node for node in graph.node if node.op_type in ("Gemm", "MatMul"))
-    names |= {"pooling": classifier.input[0], "logits": LOGITS}
+    names["pooling"] = classifier.input[0]
+    bias = next((node for node in graph.node if NGRAM_BIAS in node.input), None)
+    if bias is not None:
+        names["n-grams"] = bias.output[0]
+    names["logits"] = LOGITS
     graph.output.extend(
         onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None)
         for name in names.values()

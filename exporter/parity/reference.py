@@ -1,6 +1,6 @@
 """What parity is checked on, with PyTorch's answers: batches of many shapes, and real texts.
 
-Legend: B rows of a batch, T tokens, R texts.
+Legend: B rows of a batch, T tokens, R texts, K labels. Logits are (B,), or (B, K) where K > 2.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +14,7 @@ import torch
 from exporter.parity.reviews import Reviews
 from infer.base.console import progress
 from infer.model.file import ModelFile
+from infer.model.probability import row_shape
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder
@@ -39,11 +40,12 @@ class Material:
 
     Attributes:
         grid: made-up batches of many shapes.
-        grid_logits: PyTorch's logits of each, (B,).
+        grid_logits: PyTorch's logits of each.
         reviews: the real texts.
         expected: the texts through the checkpoint's text settings and vocabulary.
         found: the same through the model file's.
-        logits: (R,) PyTorch's logits of the texts, NaN where there is no token.
+        middle: the logit above which the positive of two labels is predicted.
+        logits: (R,) or (R, K), PyTorch's logits of the texts, NaN where there is no token.
     """
 
     grid: list[Batch]
@@ -52,6 +54,7 @@ class Material:
     expected: EncodedTexts
     found: EncodedTexts
     logits: Logits
+    middle: float
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
@@ -83,8 +86,11 @@ def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Review
     grid = make_grid(len(checkpoint.vocabulary), checkpoint.text.max_tokens)
     pytorch = run_pytorch(checkpoint.model)
     grid_logits = run_grid(pytorch, grid)
-    logits = run_texts(pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], "PyTorch, reviews")
-    return Material(grid, grid_logits, reviews, expected, found, logits)
+    shape = row_shape(len(checkpoint.labels))
+    logits = run_texts(
+        pytorch, expected, DEFAULT_BATCH_TOKENS[CPU], "PyTorch, reviews", shape=shape
+    )
+    return Material(grid, grid_logits, reviews, expected, found, logits, card.middle)
 
 
 def make_grid(vocabulary_size: int, max_tokens: int) -> list[Batch]:
@@ -117,7 +123,7 @@ def run_pytorch(model: SentimentLSTM) -> Run:
 
 
 def run_grid(run: Run, grid: list[Batch]) -> list[Logits]:
-    """Run the made-up batches: the logits (B,) of each."""
+    """Run the made-up batches: the logits of each."""
     logits = []
     with progress("PyTorch, shapes", len(grid)) as advance:
         for batch in grid:
@@ -132,8 +138,9 @@ def run_texts(
     budget: int,
     title: str,
     in_turn: Callable[..., Iterable[Logits | None]] = map,
+    shape: tuple[int, ...] = (),
 ) -> Logits:
-    """Run all texts in batches of like length: (R,) logits, NaN where there is no token.
+    """Run all texts in batches of like length: (R, *shape) logits, NaN where there is no token.
 
     Args:
         run: from a batch to its logits.
@@ -141,10 +148,16 @@ def run_texts(
         budget: padded tokens in a batch.
         title: what the progress bar says.
         in_turn: `map`, or an executor's, which runs batches side by side.
+        shape: of one text's logits.
     """
     with progress(title, int(np.count_nonzero(encoded.lengths))) as advance:
         return run_in_batches(
-            encoded, budget, run, in_turn=in_turn, done=lambda rows: advance(len(rows))
+            encoded,
+            budget,
+            run,
+            in_turn=in_turn,
+            done=lambda rows: advance(len(rows)),
+            shape=shape,
         )
 
 

@@ -4,16 +4,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.model.probability import Labels
 from infer.table.columns import LABEL_COLUMNS
 from infer.table.files import read_schema
 from trainer.checkpoint.folder import Checkpoint
-from trainer.data.labels import Labels, name_labels, read_labels
+from trainer.data.datasets import numbered
+from trainer.data.labels import labels_like
 from trainer.data.reading import Columns, hash_files, read_raw, read_texts
+from trainer.settings.labels import LabelRules
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,13 @@ class Reviews:
 
     Attributes:
         texts: (R,) large_string.
-        labels: (R,) int8, 1 positive; None where nothing is labelled.
+        labels: (R,) numbers of the true labels; None where nothing is labelled.
         source: what they are, for people.
         sha256: hash of the file they come from, '' for the checkpoint's own.
     """
 
     texts: pa.Array
-    labels: npt.NDArray[np.int8] | None
+    labels: Labels | None
     source: str
     sha256: str = ""
 
@@ -57,15 +59,15 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
 
 
 def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
-    """Return a table of `text` and, where the file has labels, `label` (int8)."""
+    """Return a table of `text` and, where the file has labels, `label` (int16)."""
     columns = _columns(path, checkpoint)
     if columns.label is None:
         return pa.table({"text": read_texts(path, columns)})
     raw = read_raw(path, columns)
     if raw["label"].null_count == raw.num_rows:  # a column that is there for the others' sake
         return pa.table({"text": raw["text"]})
-    labels = read_labels(raw["label"], _labels(raw["label"], checkpoint.labels, path), path)
-    return pa.table({"text": raw["text"], "label": labels})
+    labels = labels_like(raw["label"], checkpoint.labels, rules_of(checkpoint), path)
+    return numbered(raw, labels, path).select(["text", "label"])
 
 
 def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
@@ -78,21 +80,15 @@ def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
     return Columns(text, label[0] if label else None, delimiter=trained.delimiter)
 
 
-def _labels(column: pa.ChunkedArray, names: tuple[str, str], path: Path) -> Labels:
-    """Understand a label column as the checkpoint's own names, else as the trainer would.
-
-    A file to compare on may hold reviews of one class only.
-    """
-    values = set(pc.unique(column).to_pylist())
-    for pair in (names, (0, 1), (False, True)):
-        if values <= set(pair) and {type(value) for value in values} == {type(pair[0])}:
-            return Labels(pair, names)
-    return name_labels(column, path)
+def rules_of(checkpoint: Checkpoint) -> LabelRules:
+    """Return what was asked for about the labels that a checkpoint was trained on."""
+    data = checkpoint.record.data
+    return LabelRules(data.positive, data.labels, data.ordinal)
 
 
 def _reviews(table: pa.Table, source: str, sha256: str) -> Reviews:
     labels = None
     if "label" in table.column_names:
-        labels = table["label"].to_numpy().astype(np.int8)
+        labels = table["label"].to_numpy().astype(np.int16)
     texts = table["text"].cast(pa.large_string()).combine_chunks()
     return Reviews(texts, labels, source, sha256)

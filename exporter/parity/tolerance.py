@@ -12,7 +12,8 @@ class Tolerance:
     """Bounds on one comparison with fp32 PyTorch on the CPU.
 
     Attributes:
-        absolute: bound on a logit's difference, to which `relative` × |logit| is added.
+        absolute: bound on a logit's difference, to which `relative` × |logit| is added (of several
+            the row's largest).
         relative: see `absolute`.
         mean: bound on the mean absolute difference of the real reviews' logits.
         stage: bound on any value inside the graph, by which the first wrong stage is found.

@@ -9,8 +9,11 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any, Final, NoReturn
 
@@ -30,6 +33,7 @@ class Stopped(KeyboardInterrupt):
 
 
 LOGGER: Final = logging.getLogger("sent_toolkit")
+LINE_SECONDS: Final = 60.0  # between two lines on how far something has come
 _shows_bars = False  # whether a command talks in this process
 
 
@@ -77,13 +81,18 @@ class _StderrHandler(logging.Handler):
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., object]]:
-    """Show a progress bar on stderr, where a command talks to a terminal.
+def progress(
+    title: str, total: int, unit: str = "", done: int = 0
+) -> Iterator[Callable[..., object]]:
+    """Show how far something has come on stderr, where a command talks.
+
+    That is a bar where stderr is a terminal, and elsewhere a line a minute.
 
     Args:
         title: what is going on.
         total: how many steps there are.
         unit: what a step is, for the rate; no rate without it.
+        done: how many steps were done before.
 
     Yields:
         A function to be called, in any thread, with how many steps more are done, and perhaps with
@@ -91,7 +100,22 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., o
     """
     if not _shows_bars:
         yield lambda steps, words="": None
-        return
+    elif _is_terminal():
+        with _bar(title, total, unit, done) as advance:
+            yield advance
+    else:
+        yield _Lines(title, total, unit, done).advance
+
+
+def _is_terminal() -> bool:
+    try:
+        return sys.stderr.isatty()
+    except ValueError:  # closed
+        return False
+
+
+@contextmanager
+def _bar(title: str, total: int, unit: str, done: int) -> Iterator[Callable[..., object]]:
     from rich.console import Console as RichConsole
     from rich.progress import (
         BarColumn,
@@ -102,7 +126,6 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., o
         TimeRemainingColumn,
     )
 
-    terminal = RichConsole(stderr=True)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -110,16 +133,43 @@ def progress(title: str, total: int, unit: str = "") -> Iterator[Callable[..., o
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[rate]}"),
-        console=terminal,
-        disable=not terminal.is_terminal,
+        console=RichConsole(stderr=True),
     ) as bar:
-        task = bar.add_task(title, total=total, rate="")
+        task = bar.add_task(title, total=total, completed=done, rate="")
 
         def advance(steps: int, words: str = "") -> None:
             speed = f"{bar.tasks[0].speed or 0:,.0f} {unit}/s" if unit else ""
             bar.update(task, advance=steps, rate=", ".join(filter(None, (words, speed))))
 
         yield advance
+
+
+class _Lines:
+    """What a bar shows, as a line every so often: for a log, which keeps all that is said."""
+
+    def __init__(self, title: str, total: int, unit: str, done: int) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.done = self.before = done
+        self.began = self.said = time.monotonic()
+        self.lock = threading.Lock()
+
+    def advance(self, steps: int, words: str = "") -> None:
+        """Count steps; the thread that finds a minute over says where all of them are."""
+        with self.lock:
+            self.done += steps
+            now = time.monotonic()
+            if now - self.said < LINE_SECONDS:
+                return
+            self.said, done = now, self.done
+        rate = (done - self.before) / (now - self.began)
+        left = timedelta(seconds=round((self.total - done) / rate)) if rate else None
+        parts = (
+            f"{self.title}: {done:,} of {self.total:,} ({done / max(self.total, 1):.0%})",
+            words,
+            f"{rate:,.0f} {self.unit}/s" if self.unit else "",
+            f"about {left} left" if left is not None and done <= self.total else "",
+        )
+        say(", ".join(filter(None, parts)))
 
 
 def say_table(title: str, rows: list[tuple[str, ...]], header: tuple[str, ...]) -> None:
@@ -160,6 +210,38 @@ def stop_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def held_signals() -> Iterator[Callable[[], None]]:
+    """Let SIGINT and SIGTERM wait within the block, so that nothing in it is left half done.
+
+    Signals without a Python handler, and all of them in other threads than the main one, are left
+    as they are.
+
+    Yields:
+        A function that lets a signal through which has arrived: it calls the handler of before,
+        which raises. The end of the block does so too.
+    """
+    arrived: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = {n: h for n in numbers if callable(h := signal.getsignal(n))}
+
+    def let_through() -> None:
+        if arrived:
+            signum = arrived.pop(0)
+            before[signal.Signals(signum)](signum, None)
+
+    try:
+        for number in before:
+            signal.signal(number, lambda signum, frame: arrived.append(signum))
+        yield let_through
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    let_through()
 
 
 @contextmanager
@@ -226,7 +308,7 @@ EXTRA_OF = dict.fromkeys(
         "onnxscript",
         "pooch",
         "gensim",
-        "sklearn",
+        "scipy",
         "jinja2",
         "matplotlib",
     ),

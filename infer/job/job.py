@@ -20,7 +20,8 @@ from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, Task, check_task
 from infer.job.summary import Counts
-from infer.model.scorer import Scorer, Scores
+from infer.model.results import Scores, further_columns
+from infer.model.scorer import Scorer
 from infer.text.tokenizer import spacy_version
 
 
@@ -32,6 +33,7 @@ class Job:
         self._plan, self._parts, self._done = plan, parts, done
         self._settings = settings_of(plan, scorer)
         self._labels = scorer.file.card.labels
+        self._further = _further(plan, scorer)
         parts.has_outputs = bool(done)
         for task in plan.tasks:
             parts.drop_older(self._key(task))
@@ -66,7 +68,9 @@ class Job:
             "sent.provider": self._settings["provider"],
         }
         scores = self._parts.read(self._key(task))
-        counts = write_output(task, scores, self._labels, self._plan.options, metadata)
+        counts = write_output(
+            task, scores, self._labels, self._further, self._plan.options, metadata
+        )
         self._done.add(task.output)
         self._parts.has_outputs = True
         return counts
@@ -104,7 +108,12 @@ def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
     there = {
         task.output
         for task in plan.tasks
-        if check_task(task, plan.options, fingerprint=fingerprint(plan, task, settings))
+        if check_task(
+            task,
+            plan.options,
+            fingerprint=fingerprint(plan, task, settings),
+            further=settings.get("further", ()),
+        )
     }
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
     return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
@@ -112,7 +121,9 @@ def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
 
 def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
     """Return what every score of a job depends on, beside its own input."""
+    further = _further(plan, scorer)
     return {
+        **({"further": list(further)} if further else {}),
         "model": scorer.file.sha256,
         "batch tokens": plan.options.batch_tokens or "default",
         "part rows": plan.options.part_rows or "default",
@@ -122,6 +133,10 @@ def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
         "ONNX Runtime version": onnxruntime.__version__,
         "spaCy version": spacy_version(),
     }
+
+
+def _further(plan: Plan, scorer: Scorer) -> tuple[str, ...]:
+    return further_columns(scorer.file.card, plan.options.probabilities)
 
 
 def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:

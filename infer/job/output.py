@@ -14,12 +14,11 @@ from infer.base.commit import atomic_file, remove_stale_temporaries
 from infer.base.errors import InputError, OutputError
 from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
-from infer.model.scorer import Scores
+from infer.model.results import Scores, join_scores, no_scores
 from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
 
-THRESHOLD: Final = 0.5
 # Only between so many values a writer asks whether the page is full; a value may have 300 kB.
 _WRITTEN_AT_ONCE: Final = 128
 
@@ -27,7 +26,8 @@ _WRITTEN_AT_ONCE: Final = 128
 def write_output(
     task: Task,
     scores: Iterator[Scores],
-    labels: tuple[str, str],
+    labels: tuple[str, ...],
+    further: tuple[str, ...],
     options: ScoreOptions,
     metadata: Mapping[str, str],
 ) -> Counts:
@@ -36,7 +36,8 @@ def write_output(
     Args:
         task: the input, its columns, and the output to make.
         scores: of the input's rows, in their order.
-        labels: names of the negative and the positive label.
+        labels: their names.
+        further: names of the columns behind the usual ones.
         options: the new columns' prefix, and whether an existing file may be replaced.
         metadata: where the scores come from.
 
@@ -48,10 +49,12 @@ def write_output(
     source, output = task.source, task.output
     remove_stale_temporaries(output)
     output.parent.mkdir(parents=True, exist_ok=True)
-    counter, rows = _Counter(labels), _RowReader(scores)
+    counter, rows = _Counter(labels), _RowReader(scores, len(further))
     like = Path(source.path).stat() if source.is_local else None
     with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
-        schema = output_schema(file.schema, task.columns.carried, options.prefix, dict(metadata))
+        schema = output_schema(
+            file.schema, task.columns.carried, options.prefix, dict(metadata), further
+        )
         with pq.ParquetWriter(
             temporary,
             schema,
@@ -70,7 +73,7 @@ def write_output(
     return counter.counts()
 
 
-def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
+def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
     """Count the rows of an output that is there, by status and by predicted label.
 
     Raises:
@@ -97,25 +100,24 @@ def count_output(output: Path, prefix: str, labels: tuple[str, str]) -> Counts:
     )
 
 
-def result_columns(scores: Scores, labels: tuple[str, str]) -> list[pa.Array]:
-    """Return the columns score (float32), prediction (string) and status (string) of R rows."""
+def result_columns(scores: Scores, labels: tuple[str, ...]) -> list[pa.Array]:
+    """Return the columns of R rows: score (float32), prediction, status (string), further ones."""
     missing = np.isnan(scores.score)
-    positive = (scores.score >= THRESHOLD).astype(np.int8)
+    predictions = pa.array(scores.prediction, mask=missing)
     return [
         pa.array(scores.score, pa.float32(), mask=missing),
-        pa.DictionaryArray.from_arrays(pa.array(positive, mask=missing), list(labels)).cast(
-            pa.string()
-        ),
+        pa.DictionaryArray.from_arrays(predictions, list(labels)).cast(pa.string()),
         pa.DictionaryArray.from_arrays(pa.array(scores.status), list(STATUSES)).cast(pa.string()),
+        *(pa.array(column, pa.float32(), mask=missing) for column in scores.further.T),
     ]
 
 
 class _RowReader:
     """Hands out scores in pieces of any size."""
 
-    def __init__(self, parts: Iterator[Scores]) -> None:
+    def __init__(self, parts: Iterator[Scores], further: int) -> None:
         self._parts = parts
-        self._rest = Scores(np.zeros(0, np.float32), np.zeros(0, np.uint8))
+        self._rest = no_scores(further)
 
     def take(self, rows: int) -> Scores:
         """Return the next `rows` rows, fewer where the scores end."""
@@ -124,10 +126,9 @@ class _RowReader:
         while have < rows and (part := next(self._parts, None)) is not None:
             pieces.append(part)
             have += len(part)
-        score = np.concatenate([piece.score for piece in pieces])
-        status = np.concatenate([piece.status for piece in pieces])
-        self._rest = Scores(score[rows:], status[rows:])
-        return Scores(score[:rows], status[:rows])
+        whole = join_scores(pieces)
+        self._rest = whole.slice(rows, len(whole))
+        return whole.slice(0, rows)
 
     def left(self) -> bool:
         """Whether scores are left over."""
@@ -137,20 +138,21 @@ class _RowReader:
 class _Counter:
     """Counts rows as they pass."""
 
-    def __init__(self, labels: tuple[str, str]) -> None:
+    def __init__(self, labels: tuple[str, ...]) -> None:
         self.rows = 0
         self._labels = labels
         self._statuses = np.zeros(len(STATUSES), np.int64)
-        self._predictions: Counter[str] = Counter(dict.fromkeys(labels, 0))
+        self._predictions = np.zeros(len(labels), np.int64)
 
     def add(self, scores: Scores) -> None:
         self.rows += len(scores)
         self._statuses += np.bincount(scores.status, minlength=len(STATUSES))
-        scored = scores.score[~np.isnan(scores.score)]
-        positive = int(np.count_nonzero(scored >= THRESHOLD))
-        self._predictions[self._labels[1]] += positive
-        self._predictions[self._labels[0]] += len(scored) - positive
+        scored = scores.prediction[~np.isnan(scores.score)]
+        self._predictions += np.bincount(scored, minlength=len(self._labels))
 
     def counts(self) -> Counts:
         statuses = {name: int(n) for name, n in zip(STATUSES, self._statuses, strict=True)}
-        return Counts(self.rows, statuses, dict(self._predictions))
+        predictions = {
+            name: int(n) for name, n in zip(self._labels, self._predictions, strict=True)
+        }
+        return Counts(self.rows, statuses, predictions)

@@ -29,13 +29,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer.base.commit import TEMPORARY_SUFFIX, atomic_file
 from infer.base.console import say
 from infer.base.errors import InputError, JobError, OutputError
-from infer.model.scorer import Scores
+from infer.model.results import Scores
+from infer.table.columns import RESULT_COLUMNS
 
 _JOB, _LOCK = "job.json", "lock"
 _DIGITS: Final = 16
@@ -101,7 +103,9 @@ class PartStore:
         """Store the scores of an input from row `start` on; durable when this returns."""
         end = start + len(scores)
         path = self.folder / f"{key.place}-{key.content}-{start:012d}-{end:012d}.parquet"
-        table = pa.table({"score": scores.score, "status": scores.status})
+        columns = (scores.score, scores.prediction, scores.status, *scores.further.T)
+        further = (str(number) for number in range(scores.further.shape[1]))
+        table = pa.table(columns, [*RESULT_COLUMNS, *further])
         with atomic_file(path) as temporary:
             pq.write_table(table, temporary, write_page_checksum=True)
         self._parts.setdefault(key, []).append((start, end, path))
@@ -110,7 +114,9 @@ class PartStore:
         """Read the scores of an input in the order of its rows."""
         for _, _, path in self._parts.get(key, []):
             table = pq.read_table(path, page_checksum_verification=True)
-            yield Scores(table["score"].to_numpy(), table["status"].to_numpy())
+            score, prediction, status, *further = (one.to_numpy() for one in table.columns)
+            none = np.zeros((len(score), 0), np.float32)
+            yield Scores(score, prediction, status, np.column_stack((none, *further)))
 
     def drop(self, key: PartKey) -> None:
         """Remove the parts of an input: its output is there, or its content is another now."""
@@ -282,9 +288,10 @@ def _is_current(handle: int, path: Path) -> bool:
 
 
 def _is_whole(path: Path, rows: int) -> bool:
-    """Whether a part can be read to its end; pages carry checksums."""
+    """Whether a part has every column and can be read to its end; pages carry checksums."""
     try:
-        return bool(pq.read_table(path, page_checksum_verification=True).num_rows == rows)
+        table = pq.read_table(path, page_checksum_verification=True)
+        return table.num_rows == rows and tuple(table.column_names[:3]) == RESULT_COLUMNS
     except (OSError, pa.ArrowException):
         return False
 

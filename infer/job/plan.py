@@ -42,6 +42,7 @@ class ScoreOptions:
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
             provider's default).
+        probabilities: whether the probability of each label is written too.
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
@@ -54,6 +55,7 @@ class ScoreOptions:
     prefix: str = ""
     batch_tokens: int | None = None
     part_rows: int | None = None
+    probabilities: bool = False
     overwrite: bool = False
     resume: bool = True
 
@@ -62,6 +64,22 @@ class ScoreOptions:
         for name in ("batch_tokens", "part_rows"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a plan needs to know of the model.
+
+    Attributes:
+        text_column: the text column that it was trained on, where that is known.
+        further: names of the columns that it makes behind score, prediction and status.
+    """
+
+    text_column: str | None = None
+    further: tuple[str, ...] = ()
+
+
+NOTHING_KNOWN: Final = ModelFacts()
 
 
 @dataclass(frozen=True)
@@ -114,7 +132,7 @@ def make_plan(
     output: str | Path,
     options: ScoreOptions,
     model: Path | None = None,
-    trained: Callable[[], str | None] = lambda: None,
+    facts: Callable[[], ModelFacts] = ModelFacts,
 ) -> Plan:
     """Look at every input and output, before any model work.
 
@@ -123,8 +141,8 @@ def make_plan(
         output: file, or folder where the sources are several.
         options: what is asked for.
         model: the model file, which no output may replace.
-        trained: tells the text column that the model was trained on, where that is known; asked
-            where no other is named, and only when the rest is in order, since that takes a while.
+        facts: tells what there is to know of the model; asked only when the rest is in order,
+            since that takes a while.
 
     Raises:
         InputError: an input, column or type is wrong; all that are, at once.
@@ -139,9 +157,9 @@ def make_plan(
     try:
         tasks, lost = _look_at(inputs, paths, options)
     except NoTextColumnError:
-        if (name := _trained(options, trained)) is None:
+        if _trained(options, facts) is None:
             raise
-        tasks, lost = _look_at(inputs, paths, options, name)
+        tasks, lost = _look_at(inputs, paths, options, facts())
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
@@ -150,8 +168,10 @@ def make_plan(
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
-    if (name := _trained(options, trained)) is not None:
-        tasks, lost = _look_at(inputs, paths, options, name)
+    if facts().further:
+        tasks, lost = _look_at(inputs, paths, options, facts())
+    if (name := _trained(options, facts)) is not None:
+        tasks, lost = _look_at(inputs, paths, options, facts())
         if count := sum(task.columns.text == name for task in tasks):
             say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
     for warning in lost:
@@ -159,14 +179,14 @@ def make_plan(
     return Plan(tuple(tasks), parts, options)
 
 
-def _trained(options: ScoreOptions, trained: Callable[[], str | None]) -> str | None:
+def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | None:
     """Return the column that the model was trained on, where that may make a difference."""
-    name = trained() if options.text_column is None else None
+    name = facts().text_column if options.text_column is None else None
     return None if name == TEXT_COLUMNS[0] else name
 
 
 def _look_at(
-    inputs: Inputs, paths: list[Path], options: ScoreOptions, trained: str | None = None
+    inputs: Inputs, paths: list[Path], options: ScoreOptions, facts: ModelFacts = NOTHING_KNOWN
 ) -> tuple[list[Task], list[str]]:
     """Open each input, choose its columns, and find what of them will not be as it was."""
     warnings: list[str] = []
@@ -181,7 +201,8 @@ def _look_at(
                     options.text_column,
                     options.columns,
                     options.prefix,
-                    trained,
+                    facts.text_column,
+                    facts.further,
                 )
                 check_carried(file, columns.carried)
                 lost = lost_meanings(file.leaves, file.schema, columns.carried)
@@ -203,6 +224,7 @@ def check_task(
     options: ScoreOptions,
     inputs: Mapping[FileKey, Path] = NO_FILES,
     fingerprint: str | None = None,
+    further: Sequence[str] = (),
 ) -> bool:
     """Say whether a task's output is there already, or refuse what may not be written.
 
@@ -215,11 +237,13 @@ def check_task(
         options: whether to replace, and whether to go on from an earlier run.
         inputs: `file_keys` of what the output must not be.
         fingerprint: of this job and task; None before the model is known, when any job's will do.
+        further: names of the columns behind score, prediction and status.
 
     Raises:
         OutputError: naming what is in the way and what to do.
     """
-    names = [*task.columns.carried, *(options.prefix + column for column in RESULT_COLUMNS)]
+    new = (options.prefix + column for column in (*RESULT_COLUMNS, *further))
+    names = [*task.columns.carried, *new]
     found = _made_by(task.output)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this

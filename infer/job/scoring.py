@@ -21,7 +21,8 @@ from infer.job.job import open_job
 from infer.job.plan import Plan, Task
 from infer.job.summary import Seconds, Summary
 from infer.model.cuda import CUDA
-from infer.model.scorer import Scorer, Scores
+from infer.model.results import Scores
+from infer.model.scorer import Scorer
 from infer.model.session import CPU
 from infer.table.parquet import ParquetInput, open_parquet, text_windows
 from infer.text.batching import Rows
@@ -106,7 +107,7 @@ def score_rows(
         ThreadPoolExecutor(WINDOWS_AT_ONCE, "window") as pool,
         prefetch(
             (
-                pool.submit(_score_window, scorer, encoded, advance)
+                pool.submit(_score_window, plan, scorer, encoded, advance)
                 for encoded in _encoded(texts, scorer, seconds)
             ),
             WINDOWS_AT_ONCE - 1,
@@ -122,7 +123,7 @@ def score_rows(
 
 
 def _score_window(
-    scorer: Scorer, encoded: EncodedTexts, advance: Callable[[int], object]
+    plan: Plan, scorer: Scorer, encoded: EncodedTexts, advance: Callable[[int], object]
 ) -> Window:
     """Score one window, in a thread of its own."""
     lengths, tokens = encoded.lengths, [0, 0]
@@ -133,7 +134,7 @@ def _score_window(
         tokens[1] += len(rows) * int(lengths[rows].max())
         advance(len(rows))
 
-    return Window(scorer.score(encoded, count), *tokens)
+    return Window(scorer.score(encoded, count, plan.options.probabilities), *tokens)
 
 
 def _texts(

@@ -2,11 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from infer.base.errors import ModelFileError
+from infer.model.labels import label_names, label_numbers
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 
@@ -20,25 +20,30 @@ class ModelCard:
     Attributes:
         text: how text becomes tokens.
         vocabulary: which token has which id; its size is the embedding's.
-        labels: names of the negative and the positive label.
+        labels: their names, in the order of the logits; of two, the negative and the positive one.
         precision: `fp32`, `fp16` (weights stored in half) or `int8`.
         metrics: the trainer's metrics, with the hash of the data.
         parity: the exporter's certificate.
         toolkit_version: version that exported the file.
-        temperature: what logits are divided by before the sigmoid (1 = uncalibrated).
+        temperature: what logits are divided by before the sigmoid, or the softmax of more than two
+            labels (1 = uncalibrated).
         text_column: the column that the texts it was trained on stood in; None where that is not
             known.
+        threshold: the score from which on the positive of two labels is predicted.
+        ordinal: whether the labels are numbers in an order, so that an expected value has a sense.
     """
 
     text: TextSettings
     vocabulary: Vocabulary
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     precision: str
     metrics: dict[str, Any]
     parity: dict[str, Any]
     toolkit_version: str
     temperature: float = 1.0
     text_column: str | None = None
+    ordinal: bool = False
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -46,10 +51,26 @@ class ModelCard:
             raise ModelFileError(
                 f"model card: precision {self.precision!r}, expected one of {PRECISIONS}"
             )
-        if len(self.labels) != 2 or len(set(self.labels)) != 2 or not all(self.labels):
-            raise ModelFileError(f"model card: labels {self.labels}, expected two different names")
+        try:
+            label_names(self.labels)
+        except ValueError as error:
+            raise ModelFileError(f"model card: {error}") from error
+        if self.ordinal and (len(self.labels) == 2 or label_numbers(self.labels) is None):
+            raise ModelFileError(
+                f"model card: ordinal labels {self.labels[:10]}, expected numbers, three or more"
+            )
         if not 0 < self.temperature < math.inf:
             raise ModelFileError(f"model card: temperature {self.temperature}, expected > 0")
+        if not 0 < self.threshold < 1 or (self.threshold != 0.5 and len(self.labels) != 2):
+            raise ModelFileError(
+                f"model card: threshold {self.threshold} of {len(self.labels)} labels, expected a "
+                "number between 0 and 1, and 0.5 of more than two"
+            )
+
+    @property
+    def middle(self) -> float:
+        """The logit above which the positive of two labels is predicted."""
+        return self.temperature * math.log(self.threshold / (1 - self.threshold))
 
     def to_json(self) -> str:
         """Return all but the vocabulary as JSON."""
@@ -64,6 +85,10 @@ class ModelCard:
         }
         if self.text_column is not None:  # files of before have none, and come out as they did
             values["text_column"] = self.text_column
+        if self.ordinal:
+            values["ordinal"] = True
+        if self.threshold != 0.5:
+            values["threshold"] = self.threshold
         return json.dumps(values, sort_keys=True)
 
 
@@ -78,13 +103,15 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
         return ModelCard(
             text=TextSettings.from_json(values["text"]),
             vocabulary=Vocabulary.from_text(vocabulary),
-            labels=_two_names(values["labels"]),
+            labels=label_names(values["labels"]),
             precision=str(values["precision"]),
             metrics=dict(values["metrics"]),
             parity=dict(values["parity"]),
             toolkit_version=str(values["toolkit_version"]),
             temperature=float(values["temperature"]),
             text_column=_name(values.get("text_column")),
+            ordinal=values.get("ordinal", False) is True,
+            threshold=float(values.get("threshold", 0.5)),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(
@@ -99,10 +126,3 @@ def _name(value: Any) -> str | None:
         raise TypeError(f"text_column is {value!r}, expected a name")
     value.encode()  # JSON can hold half a surrogate pair, which no output can
     return value
-
-
-def _two_names(labels: Iterable[Any]) -> tuple[str, str]:
-    negative, positive = labels
-    names = str(negative), str(positive)
-    "".join(names).encode()  # JSON can hold half a surrogate pair, which no output can
-    return names

@@ -18,9 +18,16 @@ from onnx import ModelProto
 
 from infer.base.errors import ModelFileError
 from infer.model.card import ModelCard, read_card
-from infer.model.graph_rules import MAX_NODES, check_container, check_embedding, check_graph
+from infer.model.graph_rules import (
+    MAX_NODES,
+    check_container,
+    check_embedding,
+    check_graph,
+    check_interface,
+)
+from infer.model.labels import format_version
 
-FORMAT: Final = "1"
+FORMATS: Final = ("1", "2")
 MAX_BYTES: Final = 1 << 30
 # Room for a vocabulary of a million words; read, it takes 30 times its size.
 MAX_REST_BYTES: Final = 16 << 20
@@ -61,7 +68,7 @@ def stamp(model: ModelProto, card: ModelCard) -> bytes:
     stamped.CopyFrom(model)
     del stamped.metadata_props[:]
     values = {
-        _FORMAT: FORMAT,
+        _FORMAT: str(format_version(len(card.labels))),
         _VOCABULARY: card.vocabulary.to_text(),
         _CARD: card.to_json(),
     }
@@ -109,6 +116,13 @@ def check_model(model: ModelProto, size: int) -> ModelCard:
     check_container(model, size)
     check_graph(model.graph)
     card = read_card(metadata[_VOCABULARY], metadata[_CARD])
+    labels = len(card.labels)
+    if metadata[_FORMAT] != str(format_version(labels)):
+        raise ModelFileError(
+            f"model file format {metadata[_FORMAT]!r} with {labels} labels, expected format "
+            f"{str(format_version(labels))!r}. Export it again"
+        )
+    check_interface(model.graph, labels)
     check_embedding(model.graph, card.vocabulary)
     if metadata[_DIGEST] != _digest(model):
         raise ModelFileError(
@@ -169,10 +183,10 @@ def _metadata(model: ModelProto) -> dict[str, str]:
             f"no {_FORMAT} in its metadata: not a model file of this toolkit. Export it with "
             "sent-export"
         )
-    if metadata[_FORMAT] != FORMAT:
+    if metadata[_FORMAT] not in FORMATS:
         raise ModelFileError(
-            f"model file format {metadata[_FORMAT]!r}, this version reads {FORMAT!r}. Export it "
-            "again with this version of sent-export"
+            f"model file format {metadata[_FORMAT]!r}, this version reads {' and '.join(FORMATS)}. "
+            "Export it again with this version of sent-export"
         )
     if metadata.keys() != _KEYS or len(model.metadata_props) != len(_KEYS):
         # A key that is not UTF-8 comes as bytes.

@@ -9,6 +9,7 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from infer.base.errors import ModelFileError
+from infer.model.probability import row_shape
 from infer.text.vocabulary import Vocabulary
 
 INPUT_IDS, LENGTHS, LOGITS = "input_ids", "lengths", "logits"
@@ -22,9 +23,9 @@ ALLOWED_OPERATORS: Final = frozenset(
     [("", name) for name in (
         "Add", "And", "Cast", "Clip", "Concat", "Constant", "DequantizeLinear", "Div",
         "DynamicQuantizeLinear", "Flatten", "Gather", "GatherElements", "GatherND", "Gemm",
-        "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Mul",
-        "Not", "Range", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Shape", "Slice",
-        "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
+        "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Mod",
+        "Mul", "Not", "Range", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Shape",
+        "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
     )]
     + [("com.microsoft", name) for name in (
         "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
@@ -69,7 +70,7 @@ def check_container(model: ModelProto, size: int) -> None:
 
 
 def check_graph(graph: GraphProto) -> None:
-    """Refuse operators, attributes, tensors and ends that the exporter does not write.
+    """Refuse operators, attributes and tensors that the exporter does not write.
 
     Raises:
         ModelFileError: with the first thing found wrong.
@@ -84,7 +85,6 @@ def check_graph(graph: GraphProto) -> None:
             raise ModelFileError(f"operator {name!r} is not on the list of allowed ones")
         for attribute in node.attribute:
             _check_attribute(node.op_type, attribute)
-    _check_interface(graph)
 
 
 def _check_attribute(operator: str, attribute: AttributeProto) -> None:
@@ -118,20 +118,32 @@ def _check_tensor(tensor: TensorProto) -> None:
         )
 
 
-def _check_interface(graph: GraphProto) -> None:
+def check_interface(graph: GraphProto, labels: int) -> None:
+    """Refuse other inputs and outputs than those of a model of so many labels.
+
+    Raises:
+        ModelFileError: a name, type, rank or axis is another one.
+    """
+    shape = row_shape(labels)
     found = [_signature(value) for value in (*graph.input, *graph.output)]
     expected = [
         (INPUT_IDS, TensorProto.INT64, 2),
         (LENGTHS, TensorProto.INT32, 1),
-        (LOGITS, TensorProto.FLOAT, 1),
+        (LOGITS, TensorProto.FLOAT, 1 + len(shape)),
     ]
     if found != expected or len(graph.input) != 2:
         raise ModelFileError(f"inputs and outputs {found}, expected {expected} (name, type, rank)")
+    fixed = {INPUT_IDS: (None, None), LENGTHS: (None,), LOGITS: (None, *shape)}
     for value in (*graph.input, *graph.output):
-        for axis in value.type.tensor_type.shape.dim:
-            if not axis.dim_param:
+        for axis, size in zip(value.type.tensor_type.shape.dim, fixed[value.name], strict=True):
+            if size is None and not axis.dim_param:
                 raise ModelFileError(
                     f"{value.name} has a fixed axis of {axis.dim_value}, expected a dynamic one"
+                )
+            if size is not None and axis.dim_value != size:
+                raise ModelFileError(
+                    f"{value.name} has {axis.dim_value or 'any number of'} columns, expected "
+                    f"{size}, one for each label"
                 )
 
 

@@ -1,4 +1,6 @@
-"""A model file on a device: texts → scores, in batches that fit. Legend: R texts, B rows, T tokens.
+"""A model file on a device: texts → scores, in batches that fit.
+
+Legend: R texts, B rows, T tokens.
 
 What a job, a service and a notebook score with; safe from several threads.
 """
@@ -8,7 +10,6 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,31 +18,11 @@ import pyarrow as pa
 from infer.base.console import say
 from infer.base.errors import SentError
 from infer.model.file import ModelFile
-from infer.model.probability import probability
+from infer.model.probability import has_values, row_shape
+from infer.model.results import Scores, make_scores
 from infer.model.session import CPU, OutOfMemoryError, Session
 from infer.text.batching import Logits, Rows, plan_batches, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder, EncodingStopped, encode_all
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Scores of R consecutive rows.
-
-    Attributes:
-        score: (R,) float32 probability of the positive label, NaN where there is none.
-        status: (R,) uint8, positions in `infer.text.encoding.STATUSES`.
-    """
-
-    score: npt.NDArray[np.float32]
-    status: npt.NDArray[np.uint8]
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.score)
-
-    def slice(self, start: int, end: int) -> "Scores":
-        """Return the rows from `start` to before `end`."""
-        return Scores(self.score[start:end], self.status[start:end])
 
 
 class Scorer:
@@ -81,31 +62,37 @@ class Scorer:
         return encode_all(self._encoder, texts)
 
     def score(
-        self, encoded: EncodedTexts, done: Callable[[Rows], object] = lambda rows: None
+        self,
+        encoded: EncodedTexts,
+        done: Callable[[Rows], object] = lambda rows: None,
+        probabilities: bool = False,
     ) -> Scores:
         """Run encoded texts, and again in smaller batches what the device had no room for.
 
         Args:
             encoded: R texts.
             done: is told the row numbers of each batch that was run, in this thread.
+            probabilities: whether the probability of each label is told too.
 
         Raises:
             SentError: the device has no room for a single text, or a logit is not a number.
             EncodingStopped: `stop` was called.
         """
-        logits = np.full(len(encoded), np.nan, np.float32)
+        card = self.file.card
+        shape = row_shape(len(card.labels))
+        logits = np.full((len(encoded), *shape), np.nan, np.float32)
         left = np.flatnonzero(encoded.lengths)
         budget = self.batch_tokens
-        found = run_in_batches(encoded, budget, self._run, left, self._executor.map, done)
+        found = run_in_batches(encoded, budget, self._run, left, self._executor.map, done, shape)
         while True:
             logits[left] = found[left]
-            left = left[np.isnan(found[left])]
+            left = left[~has_values(found[left])]
             if not len(left):
                 break
             self._shrink(budget, encoded.lengths[left])
             budget = self.batch_tokens
-            found = run_in_batches(encoded, budget, self._run_alone, left, done=done)
-        return Scores(probability(logits, self.file.card.temperature), encoded.statuses)
+            found = run_in_batches(encoded, budget, self._run_alone, left, done=done, shape=shape)
+        return make_scores(logits, encoded.statuses, card, probabilities)
 
     def stop(self) -> None:
         """Make `encode` and `score` give up in whatever threads they run, for good."""

@@ -103,7 +103,7 @@ class Session:
             give_back: return the device memory that is held for later batches, at the end.
 
         Returns:
-            (B,) float32.
+            (B,) float32, or (B, K) of more than two labels.
 
         Raises:
             OutOfMemoryError: the device has no room for the batch.

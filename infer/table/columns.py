@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from infer.base.errors import InputError
+from infer.model.results import PROBABILITY
 from infer.table.metadata import still_true
 
 RESULT_COLUMNS: Final = ("score", "prediction", "status")
@@ -45,6 +46,7 @@ def choose_columns(
     carry: Sequence[str] | None = None,
     prefix: str = "",
     trained: str | None = None,
+    further: Sequence[str] = (),
 ) -> Columns:
     """Decide which column is the text and which are carried over.
 
@@ -53,8 +55,9 @@ def choose_columns(
         name: the file, for messages.
         text: `--text-column`; by default what `find_text_column` finds.
         carry: `--columns`; by default all but the text.
-        prefix: `--prefix`, put before the names of the three new columns.
+        prefix: `--prefix`, put before the names of the new columns.
         trained: the text column that the model was trained on, where that is known.
+        further: names of new columns behind the usual three.
 
     Raises:
         InputError: a column is missing, doubled, of a type that holds no text, or has the name
@@ -75,7 +78,7 @@ def choose_columns(
         wanted = set(carry)
         carried = [column for column in names if column in wanted]
     # Spark and Hive know no difference between upper and lower case.
-    new = {(prefix + column).casefold() for column in RESULT_COLUMNS}
+    new = {(prefix + column).casefold() for column in (*RESULT_COLUMNS, *further)}
     if clash := [column for column in carried if column.casefold() in new]:
         raise InputError(
             f"{name}: column {clash[0]!r} would be written twice. Put a prefix before the new "
@@ -160,39 +163,65 @@ def find_label_column(schema: pa.Schema, name: object, asked: str | None = None)
     )
 
 
-def find_score_column(
+def score_columns(asked: str | None, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return what the columns of a teacher's probabilities are called.
+
+    Args:
+        asked: `--score-column`: a name, what several begin with, or None for the usual one.
+        labels: names of the labels; two have one column, more have one each.
+    """
+    if len(labels) == 2:
+        return (asked or SCORE_COLUMN,)
+    return tuple(f"{asked or PROBABILITY}_{label}" for label in labels)
+
+
+def find_score_columns(
     schema: pa.Schema,
     name: object,
-    asked: str | None = None,
-    taken: Sequence[str | None] = (),
-) -> str | None:
-    """Return the column of a teacher's probabilities, where there is one.
+    asked: str | None,
+    taken: Sequence[str | None],
+    labels: Sequence[str],
+) -> tuple[str, ...]:
+    """Return the columns of a teacher's probabilities, none where there are none.
 
     Args:
         schema: the table's.
         name: what messages call it.
-        asked: `--score-column`: a name, `none`, or None for `score`.
+        asked: `--score-column`: a name, what several begin with, `none`, or None for the usual one.
         taken: the columns that hold texts and labels.
+        labels: names of the labels.
 
     Raises:
-        InputError: the one that was asked for holds texts or labels, or occurs twice.
+        InputError: only some are there; or one that was asked for holds texts or labels, or occurs
+            twice.
     """
-    column = SCORE_COLUMN if asked is None else asked
-    if asked == NO_COLUMN or (count := schema.names.count(column)) == 0:
-        return None
-    if column not in taken and count == 1:
-        return column
+    columns = score_columns(asked, labels)
+    counts = [schema.names.count(column) for column in columns]
+    if asked == NO_COLUMN or not any(counts):
+        return ()
+    if 0 in counts:
+        raise InputError(
+            f"{name}: columns of scores, but no {columns[counts.index(0)]!r}: expected one for "
+            "each label"
+        )
+    if not set(columns) & set(taken) and max(counts) == 1:
+        return columns
     if asked is None:
-        return None
-    seen = f"occurs {count} times" if count > 1 else "holds the texts or the labels"
+        return ()
+    seen = f"occurs {max(counts)} times" if max(counts) > 1 else "holds the texts or the labels"
+    column = columns[counts.index(max(counts))]
     raise InputError(
         f"{name}: column {column!r} {seen}, expected one of its own for the scores. Name another "
         "with --score-column"
     )
 
 
-def split_names(listed: str) -> tuple[str, ...]:
+def split_names(listed: str, option: str = "--columns") -> tuple[str, ...]:
     """Split names at commas; a name in double quotes may hold some (RFC 4180).
+
+    Args:
+        listed: the names.
+        option: what gave them, for the message.
 
     Raises:
         InputError: it is no such list.
@@ -201,7 +230,7 @@ def split_names(listed: str) -> tuple[str, ...]:
         return tuple(filter(None, next(csv.reader([listed], strict=True), [])))
     except csv.Error as error:
         raise InputError(
-            f"--columns {listed}: no list of names ({error}). Put a name with a comma in double "
+            f"{option} {listed}: no list of names ({error}). Put a name with a comma in double "
             "quotes, and double the quotes in it"
         ) from error
 
@@ -214,15 +243,28 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def output_schema(
-    schema: pa.Schema, carried: Sequence[str], prefix: str, metadata: dict[str, str]
+    schema: pa.Schema,
+    carried: Sequence[str],
+    prefix: str,
+    metadata: dict[str, str],
+    further: Sequence[str] = (),
 ) -> pa.Schema:
-    """Return the output's schema: carried fields as they are, then the three new columns."""
+    """Return the output's schema: carried fields as they are, then the new columns.
+
+    Args:
+        schema: the input's.
+        carried: names of the columns that are copied.
+        prefix: put before the names of the new ones.
+        metadata: entries to add to the schema's.
+        further: names of new columns behind the usual three.
+    """
     score, prediction, status = (prefix + column for column in RESULT_COLUMNS)
     fields = [schema.field(column) for column in carried]
     fields += [
         pa.field(score, pa.float32()),
         pa.field(prediction, pa.string()),
         pa.field(status, pa.string(), nullable=False),
+        *(pa.field(prefix + column, pa.float32()) for column in further),
     ]
     kept = still_true(schema.metadata or {}, schema.names, fields)
     # Where the scores of a table come from that was scored before is not where these do.

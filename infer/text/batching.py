@@ -1,4 +1,7 @@
-"""Rows of like length, padded together under a token budget. Legend: R texts, B rows, T tokens."""
+"""Rows of like length, padded together under a token budget.
+
+Legend: R texts, B rows, T tokens. Logits are (B,) or, of more than two labels, (B, K).
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -11,7 +14,7 @@ from infer.text.vocabulary import PAD_ID
 
 Rows = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
-# (input_ids (B, T) int64, lengths (B,) int32) → logits (B,), or None where there is no room.
+# (input_ids (B, T) int64, lengths (B,) int32) → the rows' logits, or None where there is no room.
 Run = Callable[[npt.NDArray[np.int64], npt.NDArray[np.int32]], Logits | None]
 
 
@@ -22,6 +25,7 @@ def run_in_batches(
     rows: Rows | None = None,
     in_turn: Callable[..., Iterable[Logits | None]] = map,
     done: Callable[[Rows], object] = lambda rows: None,
+    shape: tuple[int, ...] = (),
 ) -> Logits:
     """Run texts in batches of like length and put the results back in order.
 
@@ -32,11 +36,12 @@ def run_in_batches(
         rows: the texts to run (None: all).
         in_turn: `map`, or an executor's, which runs batches side by side.
         done: is told the row numbers of each batch that was run, in this thread.
+        shape: of one text's logits, as `infer.model.probability.row_shape` has it.
 
     Returns:
-        (R,) float32 logits, NaN for a text without a token, or that was not run.
+        (R, *shape) float32 logits, NaN for a text without a token, or that was not run.
     """
-    logits = np.full(len(encoded), np.nan, np.float32)
+    logits = np.full((len(encoded), *shape), np.nan, np.float32)
     rows = np.arange(len(encoded)) if rows is None else rows
     batches = [rows[batch] for batch in plan_batches(encoded.lengths[rows], budget)]
     results = in_turn(lambda batch: run(*pad(encoded, batch)), batches)

@@ -55,14 +55,20 @@ def new_model():
     return make_model
 
 
-def make_model(layers=2, pooling="last", hidden=8, seed=1):
-    """Return an untrained model whose logits spread over some units."""
+def make_model(layers=2, pooling="last", hidden=8, seed=1, ngrams=0):
+    """Return an untrained model whose logits spread over some units, its n-grams' too."""
     torch.manual_seed(seed)
-    config = ModelConfig(len(WORDS) + 2, 6, hidden, layers, pooling)
+    config = ModelConfig(
+        len(WORDS) + 2, 6, hidden, layers, pooling, ngrams=ngrams, ngram_buckets=997
+    )
     model = SentimentLSTM(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(2.5)
+        if model.ngrams is not None:
+            model.ngrams.weight.normal_()
+            model.ngrams.bias.fill_(0.5)
+            model.ngrams.mix.copy_(torch.tensor([1.25, 0.75]))
     return model
 
 
@@ -88,14 +94,14 @@ def make_checkpoint(model):
 
 @pytest.fixture(scope="session")
 def model_and_graph():
-    """Return `model_and_graph(opset, layers, pooling)`: an untrained model and its fp32 graph.
+    """Return `model_and_graph(opset, layers, pooling, ngrams)`: an untrained model, its fp32 graph.
 
     Each is made once; copy before changing it.
     """
 
     @cache
-    def export(opset=17, layers=2, pooling="last"):
-        model = make_model(layers, pooling)
+    def export(opset=17, layers=2, pooling="last", ngrams=0):
+        model = make_model(layers, pooling, ngrams=ngrams)
         return model, build_graph(model, opset)
 
     return export
@@ -111,6 +117,12 @@ def checkpoint(model_and_graph):
 def pooled_checkpoint(model_and_graph):
     """One layer, maximum and mean."""
     return make_checkpoint(model_and_graph(17, 1, "max_mean")[0])
+
+
+@pytest.fixture(scope="session")
+def wide_checkpoint(model_and_graph):
+    """The pooled one with n-grams of up to three tokens."""
+    return make_checkpoint(model_and_graph(17, 1, "max_mean", 3)[0])
 
 
 @pytest.fixture(scope="session")

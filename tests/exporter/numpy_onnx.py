@@ -73,6 +73,13 @@ def squeeze(x, axes=None):
     return np.squeeze(x, None if axes is None else tuple(int(axis) for axis in axes))
 
 
+def slice_(x, starts, ends, axes, steps):
+    cut = [slice(None)] * x.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        cut[axis] = slice(start, end, step)
+    return x[tuple(cut)]
+
+
 def reduction(function):
     def reduce(x, axes_input=None, *, axes=None, keepdims=1, noop_with_empty_axes=0):
         chosen = axes if axes_input is None else axes_input
@@ -93,8 +100,11 @@ OPERATORS = {
     "Range": lambda start, limit, delta: np.arange(start, limit, delta, np.asarray(start).dtype),
     "ReduceMax": reduction(np.max),
     "ReduceSum": reduction(np.sum),
+    "Mod": lambda a, b, fmod=0: np.mod(a, b),
+    "Mul": np.multiply,
     "Reshape": reshape,
     "Shape": lambda x, start=0, end=None: np.array(x.shape[start:end], np.int64),
+    "Slice": slice_,
     "Squeeze": squeeze,
     "Transpose": lambda x, perm: np.transpose(x, perm),
     "Unsqueeze": unsqueeze,

@@ -16,9 +16,11 @@ def batch(rows=5, tokens=11, seed=0):
 
 
 @pytest.mark.parametrize("opset", [17, 21])
-@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (2, "max_mean")])
-def test_numpy_agrees_with_pytorch(layers, pooling, opset, model_and_graph, run_in_numpy):
-    model, graph = model_and_graph(opset, layers, pooling)
+@pytest.mark.parametrize(
+    ("layers", "pooling", "ngrams"), [(2, "last", 0), (2, "max_mean", 0), (1, "last", 4)]
+)
+def test_numpy_agrees_with_pytorch(layers, pooling, ngrams, opset, model_and_graph, run_in_numpy):
+    model, graph = model_and_graph(opset, layers, pooling, ngrams)
     model = copy.deepcopy(model).double()
     ids, lengths = batch()
     with torch.inference_mode():

@@ -3,20 +3,30 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from infer.base.errors import ModelFileError
+from infer.text.vocabulary import Vocabulary
+
+NOTE: Final = "note"
 
 
-def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write tensors as safetensors, each with storage of its own, on the CPU."""
+def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: str | None = None) -> None:
+    """Write tensors as safetensors, each with storage of its own, on the CPU.
+
+    Args:
+        path: the file.
+        tensors: name → tensor.
+        note: words that go with them, see `note_of`.
+    """
     own = {name: t.detach().cpu().clone().contiguous() for name, t in tensors.items()}
-    path.write_bytes(save(own))  # `save_file` would make a file that only its owner can read
+    # `save_file` would make a file that only its owner can read
+    path.write_bytes(save(own, None if note is None else {NOTE: note}))
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -39,6 +49,20 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read a vocabulary, one token a line.
+
+    Raises:
+        ModelFileError: the file is missing or damaged.
+    """
+    try:
+        # `newline=""`: a token is never changed by what a platform takes for a line's end.
+        with path.open(encoding="utf-8", newline="") as file:
+            return Vocabulary.from_text(file.read())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
+
+
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read a safetensors file to the CPU.
 
@@ -47,6 +71,19 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     """
     try:
         return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelFileError(f"{path}: missing or damaged ({error})") from error
+
+
+def note_of(path: Path) -> str | None:
+    """Read the words that go with tensors, and nothing of these.
+
+    Raises:
+        ModelFileError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get(NOTE)
     except (OSError, SafetensorError) as error:
         raise ModelFileError(f"{path}: missing or damaged ({error})") from error
 

@@ -30,6 +30,11 @@ class DataRecord:
         score_column: the column of scores that was asked for; None for the usual search, `none`
             for none, which older versions never read.
         delimiter: of CSV files, that was asked for; None for what their names and looks say.
+        group_column: the column that kept rows of a group in one part.
+        positive: the label that was asked for as the positive one.
+        labels: what labels were to be called in place of how the file writes them, '' for those
+            whose rows were left out.
+        ordinal: whether the labels are in an order, as stars are.
     """
 
     name: str
@@ -42,6 +47,10 @@ class DataRecord:
     found_text_column: str | None = None
     score_column: str | None = NO_COLUMN
     delimiter: str | None = None
+    group_column: str | None = None
+    positive: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    ordinal: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,6 +131,11 @@ class TrainingRecord:
             del values["data"]["score_column"]
         if self.data.delimiter is None:
             del values["data"]["delimiter"]
+        if self.data.group_column is None:
+            del values["data"]["group_column"]
+        for name in ("positive", "labels", "ordinal"):
+            if not values["data"][name]:
+                del values["data"][name]
         if not self.recipe.get("self_training"):
             del values["data"]["unlabelled_sha256"]
         return values
@@ -151,7 +165,7 @@ class TrainingRecord:
                 split_seed=_entry(values, "split_seed", int, NoneType),
                 scores=_scores(_entry(values, "scores", dict, NoneType)),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ModelFileError(f"{folder}: damaged config.json ({error!r})") from error
 
 
@@ -176,6 +190,10 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         found_text_column=_entry(values, "found_text_column", str, NoneType),
         score_column=_entry({"score_column": NO_COLUMN, **values}, "score_column", str, NoneType),
         delimiter=_entry(values, "delimiter", str, NoneType),
+        group_column=_entry(values, "group_column", str, NoneType),
+        positive=_entry(values, "positive", str, NoneType),
+        labels=tuple((old, new) for old, new in _entry(values, "labels", list, NoneType) or ()),
+        ordinal=_entry({"ordinal": False, **values}, "ordinal", bool),
     )
 
 

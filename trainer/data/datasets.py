@@ -1,31 +1,39 @@
 """Labelled reviews: the embedded sample, IMDB, or anybody's files.
 
-Legend: R rows.
+Legend: R rows, K labels.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.table.columns import SCORE_COLUMN
 from infer.table.files import how_read, read_schema
 from infer.table.formats import FORMATS
-from trainer.data.labels import Labels, has_label, name_labels, read_labels
+from trainer.data.labels import (
+    USUAL_RULES,
+    Labels,
+    has_label,
+    missing_labels,
+    name_labels,
+    read_labels,
+)
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
-from trainer.data.scores import read_scores
-from trainer.data.splits import split_rows
+from trainer.data.scores import column_of, read_scores, score_type
+from trainer.data.splits import GROUP, count_classes, split_rows
+from trainer.settings.labels import LabelRules
 
 SCHEMA: Final = pa.schema(
     [
         ("text", pa.large_string()),
-        ("label", pa.int8()),
+        ("label", pa.int16()),
         ("id", pa.large_string()),
-        ("score", pa.float32()),
     ]
 )
 TEST_SHARE: Final = 0.2
@@ -39,17 +47,22 @@ class Dataset:
 
     Attributes:
         name: what was asked for: `sample`, `imdb` or a path.
-        train: (R,) `text` large_string, `label` int8 (1 positive, 0 negative), `id` large_string
-            (the file's `id` or `review_id`, else the row's number in the file, from 0), `score`
-            float32 (a teacher's probability of the positive label; null where there is none).
+        train: (R,) `text` large_string, `label` int16 (its position in `labels`), `id` large_string
+            (the file's `id` or `review_id`, else the row's number in the file, from 0), `score` (a
+            teacher's probabilities, see `score_type`; null where there are none), and `group`
+            large_string where a group column was asked for.
         scored: rows of the training file that have a score and no label: the same columns.
         test: the same columns; its scores are not looked at.
+        validation: the same columns, of the data folder's validation file; None where there is
+            none, so that rows of `train` are held out for it.
         unlabelled: the file with texts without a label, where there is one.
-        labels: names of the classes, (negative, positive).
+        labels: names of the classes; of two, (negative, positive).
         sha256: hash over the bytes of the files.
         notes: what a person should know about the data, a sentence each.
         text_column: the column that the training texts stood in.
-        score_column: the column that the training file's scores stood in, if any.
+        score_column: the column that the training file's scores stood in, if any; of more than two
+            labels what the columns' names begin with.
+        ordinal: whether the labels are numbers in an order.
     """
 
     name: str
@@ -57,11 +70,13 @@ class Dataset:
     scored: pa.Table
     test: pa.Table
     unlabelled: Path | None
-    labels: tuple[str, str]
+    labels: tuple[str, ...]
     sha256: str
     notes: tuple[str, ...] = ()
     text_column: str | None = None
     score_column: str | None = None
+    validation: pa.Table | None = None
+    ordinal: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +84,9 @@ class TrainingFile:
     """The reviews of a file to train on.
 
     Attributes:
-        labelled: (R,) rows of `SCHEMA`, each with a label.
-        scored: rows of `SCHEMA` with a score and no label.
-        labels: the two classes.
+        labelled: (R,) rows as `Dataset.train` has them, each with a label.
+        scored: the same with a score and no label.
+        labels: the classes.
         text_column: where the texts stood.
         score_column: where the scores stood, if there are any.
         notes: what a person should know, a sentence each.
@@ -85,14 +100,17 @@ class TrainingFile:
     notes: tuple[str, ...]
 
 
-def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
+def load_dataset(
+    name: str, seed: int, columns: Columns = USUAL, rules: LabelRules = USUAL_RULES
+) -> Dataset:
     """Load the reviews that `--data` names.
 
     Args:
         name: `sample`, `imdb`, a file of Parquet, CSV or JSON Lines, or a folder of two such
-            files, train and test.
+            files, train and test, and perhaps a third, validation.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
+        rules: what was asked for about the labels.
 
     Raises:
         InputError: files, columns or classes are missing or wrong, or a download failed.
@@ -100,12 +118,12 @@ def load_dataset(name: str, seed: int, columns: Columns = USUAL) -> Dataset:
     try:
         path = _locate(name)
         if path.is_dir():
-            data = _load_folder(name, path, columns)
+            data = _load_folder(name, path, columns, rules)
         else:
-            data = _load_file(name, path, seed, columns)
+            data = _load_file(name, path, seed, columns, rules)
     except OSError as error:
         raise InputError(f"--data {name}: cannot be read ({error})") from error
-    return replace(data, notes=(*data.notes, *_remarks(data)))
+    return replace(data, notes=(*data.notes, *_remarks(data)), ordinal=rules.ordinal)
 
 
 def _locate(name: str) -> Path:
@@ -142,20 +160,23 @@ def find_sample() -> Path:
     )
 
 
-def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
+def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -> Dataset:
     train, test = _part(folder, "train"), _part(folder, "test")
     if train is None or test is None:
         raise InputError(
             f"{folder}: no {'test' if train else 'train'}.parquet. A data folder holds "
-            "train.parquet and test.parquet (and perhaps unsup.parquet), or the same as .csv or "
-            ".jsonl"
+            "train.parquet and test.parquet (and perhaps validation.parquet and unsup.parquet), or "
+            "the same as .csv or .jsonl"
         )
-    found, raw = _read_training_file(train, columns), read_raw(test, columns)
+    found = _read_training_file(train, columns, rules)
     labels = found.labels
-    testing = _labelled(raw, labels, test)
-    for problem in _one_class(found.labelled, labels, train):
-        raise InputError(f"{problem} Nothing can be learnt from one class")
-    left_out = _left_out(raw.num_rows, testing.num_rows, test)
+    for problem in _missing_classes(found.labelled, labels, train):
+        raise InputError(f"{problem} Nothing can be learnt of a class without a text")
+    testing, notes = _read_part(test, labels, columns)
+    validating, more = None, tuple[str, ...]()
+    if (validation := _part(folder, "validation")) is not None:
+        validating, more = _read_part(validation, labels, columns)
+        more = (f"{validation} validates; no row of {train.name} is held out for it.", *more)
     return Dataset(
         name=name,
         train=found.labelled,
@@ -163,11 +184,35 @@ def _load_folder(name: str, folder: Path, columns: Columns) -> Dataset:
         test=testing,
         unlabelled=_part(folder, "unsup"),
         labels=labels.names,
-        sha256=hash_files([train, test]),
-        notes=(*found.notes, *left_out, *_one_class(testing, labels, test)),
+        sha256=hash_files([train, test, *([validation] if validation else [])]),
+        notes=(*found.notes, *more, *notes),
         text_column=found.text_column,
         score_column=found.score_column,
+        validation=validating,
     )
+
+
+def _read_part(path: Path, labels: Labels, columns: Columns) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read a file that judges, which need not have groups; and say what is missing in it.
+
+    Raises:
+        InputError: all its rows are of one class, by which nothing can be judged.
+    """
+    if columns.group not in read_schema(path, columns.delimiter).names:
+        columns = replace(columns, group=None)
+    raw = numbered(read_raw(path, columns), labels, path)
+    table = _labelled(raw, labels, path)
+    missing = list(_missing_classes(table, labels, path))
+    if missing and len(pc.unique(table["label"])) < 2:
+        raise InputError(f"{missing[0]} Add rows of the others, or give one file, which is split")
+    return table, (*_left_out(raw.num_rows, table.num_rows, path), *missing)
+
+
+def _missing_classes(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
+    """Say how many rows of each class there are, where one has none."""
+    numbers = table["label"].to_numpy()
+    if len(np.unique(numbers)) < len(labels.names):
+        yield f"{path}: a class is missing ({count_classes(numbers, labels.names)})."
 
 
 def _part(folder: Path, part: str) -> Path | None:
@@ -179,10 +224,11 @@ def _part(folder: Path, part: str) -> Path | None:
     return found[0] if found else None
 
 
-def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
+def _load_file(name: str, path: Path, seed: int, columns: Columns, rules: LabelRules) -> Dataset:
     """Load a single file and split its test part off."""
-    found = _read_training_file(path, columns)
-    train, test = split_rows(found.labelled, TEST_SHARE, seed)
+    found = _read_training_file(path, columns, rules)
+    with named(path):
+        train, test = split_rows(found.labelled, TEST_SHARE, seed, found.labels.names)
     note = (
         f"{path} is one file: {test.num_rows:,} of its {found.labelled.num_rows:,} labelled rows, "
         f"drawn with seed {seed} from each class by about its share, are kept apart as the test "
@@ -202,45 +248,64 @@ def _load_file(name: str, path: Path, seed: int, columns: Columns) -> Dataset:
     )
 
 
-def _read_training_file(path: Path, columns: Columns) -> TrainingFile:
+@contextmanager
+def named(path: str | Path) -> Iterator[None]:
+    """Put what is being split before an error that names only its rows."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> TrainingFile:
     """Read labels and scores; a row without a label needs a score."""
     raw = read_raw(path, columns)
     text, label = find_columns(read_schema(path, columns.delimiter), path, columns)
-    scores, notes = read_scores(path, columns.score, (text, label), columns.delimiter)
-    known, unknown = raw, raw.slice(0, 0)
+    is_known = has_label(raw["label"], path)
+    if raw.num_rows and not pc.any(is_known).as_py():
+        raise InputError(
+            f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
+            "validation and test go by true labels: label some rows of each class"
+        )
+    labels = name_labels(raw["label"], path, rules)
+    scores, notes = read_scores(path, columns.score, (text, label), labels.names, columns.delimiter)
+    if scores is None and not pc.all(is_known).as_py():
+        raise missing_labels(raw["label"], path)
     if scores is not None:
         raw = raw.append_column("score", scores)
-        is_known = has_label(raw["label"], path)
-        known, unknown = raw.filter(is_known), raw.filter(pc.invert(is_known))
-        if raw.num_rows and not known.num_rows:
-            raise InputError(
-                f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
-                "validation and test go by true labels: label some rows of both classes"
-            )
-    labels = name_labels(known["label"], path)
-    labelled, scored = _labelled(known, labels, path), _scored(unknown, path)
-    left_out = _left_out(raw.num_rows, labelled.num_rows + scored.num_rows, path)
+    known = numbered(raw.filter(is_known), labels, path)
+    unknown = raw.filter(pc.invert(is_known))
+    labelled, scored = _labelled(known, labels, path), _scored(unknown, labels, path)
+    rows = known.num_rows + unknown.num_rows
+    left_out = _left_out(rows, labelled.num_rows + scored.num_rows, path)
     return TrainingFile(
         labelled=labelled,
         scored=scored,
         labels=labels,
         text_column=text,
-        score_column=None if scores is None else columns.score or SCORE_COLUMN,
+        score_column=None if scores is None else column_of(columns.score, labels.names),
         notes=(*how_read(path, columns.delimiter), *labels.notes, *left_out, *notes),
     )
 
 
+def numbered(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
+    """Return rows with the numbers of their labels, but for those that are to be left out."""
+    numbers = read_labels(raw["label"], labels, path)
+    place = raw.schema.get_field_index("label")
+    return raw.set_column(place, "label", numbers).filter(numbers.is_valid())
+
+
 def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
-    """Return the rows with their labels as int8, but for those without a text."""
-    found = _table(raw, read_labels(raw["label"], labels, path))
+    """Return the rows, which have numbers of labels, but for those without a text."""
+    found = _table(raw, raw["label"], labels)
     if not found.num_rows:
         raise InputError(f"{path}: none of its {raw.num_rows:,} rows has a text")
     return found
 
 
-def _scored(raw: pa.Table, path: Path) -> pa.Table:
+def _scored(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     """Return rows that have a score in place of a label, but for those without a text."""
-    found = _table(raw, pa.nulls(raw.num_rows, pa.int8()))
+    found = _table(raw, pa.nulls(raw.num_rows, pa.int16()), labels)
     if missing := found["score"].null_count:
         raise InputError(
             f"{path}: {missing:,} rows have neither a label nor a score, expected one of them. "
@@ -249,19 +314,15 @@ def _scored(raw: pa.Table, path: Path) -> pa.Table:
     return found
 
 
-def _table(raw: pa.Table, labels: pa.Array | pa.ChunkedArray) -> pa.Table:
-    """Put a table of `SCHEMA` together, and leave out rows without text."""
-    is_scored = "score" in raw.column_names
-    scores = raw["score"] if is_scored else pa.nulls(raw.num_rows, pa.float32())
-    table = pa.table([raw["text"], labels, raw["id"], scores], schema=SCHEMA)
+def _table(raw: pa.Table, numbers: pa.Array | pa.ChunkedArray, labels: Labels) -> pa.Table:
+    """Put the columns together that `Dataset` has, and leave out rows without text."""
+    kind = score_type(len(labels.names))
+    scores = raw["score"] if "score" in raw.column_names else pa.nulls(raw.num_rows, kind)
+    schema = SCHEMA.append(pa.field("score", kind))
+    table = pa.table([raw["text"], numbers, raw["id"], scores], schema=schema)
+    if GROUP in raw.column_names:
+        table = table.append_column(GROUP, raw[GROUP])
     return table.filter(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(table["text"])), 0))
-
-
-def _one_class(table: pa.Table, labels: Labels, path: Path) -> Iterable[str]:
-    """Say where no row of a class is left."""
-    for label, name in enumerate(labels.names):
-        if not pc.any(pc.equal(table["label"], label)).as_py():
-            yield f"{path}: none of its {table.num_rows:,} reviews is {name!r}."
 
 
 def _left_out(rows: int, kept: int, path: Path) -> Iterable[str]:
@@ -282,4 +343,4 @@ def _remarks(data: Dataset) -> Iterable[str]:
     spans = data.train.group_by("text").aggregate([("label", "min"), ("label", "max")])
     torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
     if torn:
-        yield f"Warning: {torn:,} training texts carry both labels."
+        yield f"Warning: {torn:,} training texts carry different labels."

@@ -1,11 +1,12 @@
 """Data, vocabulary and encoded texts: everything that stays the same from epoch to epoch.
 
-Legend: R rows.
+Legend: R rows, K labels.
 """
 
 import platform
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,22 +17,25 @@ import torch
 import infer
 from infer.base.console import say
 from infer.base.errors import InputError
-from infer.table.columns import NO_COLUMN
+from infer.model.probability import Labels, certain, label_count, of_each_label
+from infer.table.columns import NO_COLUMN, score_columns
 from infer.table.files import read_schema
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
 from infer.text.scripts import misfit
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
-from trainer.checkpoint.folder import Checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
-from trainer.data.datasets import Dataset, load_dataset
+from trainer.checkpoint.unfinished import Begun
+from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
-from trainer.settings.recipe import Recipe
+from trainer.settings.recipe import NO_THRESHOLD, Recipe
 from trainer.settings.request import Request
+
+NO_LABEL: Final = -1
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,10 @@ class Prepared:
         training_encoder: what texts that are trained on go through, which may cut them shorter.
         fitting_texts: the encoded texts that are trained on: those of `fitting`, then the
             unlabelled ones where there are any.
-        targets: what they are trained towards, the probability of the positive label: float32.
+        targets: what they are trained towards, float32: (R,) probability of the positive label, or
+            of more than two labels (R, K), that of each.
         validation_texts: the encoded texts of `validation`.
+        class_weights: (K,) float64, what a row of each class counts in training.
     """
 
     dataset: Dataset
@@ -63,24 +69,28 @@ class Prepared:
     fitting_texts: EncodedTexts
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
+    class_weights: npt.NDArray[np.float64]
 
 
-def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
+def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     """Load the reviews, split the validation part off, make the vocabulary, encode.
 
     Args:
         request: the run.
-        saved: the checkpoint of the run that is taken up again; its vocabulary is used.
+        saved: what the run began with that is taken up again; its vocabulary is used.
 
     Raises:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    dataset = load_dataset(request.data, request.parts_seed, columns_of(request))
+    dataset = load_dataset(
+        request.data, request.parts_seed, columns_of(request), request.label_rules
+    )
     for note in dataset.notes:
         say(note)
     _check_score_column(request, dataset)
-    fitting, validation = split_rows(dataset.train, recipe.validation, request.parts_seed)
+    _check_threshold(recipe, dataset)
+    fitting, validation = _parts(request, dataset)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
@@ -105,9 +115,28 @@ def prepare_data(request: Request, saved: Checkpoint | None) -> Prepared:
         fitting_texts=encode_with_bar(training_encoder, texts_of(fitting), "encoding reviews"),
         targets=targets_of(fitting),
         validation_texts=encode_with_bar(encoder, texts_of(validation), "encoding validation"),
+        class_weights=class_weights(fitting, recipe.class_weight, len(dataset.labels)),
     )
     _check_parts(prepared)
     return prepared
+
+
+def _check_threshold(recipe: Recipe, dataset: Dataset) -> None:
+    """Refuse a threshold where the label with the greatest probability is predicted."""
+    if recipe.threshold != NO_THRESHOLD and len(dataset.labels) > 2:
+        raise InputError(
+            f"--threshold {recipe.threshold}: {dataset.name} has {len(dataset.labels)} labels, of "
+            "which the likeliest is predicted. A threshold is for two; leave it out"
+        )
+
+
+def _parts(request: Request, dataset: Dataset) -> tuple[pa.Table, pa.Table]:
+    """Return the rows to train on and those to validate by."""
+    if dataset.validation is not None:
+        return dataset.train, dataset.validation
+    share, seed = request.recipe.validation, request.parts_seed
+    with named(f"{dataset.name}, training part"):
+        return split_rows(dataset.train, share, seed, dataset.labels)
 
 
 def _check_score_column(request: Request, dataset: Dataset) -> None:
@@ -116,7 +145,8 @@ def _check_score_column(request: Request, dataset: Dataset) -> None:
     if asked in (None, NO_COLUMN, dataset.score_column):
         return
     path = unlabelled_path(request, dataset) if request.recipe.self_training else None
-    if path is None or asked not in read_schema(path, request.delimiter).names:
+    wanted = set(score_columns(asked, dataset.labels))
+    if path is None or not wanted & set(read_schema(path, request.delimiter).names):
         places = dataset.name if path is None else f"{dataset.name} and {path}"
         raise InputError(
             f"--score-column {asked}: no such column in {places}, expected one of probabilities. "
@@ -159,7 +189,11 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 def columns_of(request: Request) -> Columns:
     """Return where texts, labels and scores stand."""
     return Columns(
-        request.text_column, request.label_column, request.score_column, request.delimiter
+        request.text_column,
+        request.label_column,
+        request.score_column,
+        request.delimiter,
+        request.group_column,
     )
 
 
@@ -191,17 +225,59 @@ def texts_of(table: pa.Table) -> pa.Array:
     return table["text"].combine_chunks()
 
 
-def labels_of(table: pa.Table) -> npt.NDArray[np.int8]:
-    """Return the column `label`: (R,) int8, 1 positive and 0 negative."""
-    labels: npt.NDArray[np.int8] = table["label"].to_numpy()
+def labels_of(table: pa.Table) -> Labels:
+    """Return the column `label`: (R,) int16 numbers of labels; of two, 1 is the positive one."""
+    labels: Labels = table["label"].to_numpy()
     return labels
 
 
 def targets_of(table: pa.Table) -> npt.NDArray[np.float32]:
-    """Return what rows are trained towards, (R,) float32: the score, else the label."""
-    labels = table["label"].cast(pa.float32())
-    targets: npt.NDArray[np.float32] = pc.coalesce(table["score"], labels).to_numpy()
-    return targets.copy()  # PyTorch takes no array that belongs to Arrow
+    """Return what rows are trained towards, (R,) or (R, K) float32: the scores, else the label."""
+    scores = scores_of(table)
+    numbers = table["label"].fill_null(NO_LABEL).to_numpy()
+    truth = certain(numbers, label_count(scores))
+    return np.where(np.isnan(scores), truth, scores)
+
+
+def truth_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return the labels as probabilities, (R,) or (R, K); the scores of rows without a label."""
+    scores = scores_of(table)
+    numbers = table["label"].fill_null(NO_LABEL).to_numpy()
+    truth = certain(numbers, label_count(scores))
+    return np.where((numbers == NO_LABEL).reshape(-1, *[1] * (truth.ndim - 1)), scores, truth)
+
+
+def scores_of(table: pa.Table) -> npt.NDArray[np.float32]:
+    """Return a teacher's probabilities, the column `score`: (R,) or (R, K) float32, else NaN."""
+    column = table["score"].combine_chunks()
+    if not pa.types.is_fixed_size_list(column.type):
+        scores: npt.NDArray[np.float32] = column.to_numpy(zero_copy_only=False)
+        return scores
+    scores = np.full((len(column), column.type.list_size), np.nan, np.float32)
+    is_scored = column.is_valid().to_numpy(zero_copy_only=False)
+    scores[is_scored] = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    return scores
+
+
+def class_weights(fitting: pa.Table, rule: str, classes: int) -> npt.NDArray[np.float64]:
+    """Return what a row of each class counts: (K,) float64, 1 in the mean over the labelled rows.
+
+    Args:
+        fitting: (R,) `label`, perhaps with gaps.
+        rule: `none`, or `balanced`: the rows of each class count as much as those of any other.
+        classes: K.
+    """
+    if rule == "none":
+        return np.ones(classes)
+    counts = np.bincount(fitting["label"].drop_null().to_numpy(), minlength=classes)
+    return np.asarray(counts.sum() / (classes * np.maximum(counts, 1)), np.float64)
+
+
+def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
+    """Return what each text that is trained on counts, (R,): by its probability of each label."""
+    targets = of_each_label(prepared.targets.astype(np.float64))  # (R, K)
+    weights: npt.NDArray[np.float64] = targets @ prepared.class_weights
+    return weights
 
 
 def ids_of(table: pa.Table) -> list[str]:
@@ -215,7 +291,7 @@ def _vocabulary(fitting: pa.Table, text: TextSettings, recipe: Recipe) -> Vocabu
     return Vocabulary.from_counts(Tokenizer(text).count(texts_of(fitting)), recipe.vocabulary)
 
 
-def _check_same_data(saved: Checkpoint, dataset: Dataset, text: TextSettings) -> None:
+def _check_same_data(saved: Begun, dataset: Dataset, text: TextSettings) -> None:
     """Refuse to go on with other data or another tokenizer than the run began with."""
     before = saved.record.data.sha256
     if before != dataset.sha256:
@@ -250,7 +326,7 @@ def read_scored_texts(
         InputError: the file cannot be read, or the score column holds no probabilities.
     """
     path = unlabelled_path(request, dataset)
-    table, notes = read_scored(path, columns_of(request)) if path else (None, ())
+    table, notes = read_scored(path, columns_of(request), dataset.labels) if path else (None, ())
     return (table if table is not None and table.num_rows else None), notes
 
 
@@ -307,6 +383,10 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             label_column=request.label_column,
             score_column=request.score_column,
             delimiter=request.delimiter,
+            group_column=request.group_column,
+            positive=request.positive,
+            labels=request.labels,
+            ordinal=request.ordinal,
             found_text_column=dataset.text_column,
             training_reviews=prepared.fitting.num_rows,
             unlabelled=str(request.unlabelled) if request.unlabelled else None,

@@ -4,7 +4,7 @@ Legend: R rows.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,8 @@ from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
 from infer.table.files import read_columns, read_schema
 from infer.table.formats import find_format
-from trainer.data.scores import read_scores
+from trainer.data.scores import read_scores, score_type
+from trainer.data.splits import GROUP
 
 ID_COLUMNS: Final = ("id", "review_id")
 
@@ -26,12 +27,14 @@ class Columns:
     """Which columns hold texts, labels and scores; None stands for the usual search by name.
 
     `delimiter` parts the fields of CSV; None: what a file's name and looks say.
+    `group` holds what rows hang together by, such as a film or an author; None: they do not.
     """
 
     text: str | None = None
     label: str | None = None
     score: str | None = None
     delimiter: str | None = None
+    group: str | None = None
 
 
 USUAL: Final = Columns()
@@ -40,18 +43,34 @@ USUAL: Final = Columns()
 def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     """Read a file's reviews: `text` and `id` (large_string), and `label` (as stored).
 
+    Where a group column is asked for, `group` (large_string) too.
+
     Raises:
         InputError: it cannot be read, or a column is missing.
     """
     schema = read_schema(path, columns.delimiter)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
-    own = names[:1]
-    _check_once(schema, path, text, label)
-    table = read_columns(path, [text, label, *own], [text, *own], columns.delimiter)
+    own, groups = names[:1], _group_column(schema, path, columns)
+    _check_once(schema, path, text, label, *groups)
+    further = list(dict.fromkeys([*own, *groups]))
+    table = read_columns(path, [text, label, *further], [text, *further], columns.delimiter)
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
-    return pa.table({"text": table[text], "label": table[label], "id": ids})
+    raw = pa.table({"text": table[text], "label": table[label], "id": ids})
+    return raw.append_column(GROUP, table[groups[0]]) if groups else raw
+
+
+def _group_column(schema: pa.Schema, path: Path, columns: Columns) -> list[str]:
+    """Return the column that rows hang together by, or none."""
+    if columns.group is None:
+        return []
+    if columns.group not in schema.names:
+        raise InputError(
+            f"{path}: no column {columns.group!r}. Columns: {', '.join(schema.names)}. Use "
+            "--group-column with one of them, or leave it out"
+        )
+    return [columns.group]
 
 
 def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
@@ -77,12 +96,14 @@ def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
     return read_texts(path, _there(path, columns)).drop_null()
 
 
-def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[str, ...]]:
-    """Read the same texts with their scores.
+def read_scored(
+    path: Path, columns: Columns, labels: Sequence[str]
+) -> tuple[pa.Table, tuple[str, ...]]:
+    """Read the same texts with their scores, which are of some labels.
 
     Returns:
-        `text` large_string and `score` float32 (null where there is none); and what a person
-        should know, a sentence each.
+        `text` large_string and `score` (see `score_type`, null where there is none); and what a
+        person should know, a sentence each.
 
     Raises:
         InputError: it cannot be read, has no text column, or the score column that was asked for
@@ -93,9 +114,11 @@ def read_scored(path: Path, columns: Columns = USUAL) -> tuple[pa.Table, tuple[s
     is_typed = find_format(path).is_typed
     schema = read_schema(path, columns.delimiter)
     name = find_text_column(schema, path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label), columns.delimiter)
+    scores, notes = read_scores(
+        path, columns.score, (name, columns.label), labels, columns.delimiter
+    )
     if scores is None:
-        scores = pa.nulls(len(texts), pa.float32())
+        scores = pa.nulls(len(texts), score_type(len(labels)))
     return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
 
 

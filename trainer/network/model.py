@@ -1,4 +1,6 @@
-"""The model: embedding → bidirectional LSTM layers → pooling → linear → one logit.
+"""The model: embedding → bidirectional LSTM layers → pooling → linear → logits.
+
+Beside this deep part there may be a wide one, `trainer.network.ngrams`, whose logit is added.
 
 Lengths are honoured in both directions without packing. The backward direction reads each row
 reversed within its own length (a gather), so padding comes after the row's last token in both
@@ -6,9 +8,12 @@ directions and never reaches a state that is used. That computes what
 `torch.nn.utils.rnn.pack_padded_sequence` computes, in a fifteenth of the time on a CPU, and leaves
 cuDNN its fast kernels, which packing shuts out.
 
+Two labels have one logit, that of the positive one; K labels, K > 2, have K.
+
 Legend: B batch, T tokens, E embedding, H hidden size of one direction.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +23,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from infer.model.probability import row_shape
 from infer.text.vocabulary import PAD_ID
+from trainer.network.ngrams import NGrams
 
 POOLINGS: Final = ("last", "max_mean")
 
@@ -37,6 +44,10 @@ class ModelConfig:
         dropout: probability with which activations are dropped in training.
         embedding_dropout: probability with which a token's vector is dropped in training,
             wherever the token stands in the batch.
+        ngrams: longest n-gram that has a weight of its own; 0: there is no wide part.
+        ngram_buckets: size of the table that n-grams are hashed into.
+        labels: how many the texts are told apart by. A checkpoint has their names, so it is not
+            written beside these sizes.
     """
 
     vocabulary_size: int
@@ -46,11 +57,19 @@ class ModelConfig:
     pooling: str = "last"
     dropout: float = 0.5
     embedding_dropout: float = 0.0
+    ngrams: int = 0
+    ngram_buckets: int = 2**20
+    labels: int = 2
 
     @property
     def pooled(self) -> int:
         """Size of the pooled vector that the linear layer reads."""
         return 2 * self.hidden * (2 if self.pooling == "max_mean" else 1)
+
+    @property
+    def logits(self) -> int:
+        """Logits of a text: 1 for two labels, else one a label."""
+        return math.prod(row_shape(self.labels))
 
 
 class Dropout(nn.Module):
@@ -80,7 +99,7 @@ class Dropout(nn.Module):
 
 
 class SentimentLSTM(nn.Module):
-    """The BiLSTM classifier: embedding, bidirectional layers, pooling, one logit.
+    """The BiLSTM classifier: embedding, bidirectional layers, pooling, logits; and its n-grams.
 
     Its `state_dict` is what `weights.safetensors` holds; PyTorch's gate order is i, f, g, o.
     """
@@ -88,7 +107,7 @@ class SentimentLSTM(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Make the layers with PyTorch's default initialisation; the padding vector is zero."""
         super().__init__()
-        self.config = config
+        self.config, self.labels = config, config.labels
         inputs = [config.embedding, *[2 * config.hidden] * (config.layers - 1)]
         self.embedding = nn.Embedding(config.vocabulary_size, config.embedding, padding_idx=PAD_ID)
         self.forward_layers = nn.ModuleList(
@@ -98,7 +117,10 @@ class SentimentLSTM(nn.Module):
             nn.LSTM(size, config.hidden, batch_first=True) for size in inputs
         )
         self.dropout = Dropout(config.dropout)
-        self.classifier = nn.Linear(config.pooled, 1)
+        self.classifier = nn.Linear(config.pooled, config.logits)
+        self.ngrams = (
+            NGrams(config.ngrams, config.ngram_buckets, config.labels) if config.ngrams else None
+        )
         self.generator: torch.Generator | None = None
 
     def draw_from(self, generator: torch.Generator) -> None:
@@ -106,16 +128,30 @@ class SentimentLSTM(nn.Module):
         self.generator = self.dropout.generator = generator
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the logits of the positive label.
+        """Compute the logits, of the positive label or of each.
 
         Args:
             input_ids: (B, T) int64 or int32, padded behind each row.
             lengths: (B,) integers from 1 to T.
 
         Returns:
-            (B,) float32 logits. A row's logit does not depend on its batch-mates.
+            (B,) or (B, K) float32 logits. A row's logits do not depend on its batch-mates.
         """
+        deep = self.deep(input_ids, lengths)
+        if self.ngrams is None:
+            return deep
+        mix = self.ngrams.mix
+        return mix[0] * deep + mix[1] * self.wide(input_ids, lengths)
+
+    def deep(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the network's own logits, what a training step improves."""
         return self.classify(self.embed(input_ids), lengths)
+
+    def wide(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """Compute the logits of the n-grams alone, where there are some."""
+        if self.ngrams is None:
+            raise AssertionError("a network without n-grams was asked for theirs")
+        return as_logits(self.ngrams(input_ids, lengths))
 
     def embed(self, input_ids: Tensor) -> Tensor:
         """Look the token vectors up: (B, T) → (B, T, E); in training some tokens are dropped."""
@@ -130,10 +166,9 @@ class SentimentLSTM(nn.Module):
         return embedded * (kept / (1.0 - rate))[input_ids][:, :, None]
 
     def classify(self, embedded: Tensor, lengths: Tensor) -> Tensor:
-        """Compute the logits from token vectors (B, T, E), where perturbations can be added."""
+        """Compute the deep logits from token vectors (B, T, E); perturbations go in between."""
         pooled = self.pool(self.encode(embedded, lengths), lengths)
-        logits: Tensor = self.classifier(self.dropout(pooled))  # (B, 1)
-        return logits[:, 0]
+        return as_logits(self.classifier(self.dropout(pooled)))
 
     def encode(self, embedded: Tensor, lengths: Tensor) -> Tensor:
         """Run the LSTM layers: (B, T, E) → (B, T, 2H); positions behind a row are undefined."""
@@ -163,6 +198,11 @@ class SentimentLSTM(nn.Module):
         highest = states.masked_fill(padding[:, :, None], -torch.inf).amax(dim=1)
         total = states.masked_fill(padding[:, :, None], 0.0).sum(dim=1)
         return torch.cat((highest, total / lengths[:, None]), dim=1)
+
+
+def as_logits(columns: Tensor) -> Tensor:
+    """Return the linear layer's columns as logits: (B, 1) → (B,) of two labels, else (B, K)."""
+    return columns.squeeze(1) if columns.shape[1] == 1 else columns
 
 
 @contextmanager

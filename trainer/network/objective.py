@@ -3,12 +3,12 @@
 The cross-entropy always; by the recipe also the same at the worst small change of the token
 vectors (adversarial training, Goodfellow et al. 2015; for text: Miyato, Dai, Goodfellow 2017).
 
-Legend: B rows, T tokens, E embedding.
+Legend: B rows, T tokens, E embedding, K labels.
 """
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from infer.text.vocabulary import PAD_ID
 from trainer.network.model import SentimentLSTM
@@ -16,7 +16,12 @@ from trainer.settings.recipe import Recipe
 
 
 def add_gradients(
-    model: SentimentLSTM, recipe: Recipe, input_ids: Tensor, lengths: Tensor, targets: Tensor
+    model: SentimentLSTM,
+    recipe: Recipe,
+    input_ids: Tensor,
+    lengths: Tensor,
+    targets: Tensor,
+    weights: Tensor,
 ) -> float:
     """Add the objective's gradients to those of the parameters.
 
@@ -28,18 +33,19 @@ def add_gradients(
         recipe: weight of the adversarial term, size of the change, precision.
         input_ids: (B, T) int64.
         lengths: (B,) int32.
-        targets: (B,) float32 probabilities of the positive label.
+        targets: (B,) float32 probabilities of the positive label, or (B, K) of each.
+        weights: (B,) float32, what each row counts.
 
     Returns:
-        The objective's value, a mean over the rows, in nats.
+        The objective's value, the weighted sum over the rows, in nats.
     """
     embedded = model.embed(input_ids)  # (B, T, E)
     clean = _leaf(embedded)
-    value = _backward(_loss(model, recipe, clean, lengths, targets))
+    value = _backward(_loss(model, recipe, clean, lengths, targets, weights))
     gradient = _gradient_of(clean)
     if recipe.adversarial:
         worst = _leaf(embedded + change(gradient, radius(model, recipe)))
-        term = _loss(model, recipe, worst, lengths, targets)
+        term = _loss(model, recipe, worst, lengths, targets, weights)
         value += _backward(recipe.adversarial * term)
         gradient = gradient + _gradient_of(worst)
     torch.autograd.backward(embedded, gradient)
@@ -63,12 +69,18 @@ def change(direction: Tensor, size: Tensor) -> Tensor:
 
 
 def _loss(
-    model: SentimentLSTM, recipe: Recipe, embedded: Tensor, lengths: Tensor, targets: Tensor
+    model: SentimentLSTM,
+    recipe: Recipe,
+    embedded: Tensor,
+    lengths: Tensor,
+    targets: Tensor,
+    weights: Tensor,
 ) -> Tensor:
-    """Return the mean cross-entropy, of logits computed in the recipe's precision."""
+    """Return the weighted cross-entropy, of logits computed in the recipe's precision."""
     with torch.autocast(embedded.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         logits = model.classify(embedded, lengths)
-    return binary_cross_entropy_with_logits(logits.float(), targets)
+    cross = binary_cross_entropy_with_logits if targets.ndim == 1 else cross_entropy
+    return (weights * cross(logits.float(), targets, reduction="none")).sum()
 
 
 def _leaf(values: Tensor) -> Tensor:

@@ -20,43 +20,57 @@ from trainer.network.model import SentimentLSTM
 from trainer.network.objective import add_gradients
 from trainer.settings.recipe import Recipe
 
-# (recipe, input_ids (B, T), lengths (B,), targets (B,)) → the objective's value; see add_gradients.
-Gradients = Callable[[Recipe, Tensor, Tensor, Tensor], float]
+# (recipe, input_ids, lengths, targets, weights) → the objective's value; see `add_gradients`.
+Gradients = Callable[[Recipe, Tensor, Tensor, Tensor, Tensor], float]
 # With fewer rows a product is too thin to keep a core busy.
 ROWS_OF_A_SHARE: Final = 16
 
 
-@contextmanager
-def gradients_of(
+def share_generators(
     model: SentimentLSTM, batch_size: int, seed: int, epoch: int
-) -> Iterator[Gradients]:
-    """Give what adds a batch's gradients to the model's, for one epoch.
+) -> list[torch.Generator]:
+    """Return what each share of a batch draws from in an epoch.
 
-    On a GPU, with one thread, or with batches too small to share, that is `add_gradients`.
+    On a GPU, with one thread, or with batches too small to share, there is none.
 
     Args:
-        model: in training mode; its weights may move between the batches, not its `requires_grad`.
+        model: the network.
         batch_size: most rows in a batch.
         seed: seed of the run; what a share draws hangs on it, the epoch and the share's number.
         epoch: number of the epoch.
     """
-    threads = torch.get_num_threads()
-    shares = min(threads, batch_size // ROWS_OF_A_SHARE)
+    shares = min(torch.get_num_threads(), batch_size // ROWS_OF_A_SHARE)
     if model.classifier.weight.device.type != "cpu" or shares < 2:
+        return []
+    return [torch.Generator().manual_seed(seed_of(seed, epoch, i)) for i in range(shares)]
+
+
+@contextmanager
+def gradients_of(
+    model: SentimentLSTM, generators: Sequence[torch.Generator]
+) -> Iterator[Gradients]:
+    """Give what adds a batch's gradients to the model's, for one epoch.
+
+    Args:
+        model: in training mode; its weights may move between the batches, not its `requires_grad`.
+        generators: one for each share; without any, that is `add_gradients`.
+    """
+    if not generators:
         yield lambda recipe, *batch: add_gradients(model, recipe, *batch)
         return
-    replicas = [_replica(model, seed_of(seed, epoch, share)) for share in range(shares)]
+    replicas = [_replica(model, generator) for generator in generators]
+    shares, threads = len(replicas), torch.get_num_threads()
     pool = ThreadPoolExecutor(shares, "share", prepare_thread, (threads // shares,))
     with pool:
         yield lambda recipe, *batch: _add_shared(pool, model, replicas, recipe, *batch)
 
 
-def _replica(model: SentimentLSTM, seed: int) -> SentimentLSTM:
+def _replica(model: SentimentLSTM, generator: torch.Generator) -> SentimentLSTM:
     """Copy a network; the copy has the same weights in memory, and draws numbers of its own."""
     replica = copy.deepcopy(model)
     for own, shared in zip(replica.parameters(), model.parameters(), strict=True):
         own.data = shared.data
-    replica.draw_from(torch.Generator().manual_seed(seed))
+    replica.draw_from(generator)
     return replica
 
 
@@ -67,7 +81,7 @@ def _add_shared(
     recipe: Recipe,
     *batch: Tensor,
 ) -> float:
-    """Compute the gradients of every n-th row in each replica, and add their mean to the model's.
+    """Compute the gradients of every n-th row in each replica, and add their sum to the model's.
 
     Rows of a batch are sorted by length, so every n-th row makes shares of like work.
     """
@@ -79,15 +93,14 @@ def _add_shared(
         replica.zero_grad()
         futures.append(pool.submit(add_gradients, replica, recipe, *share))
     values = [future.result() for future in futures]
-    weights = [len(share[0]) / rows for share in shares]
     for parameter, *copies in zip(
         model.parameters(), *(replica.parameters() for replica in replicas), strict=True
     ):
-        for own, weight in zip(copies, weights, strict=True):
+        for own in copies:
             if own.grad is None:
                 continue
             if parameter.grad is None:
-                parameter.grad = own.grad * weight
+                parameter.grad = own.grad.clone()
             else:
-                parameter.grad.add_(own.grad, alpha=weight)
-    return sum(value * weight for value, weight in zip(values, weights, strict=True))
+                parameter.grad.add_(own.grad)
+    return sum(values)

@@ -1,6 +1,6 @@
 """Where a model is right and how sure it is: figures that a mean over all reviews hides.
 
-Legend: R rows, S rows that have a logit, K mistakes.
+Legend: R rows, S rows that have a logit, K labels, M mistakes.
 """
 
 import math
@@ -9,26 +9,42 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from infer.model.probability import sigmoid
+from infer.model.labels import label_numbers
+from infer.model.probability import (
+    Labels,
+    has_values,
+    hits,
+    margins,
+    probabilities,
+    scores,
+)
+from infer.model.results import expected_values
 from trainer.network.calibration import BINS, bins_of
+from trainer.network.evaluate import decide
+from trainer.network.figures import interval
 
 LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20
-Z: Final = 1.959964  # the normal distribution's 97.5 % quantile: 95 % lie within plus or minus it
 
 Logits = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int8]
 Lengths = npt.NDArray[np.int64]
 
 
-def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float) -> dict[str, Any]:
+def analyse(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
     """Compute the figures that are drawn, JSON-ready.
 
     Args:
-        logits: (R,) float32; NaN rows (texts without a token) are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows (texts without a token) are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens that the model read.
         temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         `calibration`: `before` and `after` the temperature, each as `reliability` has it; and
@@ -36,26 +52,27 @@ def analyse(logits: Logits, labels: Labels, lengths: Lengths, temperature: float
     """
     return {
         "calibration": {
-            "before": reliability(sigmoid(logits), labels),
-            "after": reliability(sigmoid(logits / temperature), labels),
+            "before": reliability(probabilities(logits), labels),
+            "after": reliability(probabilities(logits, temperature), labels),
         },
-        "by_length": by_length(logits, labels, lengths),
+        "by_length": by_length(logits, labels, lengths, temperature, threshold),
     }
 
 
-def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
+def reliability(found: npt.NDArray[np.float64], labels: Labels) -> list[dict[str, Any]]:
     """Hold scores against the truth, in the bins of the calibration error.
 
     Args:
-        scores: (R,) float64 probabilities of the positive label; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        found: (R,) or (R, K) float64 probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
 
     Returns:
         For each of the 15 bins `from` and `to` (of the score), `count`, and `mean_score` and
-        `share_positive` (0 to 1; None where the bin is empty).
+        `share_positive`, which of more than two labels is the share that is right (0 to 1; None
+        where the bin is empty).
     """
-    scored = ~np.isnan(scores)
-    p, truth = scores[scored], labels[scored] == 1  # (S,), (S,)
+    scored = has_values(found)
+    p, truth = scores(found[scored]), hits(found[scored], labels[scored])  # (S,), (S,)
     bins = bins_of(p)
     counts = np.bincount(bins, minlength=BINS)
     sums, positives = np.bincount(bins, p, BINS), np.bincount(bins, truth, BINS)
@@ -71,25 +88,33 @@ def reliability(scores: npt.NDArray[np.float64], labels: Labels) -> list[dict[st
     ]
 
 
-def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str, Any]]:
+def by_length(
+    logits: Logits,
+    labels: Labels,
+    lengths: Lengths,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+) -> list[dict[str, Any]]:
     """Compute the accuracy of short and long reviews, in up to ten bins of about as many reviews.
 
     Reviews of one length are never parted, so few reviews or few lengths make fewer bins.
 
     Args:
-        logits: (R,) float32; NaN rows are left out.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
         lengths: (R,) int64 tokens.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted.
 
     Returns:
         For each bin, from short to long: `from` and `to` (its shortest and longest review, in
         tokens), `reviews`, `accuracy`, and `low` and `high`, the 95 % interval of the accuracy.
     """
-    scored = ~np.isnan(logits)
+    scored = has_values(logits)
     if not scored.any():
         return []
     long = lengths[scored]
-    right = (logits[scored] > 0) == (labels[scored] == 1)
+    right = decide(logits[scored], temperature, threshold) == labels[scored]
     shares = np.arange(1, LENGTH_BINS + 1) / LENGTH_BINS
     # An inverted CDF's quantiles are lengths that occur, so that no bin is empty.
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
@@ -99,7 +124,7 @@ def by_length(logits: Logits, labels: Labels, lengths: Lengths) -> list[dict[str
 
 def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any]:
     """Describe the reviews of one bin, of which there is at least one."""
-    low, high = wilson(int(right.sum()), len(right))
+    low, high = interval(int(right.sum()), len(right))
     return {
         "from": int(lengths.min()),
         "to": int(lengths.max()),
@@ -110,37 +135,44 @@ def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any
     }
 
 
-def wilson(right: int, reviews: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), which holds for few reviews too.
+def absolute_error(found: npt.NDArray[np.float64], labels: Labels, names: tuple[str, ...]) -> float:
+    """Compute by how much the expected value misses the truth in the mean.
 
     Args:
-        right: how many are right, 0 to `reviews`.
-        reviews: how many there are, at least 1.
+        found: (R, K) probabilities; NaN rows are left out.
+        labels: (R,) numbers of the true labels.
+        names: K of the labels, which are numbers, such as stars.
 
     Returns:
-        The lowest and highest share, 0 <= low <= right / reviews <= high <= 1.
+        In units of these numbers, NaN where no row has a probability.
     """
-    share, spread = right / reviews, Z**2 / reviews
-    middle = share + spread / 2
-    reach = Z * math.sqrt((share * (1 - share) + spread / 4) / reviews)
-    low, high = (middle - reach) / (1 + spread), (middle + reach) / (1 + spread)
-    # Rounding may put a bound a hair beyond what it bounds.
-    return max(0.0, min(low, share)), min(1.0, max(high, share))
+    scored = has_values(found)
+    truth = np.array(label_numbers(names), np.float64)[labels[scored]]
+    errors = np.abs(expected_values(found[scored], names) - truth)
+    return float(errors.mean()) if len(errors) else math.nan
 
 
 def most_confident_mistakes(
-    logits: Logits, labels: Labels, count: int = MOST_MISTAKES
+    logits: Logits,
+    labels: Labels,
+    temperature: float = 1.0,
+    threshold: float = 0.5,
+    count: int = MOST_MISTAKES,
 ) -> npt.NDArray[np.int64]:
     """Find the reviews on whose wrong label the model is most set.
 
     Args:
-        logits: (R,) float32; NaN rows are no mistakes.
-        labels: (R,) int8, 1 positive and 0 negative.
+        logits: (R,) or (R, K) float32; NaN rows are no mistakes.
+        labels: (R,) numbers of the true labels.
+        temperature: what logits are divided by.
+        threshold: the score from which on the positive label is predicted; what is farthest from
+            it, in logits, is surest.
         count: how many at most.
 
     Returns:
-        (K,) int64 row numbers, the surest first; of two as sure, the earlier row.
+        (M,) int64 row numbers, the surest first; of two as sure, the earlier row.
     """
-    wrong = np.flatnonzero(~np.isnan(logits) & ((logits > 0) != (labels == 1)))
-    order = np.argsort(-np.abs(logits[wrong]), kind="stable")
+    wrong = np.flatnonzero(has_values(logits) & (decide(logits, temperature, threshold) != labels))
+    middle = temperature * math.log(threshold / (1 - threshold)) if logits.ndim == 1 else 0.0
+    order = np.argsort(-margins(logits[wrong] - middle), kind="stable")
     return wrong[order[:count]]

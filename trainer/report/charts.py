@@ -101,19 +101,21 @@ def _epochs(figure: Figure, best: int) -> Axes:
     return axes
 
 
-def reliability_chart(before: Rows, after: Rows) -> str:
-    """Draw what share of reviews is positive where the score says so much, and how many there are.
+def reliability_chart(before: Rows, after: Rows, share: str, scored: str) -> str:
+    """Draw what share of reviews is as the score says, and how many there are.
 
     Args:
         before: bins of the uncalibrated scores, as `analysis.reliability` has them.
         after: bins of the scores that the temperature made.
+        share: what they should be, `positive` or `right`.
+        scored: what the score is the probability of.
     """
     with _drawing(height=4.2) as figure:
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
         top.plot((0, 1), (0, 1), color=FAINT, ls=":", label="ideal")
         _reliability(top, below, before, "before", FIRST)
         _reliability(top, below, after, "after", SECOND)
-        top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel="share positive")
+        top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), ylabel=f"share {share}")
         top.xaxis.set_major_formatter(PercentFormatter(1.0))
         top.yaxis.set_major_formatter(PercentFormatter(1.0))
         # Most scores are near 0 or 1; on a plain scale the bins between them would not show.
@@ -121,9 +123,9 @@ def reliability_chart(before: Rows, after: Rows) -> str:
         below.set_ylim(bottom=FLOOR)
         below.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
         below.yaxis.set_minor_formatter(NullFormatter())
-        below.set(xlabel="score of the positive label", ylabel="reviews")
+        below.set(xlabel=f"score of {scored}", ylabel="reviews")
         _legend(figure)
-        return _to_svg(figure, "reliability", "Share of positive reviews by score")
+        return _to_svg(figure, "reliability", f"Share of reviews that are {share} by score")
 
 
 def _reliability(top: Axes, below: Axes, bins: Rows, label: str, color: str) -> None:

@@ -19,6 +19,10 @@ from trainer.settings.recipe import RECIPES
 
 TEMPLATE: Final = "page.html.j2"
 EXCERPT: Final = 200
+# A table of more labels nobody reads: the pairs that are confused most are shown in its place.
+MOST_LABELS: Final = 20
+MOST_PAIRS: Final = 30
+Confusion = Mapping[str, int] | Sequence[Sequence[int]]
 
 
 def render_report(
@@ -43,8 +47,9 @@ def render_report(
         temperature=checkpoint.temperature,
         recipe=recipe_words(checkpoint.record.recipe),
         confusion=confusion_rows(test["confusion"], checkpoint.labels),
-        mistakes=mistake_rows(test["mistakes"], texts, checkpoint.labels),
-        charts=_charts(checkpoint.metrics, history),
+        confused=confused_pairs(test["confusion"], checkpoint.labels),
+        mistakes=mistake_rows(test["mistakes"], texts),
+        charts=_charts(checkpoint.metrics, history, len(checkpoint.labels)),
     )
 
 
@@ -57,13 +62,17 @@ def _template() -> Template:
     return environment.from_string(source)
 
 
-def _charts(metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> dict[str, Markup]:
+def _charts(
+    metrics: Mapping[str, Any], history: Sequence[Mapping[str, Any]], labels: int
+) -> dict[str, Markup]:
     """Draw what there is to draw; without a scored review there are only the curves."""
     test, best = metrics["test"], metrics["epoch"]
     charts = {"loss": loss_chart(history, best), "accuracy": accuracy_chart(history, best)}
     if test["by_length"]:
+        calibration = test["calibration"]
+        words = ("positive", "the positive label") if labels == 2 else ("right", "the prediction")
         charts["reliability"] = reliability_chart(
-            test["calibration"]["before"], test["calibration"]["after"]
+            calibration["before"], calibration["after"], *words
         )
         charts["length"] = length_chart(test["by_length"], test["accuracy"])
     return {name: Markup(svg) for name, svg in charts.items()}
@@ -81,38 +90,67 @@ def recipe_words(settings: Mapping[str, Any]) -> str:
 
 
 def confusion_rows(
-    confusion: Mapping[str, int], labels: tuple[str, str]
+    confusion: Confusion, labels: tuple[str, ...]
 ) -> list[tuple[str, list[tuple[int, float]]]]:
     """Return, for each true label, its name and of each prediction the count and the row's share.
 
+    Of too many labels there are no rows; `confused_pairs` has what matters.
+
     Args:
         confusion: as `evaluate.measure` counts it.
-        labels: names of the classes, (negative, positive).
+        labels: names of the classes.
     """
-    counts = (
-        (confusion["true_negative"], confusion["false_positive"]),
-        (confusion["false_negative"], confusion["true_positive"]),
-    )
+    if len(labels) > MOST_LABELS:
+        return []
     return [
         (label, [(n, n / sum(row) if sum(row) else math.nan) for n in row])
-        for label, row in zip(labels, counts, strict=True)
+        for label, row in zip(labels, _counts(confusion), strict=True)
     ]
 
 
-def mistake_rows(
-    mistakes: Sequence[Mapping[str, Any]], texts: Sequence[str], labels: tuple[str, str]
-) -> list[dict[str, Any]]:
-    """Put to each mistake the label that was `predicted`, the other one, and the text's `excerpt`.
+def confused_pairs(confusion: Confusion, labels: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return of many labels the pairs that are confused most, the most frequent ones first.
 
     Args:
-        mistakes: `id`, `truth` (a label's name), `score` and `tokens` of each.
-        texts: theirs, in the same order.
-        labels: names of the classes, (negative, positive).
+        confusion: as `evaluate.measure` counts it.
+        labels: names of the classes.
+
+    Returns:
+        `truth`, `predicted`, `count` and `share` (of the reviews of this truth), up to 30; none
+        where `confusion_rows` shows all.
     """
-    other = dict(zip(labels, reversed(labels), strict=True))
+    if len(labels) <= MOST_LABELS:
+        return []
+    pairs: list[dict[str, Any]] = [
+        {"truth": labels[i], "predicted": labels[j], "count": count, "share": count / sum(row)}
+        for i, row in enumerate(_counts(confusion))
+        for j, count in enumerate(row)
+        if count and i != j
+    ]
+    return sorted(pairs, key=lambda pair: -pair["count"])[:MOST_PAIRS]
+
+
+def _counts(confusion: Confusion) -> Sequence[Sequence[int]]:
+    """Return the counts by truth and prediction, two labels' as those of more."""
+    if not isinstance(confusion, Mapping):
+        return confusion
+    return (
+        (confusion["true_negative"], confusion["false_positive"]),
+        (confusion["false_negative"], confusion["true_positive"]),
+    )
+
+
+def mistake_rows(
+    mistakes: Sequence[Mapping[str, Any]], texts: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Put the text's `excerpt` to each mistake.
+
+    Args:
+        mistakes: `id`, `truth` and `predicted` (names of labels), `score` and `tokens` of each.
+        texts: theirs, in the same order.
+    """
     return [
-        {**mistake, "predicted": other[mistake["truth"]], "excerpt": excerpt(text)}
-        for mistake, text in zip(mistakes, texts, strict=True)
+        {**mistake, "excerpt": excerpt(text)} for mistake, text in zip(mistakes, texts, strict=True)
     ]
 
 

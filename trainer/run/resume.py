@@ -1,58 +1,71 @@
-"""Taking an unfinished run up again."""
+"""Taking an unfinished run up again: as it was begun, but for its length and where things are."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from infer.base.console import say
 from infer.base.errors import UsageError
-from trainer.checkpoint.folder import TRAINING, load_record
+from trainer.checkpoint.folder import load_record
+from trainer.checkpoint.unfinished import is_unfinished, load_begun
+from trainer.settings.labels import renamings
 from trainer.settings.recipe import Recipe, named_recipe
 from trainer.settings.request import Request, folders
 
+# What may be another than the run began with. Of the data, whose bytes the run knows, the place;
+LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes")
+# of the recipe, what decides when training ends.
+LENGTH: Final = ("epochs", "patience")
 
-def resumed(
-    folder: Path,
-    device: str | None = None,
-    threads: int | None = None,
-    asked: Mapping[str, Any] | None = None,
-) -> Request:
+
+def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
     """Return the request of the unfinished run in a checkpoint folder.
 
     Args:
         folder: where the run keeps its best epoch so far.
-        device: in place of the run's.
-        threads: in place of the run's.
-        asked: names of the request or the recipe → what the run has to have there.
+        asked: names of the request or the recipe → what is to be had there: anything for those of
+            `LOCAL` and `LENGTH`, else what the run has.
 
     Raises:
         ModelFileError: there is no checkpoint, or it is damaged.
         UsageError: the run is finished, was begun by a version that computes what this one does
             not, or has something else than is asked for.
     """
-    record = load_record(folder)
-    if not (folder / TRAINING).is_dir():
+    if not is_unfinished(folder):
+        load_record(folder)  # tells what else it may be than a finished run
         raise UsageError(
             f"--resume: the run in {folder} is finished; there is nothing to go on with. "
             "Leave --resume out to train anew"
         )
+    record, asked = load_begun(folder).record, dict(asked or {})
     run = Request(
         recipe=Recipe.from_json(record.recipe),
         data=record.data.name,
         output=folder,
-        device=device or record.device,
+        device=record.device,
         seed=record.seed,
         split_seed=record.split_seed,
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
         delimiter=record.data.delimiter,
+        group_column=record.data.group_column,
+        positive=record.data.positive,
+        labels=record.data.labels,
+        ordinal=record.data.ordinal,
         unlabelled=Path(record.data.unlabelled) if record.data.unlabelled else None,
         teacher=folders(record.teacher),
-        threads=threads or record.threads,
+        threads=record.threads,
         resume=True,
     )
-    _check_asked(run, asked or {})
-    return run
+    local: dict[str, Any] = {name: asked.pop(name) for name in LOCAL if name in asked}
+    if local.get("unlabelled") is not None:
+        local["unlabelled"] = Path(local["unlabelled"])
+    length: dict[str, Any] = {name: asked.pop(name) for name in LENGTH if name in asked}
+    _check_asked(run, asked)
+    _tell_of_length(run.recipe, length)
+    return replace(run, recipe=replace(run.recipe, **length), **local)
 
 
 def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
@@ -60,19 +73,32 @@ def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
     had = {**vars(run), **vars(run.recipe)}
     wanted = dict(asked)
     if (recipe := wanted.pop("recipe", None)) is not None:
-        wanted = {**vars(named_recipe(recipe)), **wanted}
+        named = {n: value for n, value in vars(named_recipe(recipe)).items() if n not in LENGTH}
+        wanted = {**named, **wanted}
     for name, value in sorted(wanted.items()):
         if name not in had:
             raise UsageError(f"--resume: a run has no setting {name!r}")
-        if had[name] != _like(had[name], value):
+        if had[name] != _like(name, had[name], value):
             raise UsageError(
                 f"--resume: {name} is {value!r}, the run in {run.output} has "
                 f"{had[name]!r}. Leave the option out, or start anew without --resume"
             )
 
 
-def _like(had: object, value: Any) -> object:
-    """Return a value as a request holds it, where the run has paths."""
+def _like(name: str, had: object, value: Any) -> object:
+    """Return a value as a request holds it, where the run has paths or names of labels."""
+    if name == "labels":
+        return renamings(value)
     if isinstance(had, tuple):
         return folders(value)
     return Path(value) if isinstance(had, Path) else value
+
+
+def _tell_of_length(recipe: Recipe, length: Mapping[str, Any]) -> None:
+    """Say what another number of epochs does to a learning rate that hangs on it."""
+    epochs = length.get("epochs", recipe.epochs)
+    if epochs != recipe.epochs and recipe.schedule != "constant":
+        say(
+            f"the run is of {epochs} epochs now, not {recipe.epochs}: from the next step on the "
+            f"learning rate is that of a run of {epochs} epochs at this place, so it jumps there"
+        )

@@ -1,12 +1,14 @@
 """What training carries from step to step, and how a run is taken up again.
 
-No state of a random number generator is stored: each epoch seeds them from (seed, epoch).
+Each epoch seeds the random number generators from (seed, epoch); where they are within it is kept
+with the rest.
 """
 
 import copy
+import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,15 +16,42 @@ import torch
 from torch import Tensor
 
 from infer.base.errors import ModelFileError
-from trainer.checkpoint.files import load_tensors, load_weights, read_json, save_tensors, write_json
+from trainer.checkpoint.files import (
+    load_tensors,
+    load_weights,
+    note_of,
+    read_json,
+    save_tensors,
+)
 from trainer.network.model import SentimentLSTM
 from trainer.settings.recipe import Recipe
 
 STATE_TENSORS: Final = "state.safetensors"
-STATE_JSON: Final = "state.json"
+STATE_JSON: Final = "state.json"  # of older versions; now it goes with the tensors
 MOMENTS: Final = ("step", "exp_avg", "exp_avg_sq")
 WARM_UP: Final = 0.3
 FIRST_RATE: Final = 0.04
+
+
+@dataclass
+class Part:
+    """How far an epoch has come.
+
+    Attributes:
+        epoch: its number.
+        steps: batches that are done.
+        loss: sum of the objective over their reviews, nats.
+        weight: what these reviews count together.
+        tokens: theirs, without padding.
+        seconds: that it took.
+    """
+
+    epoch: int
+    steps: int = 0
+    loss: float = 0.0
+    weight: float = 0.0
+    tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass
@@ -38,6 +67,10 @@ class State:
         epoch: epochs finished.
         best: the kept weights of the best epoch so far.
         history: a mapping for each finished epoch.
+        part: the epoch that is under way.
+        generators: what the shares of a batch draw from in this epoch (`trainer.network.replicas`).
+        drawn: where the generators were when the state was saved that this one was filled with.
+        select: what the best epoch is best in, see `best_of`.
     """
 
     model: SentimentLSTM
@@ -47,15 +80,35 @@ class State:
     epoch: int = 0
     best: dict[str, Tensor] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
+    part: Part = field(default_factory=lambda: Part(1))
+    generators: list[torch.Generator] = field(default_factory=list)
+    drawn: dict[str, Tensor] = field(default_factory=dict)
+    select: str = "loss"
 
     @property
     def best_row(self) -> dict[str, Any]:
-        """The history's epoch with the lowest validation loss; the earlier one of two."""
-        return min(self.history, key=lambda row: float(row["validation_loss"]))
+        """The history's best epoch."""
+        return best_of(self.history, self.select)
 
     def out_of_patience(self, patience: int) -> bool:
-        """Tell whether the last `patience` epochs brought no lower validation loss."""
+        """Tell whether the last `patience` epochs brought no better one."""
         return bool(self.history) and self.epoch - int(self.best_row["epoch"]) >= patience
+
+
+def best_of(history: Sequence[dict[str, Any]], select: str) -> dict[str, Any]:
+    """Return the best epoch by its validation figures; the earlier one of two.
+
+    Args:
+        history: a mapping for each epoch, one at least.
+        select: `loss`, or `accuracy` or `f1`, of which as many epochs are as good as reviews are
+            few, so that the loss decides between them.
+    """
+
+    def demerit(row: dict[str, Any]) -> tuple[float, float]:
+        loss = float(row["validation_loss"])
+        return (loss if select == "loss" else -float(row[f"validation_{select}"]), loss)
+
+    return min(history, key=demerit)
 
 
 def start(model: SentimentLSTM, recipe: Recipe) -> State:
@@ -63,7 +116,7 @@ def start(model: SentimentLSTM, recipe: Recipe) -> State:
     optimizer = torch.optim.Adam(model.parameters(), lr=recipe.learning_rate, fused=True)
     average = copy.deepcopy(model) if recipe.weight_average else model
     average.flatten()
-    return State(model=model, average=average, optimizer=optimizer)
+    return State(model=model, average=average, optimizer=optimizer, select=recipe.select)
 
 
 def learning_rate(recipe: Recipe, progress: float) -> float:
@@ -102,36 +155,40 @@ def keep_if_best(state: State, row: dict[str, Any]) -> bool:
     Returns:
         Whether it is the best so far.
     """
-    loss = float(row["validation_loss"])
-    is_best = not state.history or loss < float(state.best_row["validation_loss"])
+    is_best = best_of([*state.history, row], state.select) is row
     if is_best:
         weights = state.average.state_dict()
         state.best = {name: t.detach().cpu().clone() for name, t in weights.items()}
     state.history.append(row)
     state.epoch = int(row["epoch"])
+    state.part = Part(state.epoch + 1)
     return is_best
 
 
-def save_state(folder: Path, state: State) -> None:
-    """Write everything that the next epoch depends on into an existing folder."""
+def save_state(path: Path, state: State) -> None:
+    """Write everything that the next step depends on, between two steps."""
     tensors = {f"model.{name}": t for name, t in state.model.state_dict().items()}
     if state.average is not state.model:
         tensors |= {f"average.{name}": t for name, t in state.average.state_dict().items()}
     for name, parameter in state.model.named_parameters():
-        moments = state.optimizer.state[parameter]
-        tensors |= {f"adam.{moment}.{name}": moments[moment] for moment in MOMENTS}
-    save_tensors(folder / STATE_TENSORS, tensors)
-    values = {"epoch": state.epoch, "steps": state.steps, "history": state.history}
-    write_json(folder / STATE_JSON, values)
+        moments = state.optimizer.state.get(parameter, {})  # none before the first step
+        tensors |= {f"adam.{moment}.{name}": t for moment, t in moments.items()}
+    tensors |= {f"drawn.{name}": t for name, t in _drawn(state).items()}
+    values = {
+        "epoch": state.epoch,
+        "steps": state.steps,
+        "history": state.history,
+        "part": asdict(state.part),
+    }
+    save_tensors(path, tensors, json.dumps(values))
 
 
-def load_state(folder: Path, state: State, best: Mapping[str, Tensor]) -> None:
-    """Fill a fresh state with what `save_state` wrote.
+def load_state(folder: Path, state: State) -> None:
+    """Fill a fresh state with what `save_state` wrote; the best epoch's weights stand elsewhere.
 
     Args:
         folder: the checkpoint's `training` folder.
         state: a state of the same recipe, just started.
-        best: the best epoch's weights, from the checkpoint itself.
 
     Raises:
         ModelFileError: a file is missing, damaged or of another model.
@@ -141,14 +198,50 @@ def load_state(folder: Path, state: State, best: Mapping[str, Tensor]) -> None:
     load_weights(state.model, _under("model.", tensors), path)
     if state.average is not state.model:
         load_weights(state.average, _under("average.", tensors), path)
-    _load_moments(state, _under("adam.", tensors), path)
-    values = read_json(folder / STATE_JSON)
+    state.epoch, state.steps, state.history, state.part = place_of(folder)
+    if state.steps:
+        _load_moments(state, _under("adam.", tensors), path)
+    state.drawn = _under("drawn.", tensors)
+
+
+def place_of(folder: Path) -> tuple[int, int, list[dict[str, Any]], Part]:
+    """Read how far a run has come: epochs, steps, history, and the epoch under way."""
     try:
-        state.epoch, state.steps = int(values["epoch"]), int(values["steps"])
-        state.history = list(values["history"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ModelFileError(f"{folder / STATE_JSON}: damaged ({error!r})") from error
-    state.best = {name: tensor.clone() for name, tensor in best.items()}
+        note = note_of(folder / STATE_TENSORS)
+        values = read_json(folder / STATE_JSON) if note is None else json.loads(note)
+        epoch = int(values["epoch"])
+        part = Part(**values.get("part", {"epoch": epoch + 1}))
+        return epoch, int(values["steps"]), list(values["history"]), part
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{folder / STATE_TENSORS}: damaged ({error!r})") from error
+
+
+def _drawn(state: State) -> dict[str, Tensor]:
+    """Return where the generators are that a step draws from; an epoch's start seeds them."""
+    if state.part.steps == 0:
+        return {}
+    device = state.model.classifier.weight.device
+    found = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        found["cuda"] = torch.cuda.get_rng_state(device)
+    return found | {f"share.{i}": own.get_state() for i, own in enumerate(state.generators)}
+
+
+def draw_on(state: State) -> None:
+    """Put the generators where they were when the state was saved within this epoch.
+
+    A generator that had no number drawn from it then, as on another device or with another number
+    of threads, begins as it does at the start of an epoch.
+    """
+    device = state.model.classifier.weight.device
+    if (drawn := state.drawn.get("cpu")) is not None:
+        torch.set_rng_state(drawn)
+    if device.type == "cuda" and (drawn := state.drawn.get("cuda")) is not None:
+        torch.cuda.set_rng_state(drawn, device)
+    for i, own in enumerate(state.generators):
+        if (drawn := state.drawn.get(f"share.{i}")) is not None:
+            own.set_state(drawn)
+    state.drawn = {}
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,22 +11,28 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from infer.base.console import require_packages, say
-from infer.base.errors import SentError, TrainingError
-from infer.model.probability import sigmoid
+from infer.base.console import held_signals, require_packages, say
+from infer.base.errors import InputError, SentError, TrainingError
+from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from infer.text.languages import cutter_of
-from trainer.checkpoint.files import read_json
+from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
-    METRICS,
-    TRAINING,
     Checkpoint,
-    check_place,
     load_checkpoint,
     save_checkpoint,
 )
+from trainer.checkpoint.place import check_place, errors_told, one_run
 from trainer.checkpoint.record import TrainingRecord, VectorsRecord
+from trainer.checkpoint.unfinished import (
+    Begun,
+    begin_training,
+    is_unfinished,
+    load_begun,
+    replace_training,
+    write_begun,
+)
 from trainer.data.datasets import Dataset
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.prepared import (
@@ -38,7 +45,7 @@ from trainer.data.prepared import (
     texts_of,
 )
 from trainer.data.vectors import check_vectors
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import calibration_error, fit_mix, fit_temperature
 from trainer.network.device import (
     check_precision,
     choose_device,
@@ -47,13 +54,26 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import measure, predict
+from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.report.analysis import analyse, most_confident_mistakes
-from trainer.run.epochs import epoch_line, run_epoch
-from trainer.run.state import State, keep_if_best, load_state, save_state, start
+from trainer.network.ngrams import room_for
+from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
+from trainer.run.epochs import run_epoch
+from trainer.run.state import (
+    STATE_TENSORS,
+    State,
+    best_of,
+    keep_if_best,
+    load_state,
+    place_of,
+    save_state,
+    start,
+)
+from trainer.run.talk import epoch_line, test_lines
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
+from trainer.teaching.beside import Beside, beside, fit_linear, in_words
+from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
@@ -76,13 +96,18 @@ def carry_out(request: Request) -> Checkpoint:
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
         DeviceError: the device cannot be had, or not compute in the precision.
-        TrainingError: a loss is not a number, or the disk is full or failing; the best epoch so
-            far is kept.
-        KeyboardInterrupt: a signal arrived; the best epoch so far is kept.
+        TrainingError: a loss is not a number, or the disk is full or failing; what was kept so
+            far is there.
+        KeyboardInterrupt: a signal arrived; the run can go on from the step before.
     """
     check_place(request.output)
     cutter_of(request.recipe.language)  # before anything is read or downloaded
     require_packages(REPORTING)
+    with one_run(request.output):
+        return _carry_out(request)
+
+
+def _carry_out(request: Request) -> Checkpoint:
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
@@ -90,17 +115,27 @@ def carry_out(request: Request) -> Checkpoint:
     if not request.resume:
         check_vectors(request.recipe.vectors, request.recipe.embedding)
     seed_everything(request.seed, epoch=0)
-    saved = load_checkpoint(request.output) if request.resume else None
-    prepared = prepare_data(request, saved)
-    record = note_scores(request, prepared, begin_record(request, prepared, device))
-    if request.recipe.self_training:
-        prepared, record = add_unlabelled(request, prepared, saved, record)
+    saved = load_begun(request.output) if request.resume else None
+    if saved is None and is_unfinished(request.output):
+        say(
+            f"Warning: this run takes the place of the unfinished one in {request.output}. To go "
+            "on with that one, stop now and use --resume"
+        )
+    with _telling_of_other_places(request):
+        prepared = prepare_data(request, saved)
+        record = note_scores(request, prepared, begin_record(request, prepared, device))
+        linear = fit_linear(request, prepared)
+        if request.recipe.self_training:
+            prepared, record = add_unlabelled(request, prepared, linear, saved, record)
+    cheapest = beside(request, prepared, linear)
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request.output, state):
-        run_epochs(request, prepared, state, record)
-        test, mistaken = final_test(prepared, state)
-        beside_teacher = _compare(prepared, state)
-        checkpoint = _checkpoint(prepared, state, record, test, beside_teacher)
+    with _telling_what_is_kept(request):
+        _write_down(request, prepared, state, record)
+        run_epochs(request, prepared, cheapest, state, record)
+        state.average.load_state_dict(state.best)
+        validation = final_validation(prepared, cheapest, state)
+        test, mistaken = final_test(prepared, cheapest, state)
+        checkpoint = _checkpoint(prepared, state, record, validation, test)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
@@ -108,10 +143,25 @@ def carry_out(request: Request) -> Checkpoint:
     return checkpoint
 
 
+@contextmanager
+def _telling_of_other_places(request: Request) -> Iterator[None]:
+    """Let what a resumed run misses say that it may be elsewhere."""
+    try:
+        yield
+    except InputError as error:
+        places = {"--data": request.data, "--unlabelled": request.unlabelled}
+        for option, place in places.items() if request.resume else ():
+            if place not in (None, "sample", "imdb") and not Path(place).exists():
+                error.add_note(
+                    f"Where the same files are elsewhere now, say so: --resume {option} PATH"
+                )
+        raise
+
+
 def begin(
     request: Request,
     prepared: Prepared,
-    saved: Checkpoint | None,
+    saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[State, TrainingRecord]:
     """Make the model and its optimizer, from the start or as the unfinished run left them.
@@ -119,23 +169,54 @@ def begin(
     Returns:
         The state, and the record with the vectors that the embedding started from.
     """
-    model = SentimentLSTM(_sizes(request.recipe, len(prepared.vocabulary)))
+    model = SentimentLSTM(
+        _sizes(request.recipe, len(prepared.vocabulary), len(prepared.dataset.labels))
+    )
     if saved is None and (vectors := initial_vectors(request, prepared)):
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
+    if saved is None and model.ngrams is not None:
+        linear = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, prepared.targets)
+        model.ngrams.load_state_dict(linear.state_dict())
     device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
     entries = len(prepared.vocabulary)
     say(f"{parameters:,} parameters, vocabulary of {entries:,}, on {describe(device)}")
     if saved is not None:
-        load_state(request.output / TRAINING, state, saved.model.state_dict())
+        load_state(request.output / TRAINING, state)
+        if state.history:
+            state.best = load_checkpoint(request.output).model.state_dict()
         record = replace(record, vectors=saved.record.vectors)
-        say(f"going on after epoch {state.epoch} of the run in {request.output}")
+        say(f"going on after {_where(request.output)} of the run in {request.output}")
     return state, record
 
 
-def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
+def _where(folder: Path) -> str:
+    """Say how far the unfinished run in a folder has come."""
+    epoch, _, _, part = place_of(folder / TRAINING)
+    if part.steps:
+        return f"step {part.steps:,} of epoch {part.epoch}"
+    return f"epoch {epoch}" if epoch else "the preparation"
+
+
+def _write_down(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
+    """Write down what the run began with, before its first step or with what changes from here."""
+    begun = Begun(record, prepared.text, prepared.vocabulary)
+
+    def write(training: Path) -> None:
+        write_begun(training, begun)
+        save_targets(training, prepared.targets)
+        save_state(training / STATE_TENSORS, state)
+
+    if request.resume:
+        with errors_told(request.output):
+            write_begun(request.output / TRAINING, begun)
+    else:
+        begin_training(request.output, write)
+
+
+def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
     return ModelConfig(
         vocabulary_size=vocabulary_size,
         embedding=recipe.embedding,
@@ -144,20 +225,80 @@ def _sizes(recipe: Recipe, vocabulary_size: int) -> ModelConfig:
         pooling=recipe.pooling,
         dropout=recipe.dropout,
         embedding_dropout=recipe.embedding_dropout,
+        ngrams=recipe.ngrams,
+        ngram_buckets=room_for(recipe.ngram_buckets, labels),
+        labels=labels,
     )
 
 
-def run_epochs(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
+def run_epochs(
+    request: Request, prepared: Prepared, cheapest: Beside, state: State, record: TrainingRecord
+) -> None:
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
+    to_beat = cheapest.figures(prepared.validation_texts, labels_of(prepared.validation))
+    save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
     while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-        row = run_epoch(recipe, request.seed, prepared, state)
-        logits = predict(state.average, prepared.validation_texts, "validating")
-        _check_numbers(logits, prepared.validation_texts, row)
-        row |= _validation_figures(logits, labels_of(prepared.validation))
-        is_best = keep_if_best(state, row)
-        _save_unfinished(request.output, prepared, state, record)
-        say(epoch_line(row, recipe.epochs, is_best))
+        with _saving_when_stopped(request.output, state):
+            row = run_epoch(recipe, request.seed, prepared, state, save_if_due)
+            logits = validate(state.average, prepared)
+            _check_numbers(logits, prepared.validation_texts, row)
+            row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
+            with held_signals():
+                is_best = keep_if_best(state, row)
+                _save_unfinished(request.output, prepared, to_beat, state, record)
+        say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
+
+
+def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Compute the validation logits; first weigh the parts of a model with n-grams anew."""
+    texts = prepared.validation_texts
+    if model.ngrams is None:
+        return predict(model, texts, "validating")
+    deep = predict(model, texts, "validating", compute=model.deep)
+    wide = predict(model, texts, "validating n-grams", compute=model.wide)
+    mix = fit_mix(deep, wide, labels_of(prepared.validation))
+    model.ngrams.mix.copy_(torch.tensor(mix))
+    return np.float32(mix[0]) * deep + np.float32(mix[1]) * wide
+
+
+def _every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
+    """Return what does the work when it is called, but not before so many seconds after the last.
+
+    Where the disk is full at that moment, that is said; the next time there may be room.
+    """
+    last = time.monotonic()
+
+    def work_if_due() -> None:
+        nonlocal last
+        if time.monotonic() - last < seconds:
+            return
+        try:
+            work()
+        except TrainingError as error:
+            say(f"Warning: {error}; training goes on, what was kept before stays")
+        last = time.monotonic()
+
+    return work_if_due
+
+
+@contextmanager
+def _saving_when_stopped(folder: Path, state: State) -> Iterator[None]:
+    """Save the epoch under way when a signal ends the block."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if state.part.steps:
+            try:
+                _save_part(folder, state)
+            except TrainingError as error:
+                stopped.add_note(str(error))
+        raise
+
+
+def _save_part(folder: Path, state: State) -> None:
+    """Keep the steps of the epoch under way."""
+    replace_training(folder, STATE_TENSORS, lambda path: save_state(path, state))
 
 
 def _check_numbers(
@@ -172,92 +313,141 @@ def _check_numbers(
 
 
 def _validation_figures(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.int8]
+    recipe: Recipe, logits: npt.NDArray[np.float32], labels: Labels
 ) -> dict[str, float]:
     """Return what the history notes of an epoch's validation."""
-    figures = measure(logits, labels)
+    temperature = fit_temperature(logits, labels)
+    threshold = threshold_by(recipe.threshold, logits, labels, temperature)
+    figures = measure(logits, labels, temperature, threshold)
     return {
         "validation_loss": figures["loss"],
         "validation_accuracy": figures["accuracy"],
-        "temperature": fit_temperature(logits, labels),
+        "validation_f1": figures["macro_f1"],
+        "temperature": temperature,
+        "threshold": threshold,
     }
 
 
 def _save_unfinished(
-    folder: Path, prepared: Prepared, state: State, record: TrainingRecord
+    folder: Path,
+    prepared: Prepared,
+    to_beat: dict[str, Any],
+    state: State,
+    record: TrainingRecord,
 ) -> None:
     def save_training(to: Path) -> None:
-        save_state(to, state)
+        write_begun(to, Begun(record, prepared.text, prepared.vocabulary))
         save_targets(to, prepared.targets)
+        save_state(to / STATE_TENSORS, state)
 
-    unfinished = _checkpoint(prepared, state, record, test=None)
+    best = state.best_row
+    validation = {
+        "accuracy": best["validation_accuracy"],
+        "macro_f1": best.get("validation_f1"),
+        "loss": best["validation_loss"],
+        "reviews": prepared.validation.num_rows,
+        "beside": to_beat,
+    }
+    unfinished = _checkpoint(prepared, state, record, validation, test=None)
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
 @contextmanager
-def _telling_what_is_kept(folder: Path, state: State) -> Iterator[None]:
-    """Let what ends a run say whether it can go on from its finished epochs."""
+def _telling_what_is_kept(request: Request) -> Iterator[None]:
+    """Let what ends a run say from where it can go on."""
+    folder, select = request.output, request.recipe.select
     try:
         yield
     except (KeyboardInterrupt, SentError) as error:
-        if not state.history or not (folder / TRAINING).is_dir():
-            error.add_note("There is no finished epoch to go on from")
-        else:
-            epoch = read_json(folder / METRICS)["epoch"]
+        if is_unfinished(folder):
+            _, _, history, _ = place_of(folder / TRAINING)
+            best = (
+                f"the best so far, epoch {best_of(history, select)['epoch']}, and "
+                if history
+                else ""
+            )
             error.add_note(
-                f"{folder} keeps the best so far, epoch {epoch}; "
+                f"{folder} keeps {best}the run as it was after {_where(folder)}; "
                 f"sent-train --resume --output {folder} goes on"
             )
         raise
 
 
-def final_test(prepared: Prepared, state: State) -> tuple[dict[str, Any], list[str]]:
+def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict[str, Any]:
+    """Return all figures of the best epoch's weights on the validation reviews."""
+    logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
+    labels = labels_of(prepared.validation)
+    found = _figures(prepared, state, logits, labels)
+    found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
+    if prepared.validation["score"].is_valid().to_numpy().any():
+        best = state.best_row
+        student = decide(logits, best["temperature"], best.get("threshold", 0.5))
+        found["teacher"] = compare(prepared.validation, logits, student)
+    return found
+
+
+def _figures(
+    prepared: Prepared,
+    state: State,
+    logits: npt.NDArray[np.float32],
+    labels: Labels,
+) -> dict[str, Any]:
+    """Return what `measure` finds at the best epoch's temperature and threshold, classes named."""
+    best, names = state.best_row, prepared.dataset.labels
+    found = measure(logits, labels, best["temperature"], best.get("threshold", 0.5))
+    pairs = zip(names, found["classes"], strict=True)
+    return found | {"classes": [{"label": name, **of_class} for name, of_class in pairs]}
+
+
+def final_test(
+    prepared: Prepared, cheapest: Beside, state: State
+) -> tuple[dict[str, Any], list[str]]:
     """Read the test part, this once, with the best epoch's weights.
 
     Returns:
-        What `measure` finds (uncalibrated), `calibration_error` `before` and `after` the
-        temperature, what `analyse` finds, and `mistakes`; and the texts of these mistakes.
+        What `measure` finds (its loss uncalibrated), what the cheapest models have right,
+        `calibration_error` `before` and `after` the temperature, what `analyse` finds, and
+        `mistakes`; and the texts of these mistakes.
     """
-    state.average.load_state_dict(state.best)
     test = prepared.dataset.test
     encoded = encode_with_bar(prepared.encoder, texts_of(test), "encoding test")
     logits, labels = predict(state.average, encoded, "testing"), labels_of(test)
-    epoch, temperature = state.best_row["epoch"], state.best_row["temperature"]
-    before, after = (calibration_error(sigmoid(logits / t), labels) for t in (1.0, temperature))
-    figures = measure(logits, labels)
-    say(
-        f"test: accuracy {figures['accuracy']:.2%}, loss {figures['loss']:.4f} on "
-        f"{figures['reviews']:,} reviews, with the weights of epoch {epoch}; calibration error "
-        f"{before:.2%}, {after:.2%} at the temperature of {temperature:.2f}"
+    temperature = state.best_row["temperature"]
+    threshold = state.best_row.get("threshold", 0.5)
+    before, after = (
+        calibration_error(probabilities(logits, t), labels) for t in (1.0, temperature)
     )
+    figures = _figures(prepared, state, logits, labels)
+    figures |= {"beside": cheapest.figures(encoded, labels)}
     figures |= {"calibration_error": {"before": before, "after": after}}
-    figures |= analyse(logits, labels, encoded.lengths, temperature)
-    rows = most_confident_mistakes(logits, labels)
-    scores = sigmoid(logits / temperature)
-    figures["mistakes"] = _mistakes(prepared.dataset, rows, scores, encoded.lengths)
+    figures |= analyse(logits, labels, encoded.lengths, temperature, threshold)
+    if prepared.dataset.ordinal:
+        figures["mean_absolute_error"] = absolute_error(
+            probabilities(logits, temperature), labels, prepared.dataset.labels
+        )
+    for line in test_lines(figures, state.best_row):
+        say(line)
+    rows = most_confident_mistakes(logits, labels, temperature, threshold)
+    found = decide(logits, temperature, threshold)
+    score = scores(probabilities(logits, temperature))
+    figures["mistakes"] = _mistakes(prepared.dataset, rows, found, score, encoded.lengths)
     return figures, texts_of(test).take(rows).to_pylist()
-
-
-def _compare(prepared: Prepared, state: State) -> dict[str, Any] | None:
-    """Hold the best epoch's network against its teacher, where validation reviews have scores."""
-    if not prepared.validation["score"].is_valid().to_numpy().any():
-        return None
-    logits = predict(state.average, prepared.validation_texts, "comparing with the teacher")
-    return compare(prepared.validation, logits)
 
 
 def _mistakes(
     dataset: Dataset,
     rows: npt.NDArray[np.int64],
-    scores: npt.NDArray[np.float64],
+    found: Labels,
+    score: npt.NDArray[np.float64],
     lengths: npt.NDArray[np.int64],
 ) -> list[dict[str, Any]]:
-    """Say which reviews are wrong and how: `id`, `truth` (its name), `score` and `tokens`.
+    """Say which reviews are wrong: `id`, `truth` and `predicted` (names), `score` and `tokens`.
 
     Args:
         dataset: its test part has R rows.
-        rows: (K,) int64 rows of the mistakes.
-        scores: (R,) float64 of the positive label, calibrated.
+        rows: (M,) int64 rows of the mistakes.
+        found: (R,) numbers of the predicted labels.
+        score: (R,) float64, calibrated.
         lengths: (R,) int64 tokens.
     """
     ids, labels = ids_of(dataset.test), labels_of(dataset.test)
@@ -265,7 +455,8 @@ def _mistakes(
         {
             "id": ids[row],
             "truth": dataset.labels[labels[row]],
-            "score": float(scores[row]),
+            "predicted": dataset.labels[found[row]],
+            "score": float(score[row]),
             "tokens": int(lengths[row]),
         }
         for row in rows
@@ -276,14 +467,14 @@ def _checkpoint(
     prepared: Prepared,
     state: State,
     record: TrainingRecord,
+    validation: dict[str, Any],
     test: dict[str, Any] | None,
-    beside_teacher: dict[str, Any] | None = None,
 ) -> Checkpoint:
     """Put the best epoch's model and its figures together."""
     best, dataset = state.best_row, prepared.dataset
-    scores = {}
+    scores, validation = {}, dict(validation)
     if record.scores is not None:
-        scores = {"scores": asdict(record.scores) | {"validation": beside_teacher}}
+        scores = {"scores": asdict(record.scores) | {"validation": validation.pop("teacher", None)}}
     model = SentimentLSTM(state.model.config)
     model.load_state_dict(state.best)
     return Checkpoint(
@@ -293,11 +484,7 @@ def _checkpoint(
         labels=dataset.labels,
         metrics={
             "epoch": best["epoch"],
-            "validation": {
-                "accuracy": best["validation_accuracy"],
-                "loss": best["validation_loss"],
-                "reviews": prepared.validation.num_rows,
-            },
+            "validation": validation,
             "test": test,
             "data": {"name": dataset.name, "sha256": dataset.sha256},
             **scores,
@@ -305,4 +492,5 @@ def _checkpoint(
         record=record,
         validation=prepared.validation.select(["text", "label"]).slice(0, MAX_VALIDATION_ROWS),
         temperature=best["temperature"],
+        threshold=best.get("threshold", 0.5),
     )

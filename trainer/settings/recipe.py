@@ -13,8 +13,17 @@ from infer.base.errors import UsageError
 # Fields that checkpoints of older versions have → what they hold where they were not in use.
 RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
-# Fields that checkpoints of older versions lack → what they were trained with.
-ADDED: Final = {"language": "en"}
+# Fields that checkpoints of older versions lack → what they hold where they are not in use.
+ADDED: Final[Mapping[str, Any]] = {
+    "language": "en",
+    "class_weight": "none",
+    "select": "loss",
+    "threshold": "0.5",
+    "ngrams": 0,
+    "ngram_buckets": 2**20,
+}
+BEST_F1: Final = "f1"
+NO_THRESHOLD: Final = "0.5"
 
 
 def option(default: object, help_text: str, **rules: object) -> Any:
@@ -74,6 +83,19 @@ class Recipe:
         "What the linear layer reads: each direction's last state, or maximum and mean.",
         choices=("last", "max_mean"),
     )
+    ngrams: int = option(
+        0,
+        "Longest n-gram of tokens that has a weight of its own in a linear model beside the LSTM, "
+        "whose logit is added (0: none).",
+        minimum=0,
+        maximum=5,
+    )
+    ngram_buckets: int = option(
+        2**20,
+        "Size of the table that the n-grams are hashed into: 2 bytes each in the model file.",
+        minimum=1_000,
+        maximum=2**26,
+    )
     dropout: float = option(
         0.5, "Probability of dropping an activation.", minimum=0.0, maximum=0.95
     )
@@ -115,9 +137,27 @@ class Recipe:
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
         0.1,
-        "Share of the training reviews held out to choose the epoch.",
+        "Share of the training reviews held out to choose the epoch, where the data folder has no "
+        "validation file.",
         minimum=0.001,
         maximum=0.5,
+    )
+    class_weight: str = option(
+        "none",
+        "What a review weighs in the loss: none (all alike), or balanced (each class as much as "
+        "the others, however few reviews it has).",
+        choices=("none", "balanced"),
+    )
+    select: str = option(
+        "loss",
+        "In what the kept epoch is the best on the validation reviews: loss, accuracy or f1 (macro "
+        "F1).",
+        choices=("loss", "accuracy", "f1"),
+    )
+    threshold: str = option(
+        "0.5",
+        "Score from which on the positive label is predicted, in sent-score too: a number, or f1 "
+        "(the one with the highest macro F1 on the validation reviews).",
     )
     precision: str = option(
         "fp32",
@@ -129,6 +169,7 @@ class Recipe:
         """Check each field by its own rules, then those that hang together."""
         for spec in fields(self):
             _check(spec, getattr(self, spec.name))
+        _check_threshold(self.threshold)
         if self.head_tokens > self.max_tokens:
             raise UsageError(
                 f"head_tokens is {self.head_tokens}, expected at most max_tokens "
@@ -147,13 +188,24 @@ class Recipe:
             UsageError: a field is missing, unknown or wrong, or asks for what is no longer there.
         """
         names = {spec.name for spec in fields(cls)}
-        values = ADDED | _without_retired(values)
+        values = {**ADDED, **_without_retired(values)}
         if names != set(values):
             raise UsageError(
                 f"recipe: missing or unknown fields {sorted(names ^ set(values))}, "
                 f"expected {sorted(names)}"
             )
         return cls(**values)
+
+
+def _check_threshold(value: str) -> None:
+    try:
+        is_one = value == BEST_F1 or 0 < float(value) < 1
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise UsageError(
+            f"threshold is {value!r}, expected {BEST_F1} or a number between 0 and 1, such as 0.5"
+        )
 
 
 def _without_retired(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -195,6 +247,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "max_tokens": 400,
     "head_tokens": 100,
     "pooling": "max_mean",
+    "ngrams": 3,
     "embedding_dropout": 0.1,
     "learning_rate": 2e-3,
     "schedule": "one_cycle",

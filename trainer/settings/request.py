@@ -4,9 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
+from typing import Final
 
 from infer.base.errors import UsageError
+from trainer.settings.labels import LabelRules, Renamed
 from trainer.settings.recipe import Recipe
+
+SAVE_MINUTES: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -23,12 +27,19 @@ class Request:
         text_column: the column of `data` that holds the texts; None for the usual search.
         label_column: the column of `data` that holds the labels; None for the usual search.
         score_column: the column of `data` and of `unlabelled` that holds a teacher's
-            probabilities; None for `score` where it holds such, `none` for none.
+            probabilities; None for `score` where it holds such, `none` for none. Of more than two
+            labels, what the names of such columns begin with: `probability` for
+            `probability_LABEL`.
         delimiter: what parts the fields of CSV files; None for what their names and looks say.
+        group_column: the column of `data` that rows hang together by, which are kept in one part.
+        positive: which of two labels is the positive one; None for the usual rules.
+        labels: what labels are called in place of how the file writes them.
+        ordinal: whether the labels are numbers in an order, such as stars.
         unlabelled: file of further texts, for `vectors = corpus` and `self_training`.
         teacher: checkpoint folders of networks that label them beside the linear model.
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None: all cores that the process may use.
+        save_minutes: how often the epoch under way is kept.
     """
 
     recipe: Recipe
@@ -41,20 +52,28 @@ class Request:
     label_column: str | None = None
     score_column: str | None = None
     delimiter: str | None = None
+    group_column: str | None = None
+    positive: str | None = None
+    labels: Renamed = ()
+    ordinal: bool = False
     unlabelled: Path | None = None
     teacher: tuple[Path, ...] = ()
     resume: bool = False
     threads: int | None = None
+    save_minutes: float = SAVE_MINUTES
 
     def __post_init__(self) -> None:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
         for what, seed in (("seed", self.seed), ("split_seed", self.split_seed or 0)):
             if not 0 <= seed < 2**32:
                 raise UsageError(f"{what} is {seed}, expected a number from 0 to {2**32 - 1}")
+        if not self.save_minutes >= 0:
+            raise UsageError(f"save_minutes is {self.save_minutes}, expected 0 or more")
         columns = {
             "--text-column": self.text_column,
             "--label-column": self.label_column,
             "--score-column": self.score_column,
+            "--group-column": self.group_column,
         }
         for (one, name), (other, same) in combinations(columns.items(), 2):
             if name is not None and name == same:
@@ -74,6 +93,11 @@ class Request:
                 f"--unlabelled {self.unlabelled}: it is for self-training and --vectors corpus, "
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
+
+    @property
+    def label_rules(self) -> LabelRules:
+        """What was asked for about the labels."""
+        return LabelRules(self.positive, self.labels, self.ordinal)
 
     @property
     def parts_seed(self) -> int:

@@ -1,127 +1,148 @@
-"""The linear teacher: logistic regression on n-grams weighted by naive Bayes.
+"""The linear model: logistic regression on hashed n-grams of token ids, weighted by naive Bayes.
 
 After Wang and Manning, "Baselines and Bigrams" (2012), with logistic regression in place of their
-support vector machine. It is fitted within minutes, errs in other places than an LSTM, and its
-probabilities for unlabelled texts are what an LSTM can be trained on
-(`trainer.teaching.self_training`).
+support vector machine. It is fitted within a minute, errs in other places than an LSTM, and serves
+three ends: it stands beside the network in the model (`trainer.network.ngrams`), its probabilities
+are what an LSTM can be trained on (`trainer.teaching.self_training`), and what it gets right by
+itself is what a network has to beat.
 
-Legend: R rows, F n-grams.
+Of more than two labels each is told from all others.
+
+Legend: R rows, S tokens of all rows, W buckets, V of them that occur, K labels, O logits
+of a row.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
+import torch
 
-from infer.base.console import say
+from infer.base.console import progress, say
 from infer.base.errors import InputError
-from infer.text.chunks import HTML_BREAK, visible
+from infer.model.probability import label_count, predicted
+from infer.text.encoding import EncodedTexts
+from trainer.network.evaluate import predict
+from trainer.network.model import as_logits
+from trainer.network.ngrams import NGrams, room_for, text_buckets
+from trainer.settings.recipe import Recipe
 
-NGRAMS: Final = (1, 3)
-TOKEN: Final = r"\w+|[^\w\s]"  # words, and each punctuation mark: "!" and "?" tell
-MIN_REVIEWS: Final = 2
+# Longest n-gram of the model that teaches a network which has none of its own.
+NGRAMS: Final = 3
 # The regression's inverse penalty: fast.ai's choice for the same features of the same reviews.
 STRENGTH: Final = 0.1
-ROWS: Final = 1_000
+STEPS: Final = 60
+# Some 1.5 GB of n-grams. More rows than that change little: a sample of them is drawn.
+MOST_TOKENS: Final = 30_000_000
 
 
-@dataclass(frozen=True)
-class LinearTeacher:
-    """A fitted linear model.
-
-    Attributes:
-        vectorizer: scikit-learn's, from texts to a sparse (R, F) matrix of 0 and 1.
-        weights: (F,) float64.
-        bias: added to every logit.
-    """
-
-    vectorizer: Any
-    weights: npt.NDArray[np.float64]
-    bias: float
-
-    def logits(
-        self, texts: pa.Array, advance: Callable[[int], object] = lambda rows: None
-    ) -> npt.NDArray[np.float32]:
-        """Compute the logits of the positive label.
-
-        Args:
-            texts: (R,) strings.
-            advance: called with the number of rows after each block of them.
-
-        Returns:
-            (R,) float32.
-        """
-        logits = np.empty(len(texts), np.float32)
-        for start in range(0, len(texts), ROWS):
-            block = plain(texts.slice(start, ROWS))
-            logits[start : start + ROWS] = self.vectorizer.transform(block) @ self.weights
-            advance(len(block))
-        return logits + np.float32(self.bias)
-
-
-def fit_teacher(texts: pa.Array, labels: npt.NDArray[np.int8], seed: int) -> LinearTeacher:
+def fit_ngrams(
+    recipe: Recipe, seed: int, encoded: EncodedTexts, targets: npt.NDArray[np.float32]
+) -> NGrams:
     """Fit the linear model.
 
     Args:
-        texts: (R,) strings, the reviews that are trained on and no others.
-        labels: (R,) int8, 1 positive and 0 negative.
-        seed: decides the order in which the regression visits the rows.
+        recipe: longest n-gram and size of the table.
+        seed: draws the rows, where there are more than are needed.
+        encoded: R texts, those that are trained on and no others.
+        targets: (R,) or (R, K) float32 probabilities of labels: 0 and 1, or a teacher's.
+
+    Returns:
+        In evaluation mode, on the CPU; what it counts beside a network is not decided here.
 
     Raises:
-        InputError: there are too few reviews, or all are of one label.
+        InputError: all targets are of one label.
     """
-    from sklearn.feature_extraction.text import CountVectorizer
-
-    say(f"fitting the linear teacher on {len(texts):,} reviews")
-    vectorizer = CountVectorizer(
-        ngram_range=NGRAMS, token_pattern=TOKEN, min_df=MIN_REVIEWS, binary=True
-    )
-    try:
-        found = vectorizer.fit_transform(plain(texts)).astype(np.float64)  # (R, F)
-        ratios = log_ratios(found, labels)
-        weights, bias = _regression(found.multiply(ratios).tocsr(), labels, seed)
-    except ValueError as error:
+    labels = label_count(targets)
+    longest, buckets = recipe.ngrams or NGRAMS, room_for(recipe.ngram_buckets, labels)
+    rows = _some(encoded.lengths, seed)
+    say(f"fitting the linear model on {len(rows):,} reviews")
+    counts, wanted = count(encoded, longest, buckets)[rows], targets[rows].astype(np.float64)
+    if len(np.unique(predicted(wanted, 0.5))) < 2:
         raise InputError(
-            f"the linear teacher cannot be fitted on {len(texts):,} reviews ({error}). "
-            "Use --no-self-training"
-        ) from error
-    return LinearTeacher(vectorizer, weights * ratios, bias)
+            f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
+            "are all of one label, expected two labels or more"
+        )
+    # A bucket that no text has would keep a weight of 0, and take as long as any other.
+    there = np.unique(counts.indices)  # (V,)
+    counts = counts[:, there]  # (R, V)
+    model = NGrams(longest, buckets, labels)
+    columns = wanted.reshape(len(rows), -1)  # (R, 1) or (R, K): each label against all others
+    with progress("linear model", columns.shape[1], "labels") as advance:
+        for column, own in enumerate(columns.T):
+            ratios = log_ratios(counts, own)
+            weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
+            model.weight[there, column] = torch.from_numpy(weights * ratios).float()
+            model.bias[column] = bias
+            advance(1)
+    return model.eval()
 
 
-def log_ratios(found: Any, labels: npt.NDArray[np.int8]) -> npt.NDArray[np.float64]:
-    """Say how much likelier each n-gram is in a positive review: (F,) float64, in nats.
+def predict_linear(
+    model: NGrams, encoded: EncodedTexts, title: str = "n-grams"
+) -> npt.NDArray[np.float32]:
+    """Compute the logits of the n-grams alone: (R,) or (R, K), NaN where a text has no token."""
+    return predict(model, encoded, title, compute=lambda *batch: as_logits(model(*batch)))
+
+
+def _some(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Return the rows that have tokens; where that is too much, a sample of them."""
+    rows = np.flatnonzero(lengths)
+    if lengths.sum() > MOST_TOKENS:
+        drawn = np.random.default_rng(seed).permutation(rows)
+        rows = np.sort(drawn[np.cumsum(lengths[drawn]) <= MOST_TOKENS])
+    return rows
+
+
+def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
+    """Count the n-grams of each text: a sparse (R, W) matrix of float32."""
+    from scipy.sparse import csr_array
+
+    columns = np.concatenate(text_buckets(encoded, longest, buckets))
+    rows = np.tile(np.repeat(np.arange(len(encoded)), encoded.lengths), longest)
+    ones = np.ones(len(columns), np.float32)
+    counts = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))
+    counts.sum_duplicates()
+    return counts
+
+
+def log_ratios(counts: Any, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Say how much likelier each n-gram is in a positive review: (W,) float64, in nats.
 
     Args:
-        found: sparse (R, F) matrix of 0 and 1.
-        labels: (R,) int8.
+        counts: sparse (R, W).
+        wanted: (R,) probabilities of the positive label.
     """
-    positive = labels == 1
-    shares = [
-        (np.asarray(found[rows].sum(axis=0)).ravel() + 1) / (np.count_nonzero(rows) + 1)
-        for rows in (positive, ~positive)
-    ]
+    shares = [(counts.T @ side + 1) / (side.sum() + 1) for side in (wanted, 1 - wanted)]
     ratios: npt.NDArray[np.float64] = np.log(shares[0] / shares[1])
     return ratios
 
 
 def _regression(
-    features: Any, labels: npt.NDArray[np.int8], seed: int
+    features: Any, wanted: npt.NDArray[np.float64]
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Fit logistic regression: weights (F,) and bias."""
-    from sklearn.linear_model import LogisticRegression
+    """Fit logistic regression towards probabilities, which scikit-learn's does not take.
 
-    model = LogisticRegression(
-        C=STRENGTH, solver="liblinear", dual=True, max_iter=1_000, random_state=seed
-    )
-    model.fit(features, labels)
-    return model.coef_[0], float(model.intercept_[0])
+    Args:
+        features: sparse (R, W) float32.
+        wanted: (R,) probabilities.
 
+    Returns:
+        Weights (W,) and bias.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import expit
 
-def plain(texts: pa.Array) -> list[str]:
-    """Return texts without HTML breaks and characters that nobody sees."""
-    found: list[str] = pc.replace_substring_regex(visible(texts), HTML_BREAK, " ").to_pylist()
-    return found
+    def objective(x: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        weights, bias = x[:-1], x[-1]
+        logits = features @ weights.astype(np.float32) + bias
+        error = expit(logits) - wanted
+        loss = np.logaddexp(0, logits) - wanted * logits
+        slope = np.append(features.T @ error.astype(np.float32), error.sum())
+        slope[:-1] = STRENGTH * slope[:-1] + weights
+        slope[-1] *= STRENGTH
+        return STRENGTH * loss.sum() + weights @ weights / 2, slope
+
+    start = np.zeros(features.shape[1] + 1)
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": STEPS}).x
+    return found[:-1], float(found[-1])

@@ -3,7 +3,7 @@
 A text with a score of its own has that teacher's; the others are labelled by a linear model and by
 networks.
 Every teacher learns from the reviews that are trained on, never from those that choose the epoch.
-Legend: R labelled rows, U unlabelled rows.
+Legend: R labelled rows, U unlabelled rows, K labels.
 """
 
 from collections.abc import Callable
@@ -18,39 +18,47 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from infer.base.console import progress, say
+from infer.base.console import say
 from infer.base.errors import InputError, ModelFileError
-from infer.model.probability import sigmoid
+from infer.model.probability import probabilities
+from infer.text.chunks import HTML_BREAK, visible
 from infer.text.encoding import Encoder, concatenate
+from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.files import load_tensors, save_tensors
-from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint
+from trainer.checkpoint.folder import load_checkpoint
 from trainer.checkpoint.record import TeacherRecord, TrainingRecord
+from trainer.checkpoint.unfinished import Begun
 from trainer.data.epoch_batches import encode_with_bar
+from trainer.data.labels import listed
 from trainer.data.prepared import (
     Prepared,
     labels_of,
     read_scored_texts,
+    scores_of,
     texts_of,
     unlabelled_path,
 )
 from trainer.data.reading import hash_files
-from trainer.network.calibration import fit_temperature
+from trainer.data.scores import column_of
+from trainer.network.calibration import describe_temperature, fit_temperature
 from trainer.network.evaluate import measure, predict
+from trainer.network.ngrams import NGrams
 from trainer.settings.request import Request
-from trainer.teaching.linear import fit_teacher, plain
-from trainer.teaching.scores import note_alone, score_column
+from trainer.teaching.linear import predict_linear
+from trainer.teaching.scores import note_alone
 
 TARGETS: Final = "targets.safetensors"
 # A shorter piece tells too little of what its writer thinks.
 PIECE_WORDS: Final = 40
-# Texts and the title of a progress bar → (U,) float32 logits.
+# Texts and the title of a progress bar → (U,) or (U, K) float32 logits.
 Labeller = Callable[[pa.Array, str], npt.NDArray[np.float32]]
 
 
 def add_unlabelled(
     request: Request,
     prepared: Prepared,
-    saved: Checkpoint | None,
+    linear: NGrams | None,
+    saved: Begun | None,
     record: TrainingRecord,
 ) -> tuple[Prepared, TrainingRecord]:
     """Put the unlabelled texts, softly labelled, behind the labelled: first those with a score.
@@ -58,7 +66,8 @@ def add_unlabelled(
     Args:
         request: the run.
         prepared: what is trained on so far.
-        saved: the checkpoint of the run that is taken up again; its soft labels are used.
+        linear: the linear model of the labelled reviews; None where none could be fitted.
+        saved: what the run began with that is taken up again; its soft labels are used.
         record: of the run so far.
 
     Returns:
@@ -82,17 +91,19 @@ def add_unlabelled(
         say(note)
     scored, others = parted(table)
     if scored.num_rows:
-        _tell_of_scores(request, scored.num_rows, len(others))
-        record = note_alone(request, record, scored.num_rows)
+        _tell_of_scores(request, prepared.dataset.labels, scored.num_rows, len(others))
+        record = note_alone(request, prepared.dataset, record, scored.num_rows)
     others = with_pieces(others, request.recipe.pieces)
     texts = pa.concat_arrays([texts_of(scored), others])
     if saved is not None:
-        targets = load_targets(request.output / TRAINING, prepared.fitting.num_rows + len(texts))
+        rows = prepared.fitting.num_rows + len(texts)
+        shape = (rows, *prepared.targets.shape[1:])
+        targets = load_targets(request.output / TRAINING, shape)
         record = replace(record, teachers=saved.record.teachers)
     else:
-        soft = [scored["score"].to_numpy()]
+        soft = [scores_of(scored)]
         if len(others):
-            labels, teachers = soft_labels(request, prepared, others, record)
+            labels, teachers = soft_labels(request, prepared, linear, others, record)
             soft.append(labels)
             record = replace(record, teachers=teachers)
         targets = np.concatenate((prepared.targets, *soft))
@@ -107,9 +118,9 @@ def parted(table: pa.Table) -> tuple[pa.Table, pa.Array]:
     return table.filter(has_score), texts_of(table.filter(pc.invert(has_score)))
 
 
-def _tell_of_scores(request: Request, scored: int, others: int) -> None:
+def _tell_of_scores(request: Request, labels: tuple[str, ...], scored: int, others: int) -> None:
     """Say who labels what, and refuse teachers that nothing is left for."""
-    column = score_column(request)
+    column = column_of(request.score_column, labels)
     if request.teacher and not others:
         raise InputError(
             f"--teacher {request.teacher[0]}: all {scored:,} unlabelled texts have a score in "
@@ -117,7 +128,9 @@ def _tell_of_scores(request: Request, scored: int, others: int) -> None:
             "--score-column none"
         )
     rest = (
-        f"the other {others:,} are labelled as without" if others else "no linear model is fitted"
+        f"the other {others:,} are labelled as without"
+        if others
+        else "the linear model labels none"
     )
     say(
         f"self-training: {scored:,} unlabelled texts have a score in column {column!r} and are "
@@ -148,6 +161,12 @@ def with_pieces(texts: pa.Array, pieces: int) -> pa.Array:
     return pa.concat_arrays([texts, pa.array(cut, texts.type)])
 
 
+def plain(texts: pa.Array) -> list[str]:
+    """Return texts without HTML breaks and characters that nobody sees."""
+    found: list[str] = pc.replace_substring_regex(visible(texts), HTML_BREAK, " ").to_pylist()
+    return found
+
+
 def _go_on_alone(request: Request) -> None:
     """Go on without unlabelled texts, unless a teacher is waiting for them."""
     if request.teacher:
@@ -159,20 +178,20 @@ def _go_on_alone(request: Request) -> None:
 
 
 def save_targets(folder: Path, targets: npt.NDArray[np.float32]) -> None:
-    """Write what is trained towards, (R + U,) float32, into a checkpoint's training folder."""
+    """Write what is trained towards, R + U rows, into a checkpoint's training folder."""
     save_tensors(folder / TARGETS, {"targets": torch.from_numpy(targets)})
 
 
-def load_targets(folder: Path, rows: int) -> npt.NDArray[np.float32]:
-    """Read what `save_targets` wrote for so many rows.
+def load_targets(folder: Path, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Read what `save_targets` wrote, of this shape.
 
     Raises:
         ModelFileError: the file is missing, damaged or of other texts.
     """
     found = load_tensors(folder / TARGETS).get("targets", torch.empty(0))
-    if found.shape != (rows,) or found.dtype != torch.float32:
+    if found.shape != shape or found.dtype != torch.float32:
         raise ModelFileError(
-            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected ({rows},) float32"
+            f"{folder / TARGETS}: {tuple(found.shape)} {found.dtype}, expected {shape} float32"
         )
     targets: npt.NDArray[np.float32] = found.numpy()
     return targets
@@ -190,46 +209,59 @@ def _check_same_texts(saved: TrainingRecord, record: TrainingRecord) -> None:
 def soft_labels(
     request: Request,
     prepared: Prepared,
+    linear: NGrams | None,
     texts: pa.Array,
     record: TrainingRecord,
 ) -> tuple[npt.NDArray[np.float32], tuple[TeacherRecord, ...]]:
     """Label texts with the mean of all teachers' probabilities.
 
     Returns:
-        (U,) float32 from 0 to 1; and who the teachers are.
+        (U,) or (U, K) float32 from 0 to 1; and who the teachers are.
     """
-    # The networks first: whether they may teach shows at once; the linear model takes its time.
-    networks = [(str(folder), checkpoint_labeller(folder, record)) for folder in request.teacher]
-    labellers = [("linear", linear_labeller(request, prepared)), *networks]
-    probabilities, teachers = [], []
+    if linear is None:
+        raise InputError(
+            f"{prepared.dataset.name}: without a linear model nothing labels the "
+            f"{len(texts):,} unlabelled texts. Use --no-self-training"
+        )
+    labels = prepared.dataset.labels
+    networks = [
+        (str(folder), checkpoint_labeller(folder, labels, record)) for folder in request.teacher
+    ]
+    labellers = [("linear", linear_labeller(prepared, linear)), *networks]
+    found, teachers = [], []
     for name, labeller in labellers:
         teachers.append(examine(name, labeller, prepared))
         logits = labeller(texts, f"labels of {name}")
-        probabilities.append(sigmoid(logits / teachers[-1].temperature))
-    # A network has no logit for a text without a token; the linear model has one for any.
-    return np.nanmean(probabilities, axis=0).astype(np.float32), tuple(teachers)
+        found.append(probabilities(logits, teachers[-1].temperature))
+    # A text without a token has no logit; nor is it ever in a batch.
+    soft = np.nan_to_num(np.mean(found, axis=0), nan=1 / len(labels))
+    return soft.astype(np.float32), tuple(teachers)
 
 
-def linear_labeller(request: Request, prepared: Prepared) -> Labeller:
-    """Fit the linear teacher."""
-    fitting = prepared.fitting.filter(prepared.fitting["label"].is_valid())
-    teacher = fit_teacher(texts_of(fitting), labels_of(fitting), request.seed)
+def linear_labeller(prepared: Prepared, teacher: NGrams) -> Labeller:
+    """Take the linear model as a teacher."""
 
     def label(texts: pa.Array, title: str) -> npt.NDArray[np.float32]:
-        with progress(title, len(texts)) as advance:
-            return teacher.logits(texts, advance)
+        return predict_linear(
+            teacher, encode_with_bar(prepared.training_encoder, texts, title), title
+        )
 
     return label
 
 
-def checkpoint_labeller(folder: Path, record: TrainingRecord) -> Labeller:
+def checkpoint_labeller(folder: Path, labels: tuple[str, ...], record: TrainingRecord) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
         ModelFileError: the checkpoint is damaged.
-        InputError: it may have learned from this run's validation reviews.
+        InputError: it has other labels, or may have learned from this run's validation reviews.
     """
     teacher = load_checkpoint(folder)
+    if teacher.labels != labels:
+        raise InputError(
+            f"--teacher {folder}: its labels are {listed(teacher.labels)}, this run's are "
+            f"{listed(labels)}. Use a teacher of the same"
+        )
     _check_same_task(folder, teacher.record, record)
     model = teacher.model.to(record.device)
     encoder = Encoder(teacher.text, teacher.vocabulary)
@@ -258,6 +290,9 @@ def _task(record: TrainingRecord) -> dict[str, Any]:
         "data": record.data.sha256,
         "text column": record.data.text_column,
         "label column": record.data.label_column,
+        "group column": record.data.group_column,
+        "labels": dict(record.data.labels),
+        "positive label": record.data.positive,
         "split seed": record.seed if record.split_seed is None else record.split_seed,
         "validation": record.recipe.get("validation"),
     }
@@ -268,5 +303,5 @@ def examine(name: str, labeller: Labeller, prepared: Prepared) -> TeacherRecord:
     labels = labels_of(prepared.validation)
     logits = labeller(texts_of(prepared.validation), f"validating {name}")
     accuracy, temperature = measure(logits, labels)["accuracy"], fit_temperature(logits, labels)
-    say(f"teacher {name}: {accuracy:.2%} right on validation, temperature {temperature:.2f}")
+    say(f"teacher {name}: {accuracy:.2%} right on validation, {describe_temperature(temperature)}")
     return TeacherRecord(name, temperature, accuracy)

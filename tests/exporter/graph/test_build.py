@@ -40,11 +40,17 @@ def test_max_and_mean_pooling_is_twenty_two_nodes(pooled_graph):
 
 
 @pytest.mark.parametrize(
-    ("opset", "layers", "pooling"),
-    [(17, 1, "last"), *((opset, 2, "max_mean") for opset in (17, 18, 19, 20, 21, 23))],
+    ("opset", "layers", "pooling", "ngrams"),
+    [
+        (17, 1, "last", 0),
+        *((opset, 2, "max_mean", 0) for opset in (17, 18, 19, 20, 21, 23)),
+        *((opset, 1, "max_mean", 3) for opset in (17, 18, 23)),
+    ],
 )
-def test_every_opset_computes_what_pytorch_computes(opset, layers, pooling, model_and_graph):
-    model, graph = model_and_graph(opset, layers, pooling)
+def test_every_opset_computes_what_pytorch_computes(
+    opset, layers, pooling, ngrams, model_and_graph
+):
+    model, graph = model_and_graph(opset, layers, pooling, ngrams)
     onnx.checker.check_model(graph, full_check=True)
     assert [(entry.domain, entry.version) for entry in graph.opset_import] == [("", opset)]
     session = Session(graph.SerializeToString(), threads=1)
@@ -89,7 +95,7 @@ def test_nothing_of_this_machine_is_inside(graph):
 
 def test_an_opset_that_is_not_the_one_asked_for_is_refused(graph):
     with pytest.raises(ParityError, match="opset 17, expected 18"):
-        check_contract(graph, 18)
+        check_contract(graph, 18, 2)
 
 
 def test_an_axis_that_is_not_dynamic_is_refused(graph):
@@ -97,4 +103,4 @@ def test_an_axis_that_is_not_dynamic_is_refused(graph):
     fixed.CopyFrom(graph)
     fixed.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 3
     with pytest.raises(ParityError, match=r"axes are .*\(3, 'sequence'\)"):
-        check_contract(fixed, 17)
+        check_contract(fixed, 17, 2)

@@ -11,12 +11,19 @@ from infer import __version__
 from infer.base.errors import InputError
 from infer.job import job
 from infer.job.output import _RowReader, result_columns
-from infer.model.scorer import Scores
+from infer.model.results import Scores
 from infer.model.session import CPU
+
+NOTHING = np.zeros((9, 0), np.float32)
 
 
 def test_the_three_columns():
-    scores = Scores(np.array([0.5, 0.49, np.nan], np.float32), np.array([0, 1, 2], np.uint8))
+    scores = Scores(
+        np.array([0.5, 0.49, np.nan], np.float32),
+        np.array([1, 0, 0], np.int16),
+        np.array([0, 1, 2], np.uint8),
+        NOTHING[:3],
+    )
     score, prediction, status = result_columns(scores, ("bad", "good"))
     assert score.equals(pa.array([0.5, 0.49, None], pa.float32()))
     assert prediction.to_pylist() == ["good", "bad", None]
@@ -28,7 +35,11 @@ def test_the_three_columns():
 def test_scores_are_handed_out_in_pieces_of_any_size(sizes, takes):
     values = np.arange(sum(sizes), dtype=np.float32)
     pieces = np.split(values, np.cumsum(sizes))[:-1]
-    rows = _RowReader(Scores(piece, piece.astype(np.uint8)) for piece in pieces)
+    whole = [
+        Scores(piece, piece.astype(np.int16), piece.astype(np.uint8), NOTHING[: len(piece)])
+        for piece in pieces
+    ]
+    rows = _RowReader(iter(whole), 0)
     taken = [rows.take(count).score for count in takes]
     np.testing.assert_equal(np.concatenate([[], *taken]), values[: sum(takes)])
     assert rows.left() == (sum(takes) < len(values))

@@ -8,14 +8,20 @@ import pytest
 
 from infer.base.errors import JobError, OutputError, SentError
 from infer.job.parts import PartKey, is_interrupted, job_errors, locked, open_parts
-from infer.model.scorer import Scores
+from infer.model.results import Scores
 
 JOB = {"model": "1", "part rows": 2}
 A, B = PartKey.of("a", {"size": 1}), PartKey.of("b", {"size": 1})
 
 
 def scores(*values):
-    return Scores(np.array(values, np.float32), np.zeros(len(values), np.uint8))
+    rows = len(values)
+    return Scores(
+        np.array(values, np.float32),
+        np.zeros(rows, np.int16),
+        np.zeros(rows, np.uint8),
+        np.zeros((rows, 0), np.float32),
+    )
 
 
 class KilledError(Exception):

@@ -213,7 +213,11 @@ HOSTILE = [
     (doubled_metadata, "metadata keys"),
     (lambda m: m.metadata_props.pop(), "metadata keys"),
     (lambda m: m.ClearField("metadata_props"), "not a model file of this toolkit"),
-    (lambda m: set_metadata(m, "sent.format", "2"), "format '2', this version reads '1'"),
+    (lambda m: set_metadata(m, "sent.format", "3"), "format '3', this version reads 1 and 2"),
+    (
+        lambda m: set_metadata(m, "sent.format", "2"),
+        "format '2' with 2 labels, expected format '1'",
+    ),
     (lambda m: set_metadata(m, "sent.vocabulary", "<pad>\n<unk>\n"), "vocabulary has 2 tokens"),
     (lambda m: set_metadata(m, "sent.vocabulary", "a\nb\n"), "vocabulary starts with"),
     (lambda m: set_metadata(m, "sent.card", "{"), "model card is damaged"),

@@ -49,10 +49,10 @@ def test_two_classes_are_understood(
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([1, 1, 1], r"1 classes \(1\), expected exactly two"),
-        ([0, 1, 2], r"3 classes \(0, 1, 2\), expected exactly two"),
+        ([1, 1, 1], r"1 classes \('1'\), expected two or more"),
+        (list(range(1_001)), r"1,001 classes \('0', .*, …\), expected at most 1,000"),
         ([0, 1, None], "1 of 3 labels are missing"),
-        ([0.5, 1.0], "a label is 0.5, expected one of two classes"),
+        ([0.5, 1.0], "a label is 0.5, expected one of some classes"),
         (["", "pos"], "a label is an empty string"),
         (pa.array([0, 2**63], pa.uint64()), "a label is no number of 64 bits"),
     ],
@@ -64,10 +64,10 @@ def test_other_labels_are_refused(tmp_path: Path, values: object, words: str) ->
 
 def test_a_folder_keeps_its_parts_and_label_names(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", ["neg", "pos", "pos"], text="review", label="sentiment")
-    write(tmp_path / "test.parquet", ["pos"], text="body", label="target")
+    write(tmp_path / "test.parquet", ["pos", "neg"], text="body", label="target")
     data = load_dataset(str(tmp_path), seed=1)
     assert data.train["label"].to_pylist() == [0, 1, 1]
-    assert data.test["label"].to_pylist() == [1]
+    assert data.test["label"].to_pylist() == [1, 0]
     assert data.labels == ("neg", "pos")
     assert data.unlabelled is None
     assert data.sha256 == hash_files([tmp_path / "train.parquet", tmp_path / "test.parquet"])
@@ -76,7 +76,9 @@ def test_a_folder_keeps_its_parts_and_label_names(tmp_path: Path) -> None:
 def test_a_test_label_unknown_to_training_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "train.parquet", ["neg", "pos"])
     write(tmp_path / "test.parquet", ["pos", "neutral"])
-    with pytest.raises(InputError, match=r"1 of 2 labels .*'neg' nor 'pos'"):
+    with pytest.raises(
+        InputError, match=r"1 of 2 labels .* none of 'neg', 'pos'.*such as 'neutral'"
+    ):
         load_dataset(str(tmp_path), seed=1)
 
 
@@ -131,7 +133,7 @@ def test_shared_and_torn_texts_are_warned_of(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": ["a", "c"], "label": [0, 1]}), tmp_path / "test.parquet")
     shared, torn = load_dataset(str(tmp_path), seed=1).notes
     assert shared.startswith("Warning: 1 of the 2 test texts stand in the training part")
-    assert torn.startswith("Warning: 1 training texts carry both labels")
+    assert torn.startswith("Warning: 1 training texts carry different labels")
 
 
 def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
@@ -194,30 +196,101 @@ def test_a_split_draws_from_each_class_by_its_share(share: float, positives: int
         for label, count in ((1, positives), (0, 100 - positives)):
             found = drawn["label"].to_pylist().count(label)
             assert 1 <= found < count
-            assert abs(found - share * count) <= max(1.5, share * count / 2)
+            assert abs(found - share * count) <= max(1.0, share * count / 10)
     assert split_rows(table, share, 0)[1].equals(split_rows(table, share, 0)[1])
 
 
-def test_a_class_that_cannot_stand_in_both_parts_is_refused() -> None:
+def test_a_class_that_cannot_stand_in_both_parts_is_refused_with_counts() -> None:
     for labels in ([0], [0, 1], [0, 0, 0, 1]):
         table = pa.table({"text": ["a"] * len(labels), "label": labels})
-        with pytest.raises(InputError, match="one of the classes has 1 of them"):
-            split_rows(table, 0.5, 1)
+        counts = f"{labels.count(0)} 'no', {labels.count(1)} 'yes'"
+        with pytest.raises(InputError, match=f"{len(labels)} rows .{counts}.* at least 2 of each"):
+            split_rows(table, 0.5, 1, ("no", "yes"))
 
 
-def test_a_part_of_one_class(tmp_path: Path) -> None:
+def test_one_positive_in_a_thousand_is_an_error_that_counts(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"row {i}" for i in range(1000)], "label": [1] + [0] * 999})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(InputError, match=r"x\.parquet: 1,000 rows .999 'negative', 1 'positive'"):
+        load_dataset(str(tmp_path / "x.parquet"), seed=1)
+
+
+def write_groups(path: Path, groups: list[str | None], labels: list[int]) -> None:
+    texts = [f"text {i}" for i in range(len(groups))]
+    pq.write_table(pa.table({"text": texts, "label": labels, "film": groups}), path)
+
+
+@pytest.mark.parametrize("size", [1, 3, 10])
+def test_a_group_is_kept_in_one_part(tmp_path: Path, size: int) -> None:
+    rows = 300
+    groups = [f"film {i // size}" for i in range(rows)]
+    write_groups(tmp_path / "x.parquet", groups, [int(i * 7 % 10 == 0) for i in range(rows)])
+    for seed in range(3):
+        data = load_dataset(str(tmp_path / "x.parquet"), seed, Columns(group="film"))
+        parts = [data.test, *split_rows(data.train, 0.1, seed)]
+        found = [set(part["group"].to_pylist()) for part in parts]
+        assert not (found[0] & found[1] or found[0] & found[2] or found[1] & found[2])
+        assert sum(part.num_rows for part in parts) == rows
+        for part, share in zip(parts, (0.2, 0.72, 0.08), strict=True):
+            assert abs(part.num_rows - share * rows) <= max(10, size)
+            positives = sum(part["label"].to_pylist())
+            assert 1 <= positives <= 2 * max(2, 0.1 * part.num_rows)
+
+
+def test_a_row_without_a_group_is_one_of_its_own(tmp_path: Path) -> None:
+    write_groups(tmp_path / "x.parquet", ["a"] * 40 + [None] * 60, [0, 1] * 50)
+    data = load_dataset(str(tmp_path / "x.parquet"), 1, Columns(group="film"))
+    assert data.test.num_rows == 20
+    assert data.test["group"].null_count == 20
+
+
+def test_groups_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    write_groups(path, ["all"] * 10, [0, 1] * 5)
+    with pytest.raises(InputError, match=r"x\.parquet: 10 rows in 1 groups .5 'negative', 5 'pos"):
+        load_dataset(str(path), 1, Columns(group="film"))
+    write_groups(path, ["a"] * 5 + ["b"] * 5, [0] * 5 + [1] * 5)
+    with pytest.raises(InputError, match="in 2 groups"):
+        load_dataset(str(path), 1, Columns(group="film"))
+    with pytest.raises(InputError, match=r"no column 'director'. Columns: text, label, film"):
+        load_dataset(str(path), 1, Columns(group="director"))
+
+
+def write_part(path: Path, labels: list[int], texts: list[str | None] | None = None) -> None:
+    texts = texts or [f"{path.stem} {i}" for i in range(len(labels))]
+    pq.write_table(pa.table({"text": texts, "label": labels}), path)
+
+
+def test_a_part_of_one_class_is_refused(tmp_path: Path) -> None:
     """The text of the only positive review may be missing."""
-    both = {"text": ["a", "b", "c", "d"], "label": [0, 1, 0, 1]}
-    one = {"text": ["a", None, "c", None], "label": [0, 1, 0, 1]}
-    for train, test in ((both, one), (one, both)):
-        pq.write_table(pa.table(train), tmp_path / "train.parquet")
-        pq.write_table(pa.table(test), tmp_path / "test.parquet")
-        if train is one:
-            with pytest.raises(InputError, match=r"train\.parquet: none of its 2 reviews is 'pos"):
-                load_dataset(str(tmp_path), seed=1)
-        else:
-            notes = load_dataset(str(tmp_path), seed=1).notes
-            assert f"{tmp_path}/test.parquet: none of its 2 reviews is 'positive'." in notes
+    for part in ("train", "test", "validation"):
+        for each in ("train", "test", "validation"):
+            texts = ["a", None, "c", None] if each == part else None
+            write_part(tmp_path / f"{each}.parquet", [0, 1, 0, 1], texts)
+        words = rf"{part}\.parquet: a class is missing .2 'negative', 0 'positive'"
+        with pytest.raises(InputError, match=words):
+            load_dataset(str(tmp_path), seed=1)
+
+
+def test_a_validation_file_validates(tmp_path: Path) -> None:
+    for part, rows in (("train", 20), ("validation", 6), ("test", 8)):
+        write_part(tmp_path / f"{part}.parquet", [0, 1] * (rows // 2))
+    data = load_dataset(str(tmp_path), seed=1)
+    assert data.validation is not None
+    assert data.validation["text"].to_pylist() == [f"validation {i}" for i in range(6)]
+    assert data.train.num_rows == 20
+    assert any("validation.parquet validates" in note for note in data.notes)
+    write_part(tmp_path / "validation.parquet", [0, 1, 2])
+    with pytest.raises(InputError, match=r"validation\.parquet: 1 of 3 labels are .* none of"):
+        load_dataset(str(tmp_path), seed=1)
+
+
+def test_the_hash_covers_the_validation_file(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        write_part(tmp_path / f"{part}.parquet", [0, 1] * 2)
+    before = load_dataset(str(tmp_path), seed=1).sha256
+    write_part(tmp_path / "validation.parquet", [0, 1] * 2)
+    assert load_dataset(str(tmp_path), seed=1).sha256 != before
 
 
 @pytest.mark.parametrize(

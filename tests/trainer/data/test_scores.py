@@ -20,6 +20,7 @@ NAN = float("nan")
 SCORES = [0.5, 0.0, 1.0, 0.25, None, NAN]
 TEXTS = ["a", "b", "c", "d", "e", "f"]
 LABELS = [0, 1, 0, 1, 0, 1]
+PAIR = ("negative", "positive")
 
 
 def folder(path: Path, scores: object, name: str = "score", labels: object = LABELS) -> Path:
@@ -140,18 +141,18 @@ def test_unlabelled_texts_with_and_without_a_score(tmp_path: Path) -> None:
     path = tmp_path / "unsup.parquet"
     table = {"text": ["a", None, "c"], "score": [0.25, 0.5, None], "label": [None] * 3}
     pq.write_table(pa.table(table), path)
-    found, notes = read_scored(path)
+    found, notes = read_scored(path, Columns(), PAIR)
     assert (found.to_pylist(), notes) == (
         [{"text": "a", "score": 0.25}, {"text": "c", "score": None}],
         (),
     )
-    assert read_scored(path, Columns(score="none"))[0]["score"].null_count == 2
-    assert read_scored(path, Columns(label="score"))[0]["score"].null_count == 2
+    assert read_scored(path, Columns(score="none"), PAIR)[0]["score"].null_count == 2
+    assert read_scored(path, Columns(label="score"), PAIR)[0]["score"].null_count == 2
     pq.write_table(pa.table(table | {"score": [1, 2, 3]}), path)
-    found, notes = read_scored(path)
+    found, notes = read_scored(path, Columns(), PAIR)
     assert found["score"].null_count == 2 and "is left alone" in notes[0]
     with pytest.raises(InputError, match="has type int64"):
-        read_scored(path, Columns(score="score"))
+        read_scored(path, Columns(score="score"), PAIR)
 
 
 def test_texts_are_found_in_what_scoring_wrote() -> None:

@@ -8,7 +8,12 @@ import pytest
 from exporter.pipeline import make_card
 from infer.model.probability import sigmoid
 from trainer.checkpoint.folder import Checkpoint
-from trainer.network.calibration import calibration_error, fit_temperature
+from trainer.network.calibration import (
+    calibration_error,
+    describe_temperature,
+    fit_temperature,
+)
+from trainer.network.evaluate import measure
 
 
 @pytest.fixture
@@ -52,14 +57,38 @@ def test_texts_without_a_token_are_left_out(honest: tuple[np.ndarray, np.ndarray
 
 
 def test_a_few_faultless_reviews_do_not_make_it_certain() -> None:
-    logits = np.array([3.0] * 12 + [-3.0] * 12, np.float32)
+    logits = np.array([1.0] * 12 + [-1.0] * 12, np.float32)
     score = sigmoid(logits[:1] / fit_temperature(logits, (logits > 0).astype(np.int8)))[0]
     assert score == pytest.approx(13 / 14, abs=1e-6)
 
 
 def test_worse_than_guessing_ends_at_the_bound() -> None:
-    logits = np.array([2.0, -2.0], np.float32)
-    assert fit_temperature(logits, np.array([0, 1], np.int8)) == pytest.approx(20.0)
+    logits = np.array([2.0, -2.0] * 10, np.float32)
+    assert fit_temperature(logits, np.array([0, 1] * 10, np.int8)) == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 20, 200])
+def test_what_knows_nothing_stays_as_it_is(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    logits = random.normal(0, 0.02, rows).astype(np.float32)  # an untrained network's
+    assert fit_temperature(logits, random.integers(2, size=rows).astype(np.int8)) == 1.0
+    assert "none clearly" in describe_temperature(1.0) and "1.30" in describe_temperature(1.3)
+
+
+def test_it_is_kept_where_rows_held_out_gain_clearly_and_only_there() -> None:
+    kept, losses = [], []
+    for seed in range(40):
+        random = np.random.default_rng(seed)
+        logits = random.normal(0, 2, 1_060)
+        labels = (random.random(1_060) < sigmoid(logits)).astype(np.int8)
+        found = fit_temperature(logits[:60].astype(np.float32), labels[:60])
+        losses.append(measure((logits[60:] / found).astype(np.float32), labels[60:])["loss"])
+        losses[-1] -= measure(logits[60:].astype(np.float32), labels[60:])["loss"]
+        kept.append(found != 1.0)
+    assert sum(kept) <= 3  # nothing is wrong with these logits
+    assert max(losses) < 0.05
+    too_sure = (logits[:60] * 5).astype(np.float32)
+    assert fit_temperature(too_sure, labels[:60]) > 2
 
 
 def test_calibration_error_by_hand() -> None:

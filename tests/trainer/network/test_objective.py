@@ -14,6 +14,7 @@ from trainer.settings.recipe import Recipe
 IDS = torch.tensor([[2, 3, 4, 5], [6, 7, 0, 0], [8, 2, 3, 0]])
 LENGTHS = torch.tensor([4, 2, 3], dtype=torch.int32)
 TARGETS = torch.tensor([1.0, 0.0, 0.3])
+ALIKE = torch.full((3,), 1 / 3)
 PLAIN = Recipe(dropout=0.0)
 ADVERSARIAL = replace(PLAIN, adversarial=0.5, perturbation=0.7)
 
@@ -25,10 +26,12 @@ def model() -> SentimentLSTM:
     return SentimentLSTM(config).double().train()
 
 
-def gradients(model: SentimentLSTM, recipe: Recipe) -> tuple[float, dict[str, Tensor]]:
+def gradients(
+    model: SentimentLSTM, recipe: Recipe, weights: Tensor = ALIKE
+) -> tuple[float, dict[str, Tensor]]:
     """Return the objective's value and the gradient of every parameter."""
     model.zero_grad()
-    value = add_gradients(model, recipe, IDS, LENGTHS, TARGETS)
+    value = add_gradients(model, recipe, IDS, LENGTHS, TARGETS, weights)
     return value, {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
 
 
@@ -37,7 +40,7 @@ def test_without_further_terms_it_is_the_cross_entropy(model: SentimentLSTM) -> 
     model.zero_grad()
     loss = binary_cross_entropy_with_logits(model(IDS, LENGTHS).float(), TARGETS)
     torch.autograd.backward(loss)
-    assert value == loss.item()
+    assert value == pytest.approx(loss.item(), rel=1e-6)
     assert found.keys() == {name for name, _ in model.named_parameters()}
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-6, atol=1e-9)
@@ -56,6 +59,21 @@ def test_the_adversarial_term_is_the_loss_at_the_worst_change(model: SentimentLS
     torch.autograd.backward(loss + 0.5 * worse)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(found[name], parameter.grad, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("recipe", [PLAIN, ADVERSARIAL])
+def test_a_row_that_counts_twice_is_a_row_that_stands_there_twice(
+    model: SentimentLSTM, recipe: Recipe
+) -> None:
+    value, found = gradients(model, recipe, torch.tensor([2.0, 1.0, 0.0]))
+    model.zero_grad()
+    twice = torch.tensor([0, 0, 1])
+    expected = add_gradients(
+        model, recipe, IDS[twice], LENGTHS[twice], TARGETS[twice], torch.ones(3)
+    )
+    assert value == pytest.approx(expected, rel=1e-6)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(found[name], parameter.grad, rtol=1e-5, atol=1e-8)
 
 
 def test_no_change_of_that_size_is_much_worse(model: SentimentLSTM) -> None:

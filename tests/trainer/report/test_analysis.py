@@ -7,7 +7,8 @@ import pytest
 
 from infer.model.probability import sigmoid
 from trainer.network.calibration import calibration_error
-from trainer.report.analysis import analyse, by_length, most_confident_mistakes, reliability, wilson
+from trainer.network.figures import interval
+from trainer.report.analysis import analyse, by_length, most_confident_mistakes, reliability
 
 NAN = float("nan")
 
@@ -61,13 +62,13 @@ def test_reliability_adds_up_to_the_calibration_error() -> None:
     [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (1, 1, 0.2065, 1.0), (50, 100, 0.4038, 0.5962)],
 )
 def test_wilson_against_known_values(right: int, reviews: int, low: float, high: float) -> None:
-    assert wilson(right, reviews) == pytest.approx((low, high), abs=1e-4)
+    assert interval(right, reviews) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_wilson_holds_the_share_itself() -> None:
     for reviews in (1, 2, 3, 7, 58, 25_000):
         for right in {0, 1, reviews // 2, reviews - 1, reviews}:
-            low, high = wilson(right, reviews)
+            low, high = interval(right, reviews)
             assert 0 <= low <= right / reviews <= high <= 1
 
 
@@ -78,7 +79,7 @@ def test_by_length_cuts_into_tenths() -> None:
     assert [(b["from"], b["to"]) for b in bins] == [(i, i + 9) for i in range(1, 100, 10)]
     assert [b["reviews"] for b in bins] == [10] * 10
     assert [b["accuracy"] for b in bins] == [0.0] + [1.0] * 9
-    assert (bins[0]["low"], bins[0]["high"]) == wilson(0, 10)
+    assert (bins[0]["low"], bins[0]["high"]) == interval(0, 10)
 
 
 def test_by_length_leaves_reviews_of_one_length_together() -> None:

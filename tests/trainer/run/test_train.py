@@ -18,7 +18,13 @@ import pytest
 import torch
 
 from infer.base.console import LOGGER, Stopped, stop_signals
-from infer.base.errors import DeviceError, InputError, TrainingError, UsageError
+from infer.base.errors import (
+    DeviceError,
+    InputError,
+    ModelFileError,
+    TrainingError,
+    UsageError,
+)
 from trainer.checkpoint.files import load_tensors, save_tensors
 from trainer.checkpoint.folder import (
     TRAINING,
@@ -140,7 +146,7 @@ def test_resuming_gives_the_same_bits(
     metrics = carry_out(resumed(request.output)).metrics
     assert weights(request.output) == weights(whole[0].output)
     assert metrics == expected.metrics
-    assert load_checkpoint(request.output).temperature == expected.temperature != 1.0
+    assert load_checkpoint(request.output).temperature == expected.temperature
     assert not (request.output / TRAINING).exists()
 
 
@@ -174,7 +180,7 @@ def test_sigterm_in_the_middle_of_an_epoch(request_: Request) -> None:
     recipe = replace(request_.recipe, epochs=10_000, patience=10_000)
 
     def stop_once_something_is_kept() -> None:
-        while not request_.output.exists():
+        while not (request_.output / WEIGHTS).exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -207,14 +213,14 @@ def test_only_an_unfinished_run_of_the_same_kind_is_resumed(
     with pytest.raises(UsageError, match="no setting 'hiden'"):
         resumed(folder, asked={"hiden": 6})
     assert resumed(folder, asked={"hidden": 6, "data": str(data)}) == replace(request_, resume=True)
-    run = resumed(folder, device="auto", threads=2)
+    run = resumed(folder, {"device": "auto", "threads": 2})
     assert (run.threads, run.device) == (2, "auto")
 
     moved = tmp_path / "data"
     shutil.copytree(data, moved)
     shutil.copy(moved / "test.parquet", moved / "train.parquet")
     with pytest.raises(InputError, match="the data's SHA-256"):
-        carry_out(replace(resumed(request_.output), data=str(moved)))
+        carry_out(resumed(folder, {"data": str(moved)}))
 
 
 def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request) -> None:
@@ -224,7 +230,8 @@ def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request) -> None:
     )
     with pytest.raises(TrainingError, match="after epoch 1"):
         carry_out(replace(request_, recipe=recipe))
-    assert not request_.output.exists()
+    with pytest.raises(ModelFileError, match="not come to the end of an epoch"):
+        load_checkpoint(request_.output)
 
 
 def test_a_gradient_that_is_no_number_changes_no_weight(request_: Request) -> None:
@@ -237,7 +244,7 @@ def test_a_gradient_that_is_no_number_changes_no_weight(request_: Request) -> No
             parameter.grad = torch.full_like(parameter, torch.inf)
         return 0.5
 
-    batch = torch.tensor([[2, 3]]), torch.tensor([2]), torch.tensor([1.0])
+    batch = torch.tensor([[2, 3]]), torch.tensor([2]), torch.ones(1), torch.ones(1)
     assert math.isnan(take_step(state, gradients, request_.recipe, *batch, 0.1))
     assert all(torch.equal(t, before[name]) for name, t in state.model.state_dict().items())
 
@@ -270,7 +277,11 @@ def test_a_loss_that_is_no_number_names_step_and_rate(request_: Request) -> None
         carry_out(replace(request_, recipe=recipe))
     for words in ("in epoch 1, step", "learning rate 1e+38"):
         assert words in str(error.value)
-    assert error.value.__notes__ == ["There is no finished epoch to go on from"]
+    folder = request_.output
+    assert error.value.__notes__ == [
+        f"{folder} keeps the run as it was after the preparation; "
+        f"sent-train --resume --output {folder} goes on"
+    ]
 
 
 def test_a_run_gone_wrong_keeps_the_best_so_far(interrupt: Interrupt, request_: Request) -> None:
@@ -281,7 +292,10 @@ def test_a_run_gone_wrong_keeps_the_best_so_far(interrupt: Interrupt, request_: 
     save_tensors(path, tensors)
     with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of ") as error:
         carry_out(resumed(request_.output))
-    assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
+    assert (
+        "keeps the best so far, epoch 1, and the run as it was after epoch 1; sent-"
+        in error.value.__notes__[0]
+    )
     assert load_checkpoint(request_.output).metrics["epoch"] == 1
 
 
@@ -297,7 +311,10 @@ def test_a_full_disk_loses_no_finished_epoch(
             carry_out(resumed(request_.output))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert "keeps the best so far, epoch 1; sent-train --resume" in error.value.__notes__[0]
+    assert (
+        "keeps the best so far, epoch 1, and the run as it was after epoch 1; sent-"
+        in error.value.__notes__[0]
+    )
     assert [p.name for p in request_.output.parent.iterdir()] == ["c"]
     carry_out(resumed(request_.output))
     assert weights(request_.output) == weights(trained[0])

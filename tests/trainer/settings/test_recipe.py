@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from infer.base.errors import UsageError
-from trainer.settings.recipe import RECIPES, Recipe
+from trainer.settings.recipe import ADDED, RECIPES, Recipe
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -30,6 +30,10 @@ def test_the_recipe_article_is_the_articles() -> None:
         ({"pooling": "mean"}, "pooling is 'mean', expected one of last, max_mean"),
         ({"epochs": 2.5}, "epochs is 2.5, expected a value of type int"),
         ({"layers": True}, "layers is True, expected a value of type int"),
+        ({"class_weight": "auto"}, "class_weight is 'auto', expected one of none, balanced"),
+        ({"threshold": "1"}, "threshold is '1', expected f1 or a number between 0 and 1"),
+        ({"threshold": "nan"}, "threshold is 'nan'"),
+        ({"threshold": "F1"}, "threshold is 'F1'"),
         ({"max_tokens": 10, "head_tokens": 11}, "expected at most max_tokens"),
     ],
 )
@@ -41,7 +45,8 @@ def test_a_wrong_value_is_named(changes: dict[str, object], words: str) -> None:
 
 def test_a_recipe_of_an_older_version_is_read_where_it_computes_the_same() -> None:
     older = {**Recipe().to_json(), "virtual_adversarial": 0.0, "entropy": 0}
-    del older["language"]
+    for name in ADDED:
+        del older[name]
     assert Recipe.from_json(older) == Recipe()
     with pytest.raises(UsageError, match=r"entropy is 0\.5, which no version after"):
         Recipe.from_json({**older, "entropy": 0.5})

@@ -18,13 +18,13 @@ from trainer.checkpoint.files import load_tensors
 from trainer.checkpoint.folder import HISTORY, TRAINING, load_checkpoint, load_record
 from trainer.checkpoint.record import ScoresRecord
 from trainer.data.datasets import load_dataset
-from trainer.data.prepared import labels_of, texts_of
+from trainer.data.prepared import labels_of, prepare_data
 from trainer.data.reading import read_unlabelled
 from trainer.data.splits import split_rows
 from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.request import Request
-from trainer.teaching.linear import fit_teacher
+from trainer.teaching.linear import fit_ngrams, predict_linear
 from trainer.teaching.scores import compare
 from trainer.teaching.self_training import TARGETS
 
@@ -145,7 +145,7 @@ def test_unlabelled_texts_with_a_score_need_no_linear_teacher(
     record = load_record(request.output)
     assert record.teachers is None
     assert record.scores == ScoresRecord("score", labelled=0, agreement=None, alone=80)
-    assert not any("fitting the linear teacher" in line for line in said())
+    assert not any("fitting the linear model" in line for line in said())
     assert any("80 unlabelled texts have a score in column 'score'" in line for line in said())
     finished = carry_out(resumed(request.output))
     assert finished.record.scores == record.scores
@@ -162,10 +162,10 @@ def test_unlabelled_texts_without_a_score_have_the_linear_teachers(
     assert found[:40].tolist() == [0.125] * 40
     (linear,) = load_record(request.output).teachers
     assert linear.name == "linear"
-    fitting, _ = split_rows(load_dataset(taught.data, 123).train, 0.1, 123)
-    logits = fit_teacher(texts_of(fitting), labels_of(fitting), 123).logits(
-        read_unlabelled(unsup_file).take(list(range(1, 80, 2)))
-    )
+    prepared = prepare_data(taught, None)
+    model = fit_ngrams(taught.recipe, 123, prepared.fitting_texts, prepared.targets)
+    others = read_unlabelled(unsup_file).take(list(range(1, 80, 2)))
+    logits = predict_linear(model, prepared.encoder.encode(others))
     expected = 1 / (1 + np.exp(-logits / linear.temperature))
     assert found[40:] == pytest.approx(expected, abs=1e-6)
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from scipy.sparse import csr_matrix
 
 from infer.base.console import Stopped
 from infer.base.errors import InputError, ModelFileError, UsageError
@@ -38,9 +37,17 @@ from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
-from trainer.teaching.linear import LinearTeacher, fit_teacher, log_ratios, plain
-from trainer.teaching.self_training import PIECE_WORDS, TARGETS, add_unlabelled, with_pieces
+from trainer.teaching.beside import fit_linear
+from trainer.teaching.linear import fit_ngrams, predict_linear
+from trainer.teaching.self_training import (
+    PIECE_WORDS,
+    TARGETS,
+    add_unlabelled,
+    plain,
+    with_pieces,
+)
 
+Teacher = Callable[[pa.Array], np.ndarray]
 Interrupt = Callable[[Request, str], Stopped]
 
 
@@ -57,64 +64,35 @@ def split(data: Path) -> tuple[pa.Table, pa.Table]:
 
 
 @pytest.fixture
-def teacher(split: tuple[pa.Table, pa.Table]) -> LinearTeacher:
-    return fit_teacher(texts_of(split[0]), labels_of(split[0]), 123)
+def teacher(request_: Request) -> Teacher:
+    """Texts → logits of the linear model that teaches in such a request."""
+    prepared = prepare_data(request_, None)
+    model = fit_ngrams(request_.recipe, 123, prepared.fitting_texts, prepared.targets)
+    return lambda texts: predict_linear(model, prepared.encoder.encode(texts))
 
 
 def targets(folder: Path) -> np.ndarray:
     return load_tensors(folder / TRAINING / TARGETS)["targets"].numpy()
 
 
-def test_the_teacher_reads_no_character_that_nobody_sees(teacher: LinearTeacher) -> None:
-    texts = pa.array(["A good film.", "A go\u00adod\u200b film.\ufeff", "A go od film."])
-    logits = teacher.logits(texts)
-    assert logits[0] == logits[1]
-    assert plain(texts)[:2] == ["A good film."] * 2
-
-
-def test_the_teacher_learns_word_pairs(teacher: LinearTeacher, data: Path) -> None:
-    """Only a pair such as "not great" tells the label."""
-    test = load_dataset(str(data), 123).test
-    right = (teacher.logits(texts_of(test)) > 0) == (labels_of(test) == 1)
-    assert right.mean() == 1.0
-
-
-def test_a_logit_depends_on_its_text_alone(teacher: LinearTeacher) -> None:
-    texts = ["The plot was not awful.", "", "the PLOT<br />was not   awful.", "Ünseen wörds"]
-    together = teacher.logits(pa.array(texts * 400))
-    alone = [teacher.logits(pa.array([text]))[0] for text in texts]
-    assert together.tolist() == alone * 400
-    assert alone[0] == alone[2] > 0 and alone[1] == np.float32(teacher.bias)
-    assert len(teacher.logits(pa.array([], pa.large_string()))) == 0
-
-
-def test_ratios_by_hand() -> None:
-    found = csr_matrix([[1, 0], [1, 1], [0, 1]])
-    ratios = log_ratios(found, np.array([1, 1, 0], np.int8))
-    assert ratios == pytest.approx(np.log([(3 / 3) / (1 / 2), (2 / 3) / (2 / 2)]))
-
-
-@pytest.mark.parametrize(
-    ("texts", "labels"), [(["a b", "a c"], [1, 1]), (["one two", "three"], [0, 1])]
-)
-def test_what_cannot_be_learned_is_said(texts: list[str], labels: list[int]) -> None:
-    with pytest.raises(InputError, match=r"2 reviews .* --no-self-training"):
-        fit_teacher(pa.array(texts), np.array(labels, np.int8), 1)
+def test_pieces_have_no_character_that_nobody_sees() -> None:
+    texts = pa.array(["A good film.", "A go\u00adod\u200b<br />film.\ufeff"])
+    assert plain(texts) == ["A good film."] * 2
 
 
 def test_labels_are_kept_and_unlabelled_texts_join_softly(
     teaching: Request,
     interrupt: Interrupt,
     split: tuple[pa.Table, pa.Table],
-    teacher: LinearTeacher,
+    teacher: Teacher,
     data: Path,
 ) -> None:
     interrupt(teaching, "epoch 1/")
     found = targets(teaching.output)
     assert found[:216].tolist() == labels_of(split[0]).tolist()
     held_out = split[1]
-    temperature = fit_temperature(teacher.logits(texts_of(held_out)), labels_of(held_out))
-    logits = teacher.logits(read_unlabelled(data / "unsup.parquet"))
+    temperature = fit_temperature(teacher(texts_of(held_out)), labels_of(held_out))
+    logits = teacher(read_unlabelled(data / "unsup.parquet"))
     assert found[216:] == pytest.approx(sigmoid(logits / temperature), abs=1e-6)
     teachers = load_record(teaching.output).teachers
     assert teachers == (TeacherRecord("linear", temperature, validation_accuracy=1.0),)
@@ -126,7 +104,7 @@ def test_what_is_trained_on_is_cut_shorter(teaching: Request) -> None:
     prepared = prepare_data(request, None)
     labelled = prepared.fitting_texts
     record = begin_record(request, prepared, torch.device("cpu"))
-    both, _ = add_unlabelled(request, prepared, None, record)
+    both, _ = add_unlabelled(request, prepared, fit_linear(request, prepared), None, record)
     everything = both.fitting_texts
     assert labelled.lengths.max() == everything.lengths[len(labelled) :].max() == 5
     assert prepared.validation_texts.lengths.max() == prepared.text.max_tokens == 10
@@ -150,13 +128,13 @@ def test_texts_are_cut_at_white_space_into_pieces_of_as_many_words() -> None:
 
 def test_a_piece_has_the_label_of_what_stands_in_it(
     teaching: Request,
-    teacher: LinearTeacher,
+    teacher: Teacher,
     interrupt: Interrupt,
     tmp_path: Path,
     data: Path,
 ) -> None:
     further = read_unlabelled(data / "unsup.parquet")
-    logits = teacher.logits(further)
+    logits = teacher(further)
     good, bad = (
         " ".join(further.filter(pa.array(kind)).to_pylist()) for kind in (logits > 1, logits < -1)
     )
@@ -167,7 +145,7 @@ def test_a_piece_has_the_label_of_what_stands_in_it(
     request = replace(teaching, recipe=recipe, unlabelled=tmp_path / "further.parquet")
     interrupt(request, "epoch 1/")
     (linear,) = load_record(request.output).teachers
-    expected = sigmoid(teacher.logits(texts) / linear.temperature)
+    expected = sigmoid(teacher(texts) / linear.temperature)
     assert expected[1] > 0.8 and expected[2] < 0.2
     assert targets(request.output)[216:] == pytest.approx(expected, abs=1e-6)
     resumed_run = carry_out(resumed(request.output))
@@ -212,7 +190,7 @@ def test_without_unlabelled_texts_it_trains_on_labelled_ones_and_says_so(
 def test_a_network_teaches_beside_the_linear_model(
     teaching: Request,
     trained: tuple[Path, Checkpoint],
-    teacher: LinearTeacher,
+    teacher: Teacher,
     interrupt: Interrupt,
     data: Path,
 ) -> None:
@@ -226,7 +204,7 @@ def test_a_network_teaches_beside_the_linear_model(
     texts = read_unlabelled(data / "unsup.parquet")
     encoded = Encoder(network.text, network.vocabulary).encode(texts)
     theirs = sigmoid(predict(network.model, encoded) / student.temperature)
-    ours = sigmoid(teacher.logits(texts) / linear.temperature)
+    ours = sigmoid(teacher(texts) / linear.temperature)
     assert targets(request.output)[216:] == pytest.approx((ours + theirs) / 2, abs=1e-6)
     assert resumed(request.output).teacher == (folder,)
 
@@ -244,7 +222,7 @@ def test_all_teachers_count_alike(
     teaching: Request,
     trained: tuple[Path, Checkpoint],
     second: Path,
-    teacher: LinearTeacher,
+    teacher: Teacher,
     interrupt: Interrupt,
     data: Path,
 ) -> None:
@@ -257,7 +235,7 @@ def test_all_teachers_count_alike(
     encoders = [Encoder(network.text, network.vocabulary) for network in networks]
     pairs = zip(networks, encoders, strict=True)
     theirs = [predict(network.model, encoder.encode(texts)) for network, encoder in pairs]
-    logits = [teacher.logits(texts), *theirs]
+    logits = [teacher(texts), *theirs]
     found = [sigmoid(x / one.temperature) for x, one in zip(logits, teachers, strict=True)]
     assert targets(request.output)[216:] == pytest.approx(np.mean(found, axis=0), abs=1e-6)
     folder = request.output
@@ -284,7 +262,7 @@ def test_a_teachers_folder_may_have_any_name(
     monkeypatch.chdir(tmp_path)
     teachers = carry_out(replace(teaching, teacher=(Path("linear"),))).record.teachers
     assert [teacher.name for teacher in teachers] == ["linear", "linear"]
-    assert teachers[0].temperature != teachers[1].temperature
+    assert teachers[0].validation_accuracy != teachers[1].validation_accuracy
 
 
 def test_a_damaged_teacher_is_named(
