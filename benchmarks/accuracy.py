@@ -24,11 +24,10 @@ from benchmarks.harness.formats import markdown
 from benchmarks.harness.machine import machine, versions
 from benchmarks.harness.processes import run_process, score_command
 from benchmarks.harness.reviews import data_name, find_data, reviews
-from benchmarks.rivals import tfidf
+from benchmarks.rivals import nb_ngrams, tfidf
 from infer.model.probability import sigmoid
 from infer.model.shipped import SHIPPED, find_model
 from trainer.network.calibration import calibration_error
-from trainer.teaching.linear import fit_teacher
 
 # Training and test reviews, a folder to work in → (R,) probability of the positive label.
 Scorer = Callable[[pa.Table, pa.Table, Path], npt.NDArray[np.floating[Any]]]
@@ -76,7 +75,7 @@ def scorers(models: Sequence[str]) -> dict[str, Scorer]:
     return {
         "logistic regression, TF-IDF of words": partial(by_tfidf, 1),
         "logistic regression, TF-IDF of 1-2-grams": partial(by_tfidf, 2),
-        "logistic regression, NB-weighted 1-3-grams (the teacher)": by_teacher,
+        "logistic regression, NB-weighted 1-3-grams": by_nb_ngrams,
         **{model: partial(by_model_file, find_model(model)[0]) for model in models},
     }
 
@@ -103,11 +102,9 @@ def by_tfidf(
     return tfidf.score(test["text"].to_pylist(), path)
 
 
-def by_teacher(train: pa.Table, test: pa.Table, work: Path) -> npt.NDArray[np.floating[Any]]:
-    """Fit the trainer's linear teacher, and score."""
-    texts, labels = train["text"].combine_chunks(), train["label"].to_numpy()
-    teacher = fit_teacher(texts, labels, SEED)
-    return sigmoid(teacher.logits(test["text"].combine_chunks()))
+def by_nb_ngrams(train: pa.Table, test: pa.Table, work: Path) -> npt.NDArray[np.floating[Any]]:
+    """Fit n-grams weighted by naive Bayes, and score."""
+    return sigmoid(nb_ngrams.fit_and_score(train, test["text"].combine_chunks(), SEED))
 
 
 def by_model_file(

@@ -172,8 +172,19 @@ def table_rows(exported: Exported, provider: str) -> list[tuple[str, ...]]:
         (f"same labels, of {texts.rows:,}", "", f"{agree:,} ({agree / texts.rows:.2%})"),
         ("largest difference of a logit", "", f"{texts.logit_absolute.maximum:.2g}"),
         ("largest difference of a score", "", f"{texts.probability_absolute.maximum:.2g}"),
+        ("largest change of a logit with its batch-mates", "", mates_words(exported, provider)),
         ("size, MB", f"{before / 1e6:.2f}", f"{size / 1e6:.2f} ({size / before:.0%})"),
     ]
+
+
+def mates_words(exported: Exported, provider: str) -> str:
+    """Say by how much a text's logit hangs on the texts beside it."""
+    (found,) = (
+        c.difference.logit_absolute.maximum
+        for c in exported.report.comparisons
+        if c.provider == provider and c.check == "batch-mates" and c.difference is not None
+    )
+    return f"{found:.2g}" if found else "none, to the bit"
 
 
 def next_command(model: Path) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -37,8 +37,10 @@ def export_model(request: ExportRequest) -> Exported:
     Raises:
         UsageError: the request cannot be carried out; nothing was touched.
         ModelFileError: the checkpoint is damaged; nothing was touched.
-        ParityFailedError: the graph breaks the contract or differs from PyTorch. Nothing is left
-            at the destination, an older model file neither; the report stands beside it.
+        ParityFailedError: the graph breaks the contract or differs from PyTorch. Nothing new is
+            left at the destination, and the report stands beside it. An older model file stays as
+            it was, unless it is of the same checkpoint and the new one differs from PyTorch: then
+            it is as doubtful, and goes.
     """
     check_destination(request)
     if request.opset > LAST_CUDA_OPSET:
@@ -48,10 +50,10 @@ def export_model(request: ExportRequest) -> Exported:
         )
     checkpoint = load_checkpoint(request.checkpoint)
     reviews = read_reviews(request.parity_data, checkpoint)
-    with nothing_left_on_failure(request.output):
+    card = make_card(checkpoint, request.precision)
+    with reporting_failure(request.output, card):
         say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
         graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
-        card = make_card(checkpoint, request.precision)
         draft = as_model_file(request.output, stamp(graph, card), card)
         report = compare(request, draft, checkpoint, reviews)
         certified = replace(card, parity=report.certificate())
@@ -140,7 +142,7 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         vocabulary=checkpoint.vocabulary,
         labels=checkpoint.labels,
         precision=precision,
-        metrics=checkpoint.metrics,
+        metrics=public_metrics(checkpoint.metrics),
         parity={},
         toolkit_version=__version__,
         temperature=checkpoint.temperature,
@@ -148,6 +150,20 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         text_column=checkpoint.record.data.found_text_column,
         ordinal=checkpoint.record.data.ordinal,
     )
+
+
+def public_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metrics without what is nobody's business where a model file goes.
+
+    The ids of test rows may be addresses, and a path may name people; they stay in the checkpoint.
+    """
+    public = dict(metrics)
+    if isinstance(data := metrics.get("data"), dict):
+        public["data"] = data | {"name": Path(str(data.get("name", ""))).name}
+    if isinstance(test := metrics.get("test"), dict) and "mistakes" in test:
+        mistakes = [{k: v for k, v in each.items() if k != "id"} for each in test["mistakes"]]
+        public["test"] = test | {"mistakes": mistakes}
+    return public
 
 
 def as_model_file(path: Path, data: bytes, card: ModelCard) -> ModelFile:
@@ -178,10 +194,14 @@ def refuse_failed(report: ParityReport) -> None:
 
 
 @contextmanager
-def nothing_left_on_failure(output: Path) -> Iterator[None]:
-    """Leave no model file when the block fails, so that an older one is not taken for the new one.
+def reporting_failure(output: Path, card: ModelCard) -> Iterator[None]:
+    """Write a report when the block fails, and let no older model file pass for the new one.
 
-    The report is written beside it; one of an earlier failure goes when the block ends well.
+    A report of an earlier failure goes when the block ends well.
+
+    Args:
+        output: the destination.
+        card: of the model that is to be written there.
 
     Raises:
         ParityFailedError: in place of the toolkit's own errors, saying what became of the files.
@@ -191,7 +211,7 @@ def nothing_left_on_failure(output: Path) -> Iterator[None]:
         yield
     except Exception as error:
         report = getattr(error, "report", {"passed": False, "problems": [str(error)]})
-        told = f"{remove_older(output)} {write_report(report_path, report)}"
+        told = f"{settle_older(output, card, error)} {write_report(report_path, report)}"
         if isinstance(error, SentError):
             raise ParityFailedError(f"{error}. {told}", report) from error
         error.add_note(told)
@@ -199,12 +219,22 @@ def nothing_left_on_failure(output: Path) -> Iterator[None]:
     report_path.unlink(missing_ok=True)
 
 
-def remove_older(output: Path) -> str:
-    """Remove the model file that an earlier run left and say so."""
+def settle_older(output: Path, card: ModelCard, error: Exception) -> str:
+    """Leave the model file that stands there, unless the failure is its own too, and say so."""
     if not output.exists():
         return f"No model file was written to {output}."
-    output.unlink()
-    return f"No model file was written; the older {output} was removed."
+    if isinstance(error, ParityFailedError) and is_same_model(read_model_file(output).card, card):
+        output.unlink()
+        return (
+            f"No model file was written; the older {output}, of the same checkpoint, was removed."
+        )
+    return f"No model file was written; the older {output} stays as it was."
+
+
+def is_same_model(one: ModelCard, other: ModelCard) -> bool:
+    """Tell whether two cards are of one checkpoint, in whatever precision."""
+    names = ("text", "vocabulary", "labels", "metrics", "temperature", "threshold")
+    return all(getattr(one, name) == getattr(other, name) for name in names)
 
 
 def write_report(path: Path, report: dict[str, Any]) -> str:

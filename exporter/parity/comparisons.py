@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from infer.base.errors import SentError
 from infer.model.probability import predicted
 from infer.model.session import Session
 from infer.text.batching import Logits, pad
+
+# Tokens behind the longest row's end, where the batch-mates are many.
+FURTHER: Final = 7
 
 
 def compare_session(
@@ -163,24 +166,40 @@ def loss_problems(accuracies: list[Accuracy], tolerance: Tolerance) -> list[str]
 
 
 def compare_mates(subject: Subject, batch: Batch) -> Comparison:
-    """Compare each row alone with the same row among the others, in two orders.
+    """Compare each row alone with the same row among others, in batches of several shapes.
 
-    So the shortest row stands first and last beside longer ones, and the longest likewise.
+    Among all, so that the shortest row stands first beside longer ones; backwards; in pairs; among
+    three times as many, with tokens behind the longest row's end.
     """
-    run, (input_ids, lengths) = subject.session.run, batch
+    input_ids, lengths = batch
+    rows, run = np.arange(len(lengths)), subject.session.run
+
+    def some(chosen: npt.NDArray[np.int64], further: int = 0) -> Logits:
+        longest = int(lengths[chosen].max())
+        ids = np.pad(input_ids[chosen, :longest], ((0, 0), (0, further)), mode="edge")
+        return run(ids, lengths[chosen])
 
     def alone() -> Logits:
-        rows = [
-            run(np.ascontiguousarray(ids[None, :n]), np.array([n], np.int32))
-            for ids, n in zip(input_ids, lengths, strict=True)
-        ]
-        return np.concatenate((*rows, *rows))
+        return np.concatenate([some(rows[i : i + 1]) for i in rows] * 6)
 
     def among() -> Logits:
-        backwards = run(input_ids[::-1].copy(), lengths[::-1].copy())
-        return np.concatenate((run(input_ids, lengths), backwards[::-1]))
+        pairs = [some(np.array([i, i - 1]))[:1] for i in rows]
+        thrice = some(np.tile(rows, 3), FURTHER)
+        return np.concatenate((some(rows), some(rows[::-1])[::-1], *pairs, thrice))
 
-    return subject.compare("batch-mates", input_ids.shape, np.tile(lengths, 2), alone, among)
+    outcome = subject.compare("batch-mates", input_ids.shape, np.tile(lengths, 6), alone, among)
+    problems = (*outcome.problems, *mates_problems(outcome.difference, subject.tolerance))
+    return replace(outcome, problems=problems)
+
+
+def mates_problems(difference: Difference | None, tolerance: Tolerance) -> list[str]:
+    """Say whether a row's logit hangs on the rows beside it where it must not."""
+    if difference is None or not tolerance.same_bits or not difference.logit_absolute.maximum:
+        return []
+    return [
+        f"a text's logit changes by up to {difference.logit_absolute.maximum:.3g} with its "
+        "batch-mates (allowed: not a bit)"
+    ]
 
 
 def compare_repeated(subject: Subject, batch: Batch) -> Comparison:

@@ -15,6 +15,7 @@ import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
+from exporter.graph.int8 import STORED_RANGE, quantize_columns, without_spare
 from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
 from trainer.network.model import SentimentLSTM, reorder, reversal
 
@@ -56,13 +57,28 @@ def compare_stages(
         batch: `input_ids` (B, T) and `lengths` (B,).
         bound: largest difference that counts as agreement, besides as much of each value.
     """
-    expected, found = pytorch_stages(model, *batch), onnx_stages(data, providers, *batch)
+    expected = pytorch_stages(model, *batch)
+    found = in_float(onnx_stages(data, providers, *batch), model)
     lengths = batch[1]
     stages = []
     for name, values in expected.items():
         largest, excess = _apart(values, found.get(name), lengths, bound)
         stages.append(Stage(name, largest, excess > 0))
     return stages
+
+
+def in_float(stages: Values, model: SentimentLSTM) -> Values:
+    """Bring an int8 graph's stages to the shapes and units of PyTorch's, others as they are."""
+    embedding = model.embedding.weight.detach().numpy()
+    if stages["embedding"].shape[2] == embedding.shape[1]:
+        return stages
+    _, scales = quantize_columns(embedding, 0, STORED_RANGE)  # (1, E)
+    hidden = model.config.hidden
+    changed = {"embedding": stages["embedding"][..., : embedding.shape[1]] * scales}
+    for name, values in stages.items():
+        if name == "pooling" or name.startswith("layer"):
+            changed[name] = without_spare(values, hidden)
+    return stages | changed
 
 
 def first_difference(stages: list[Stage]) -> str | None:

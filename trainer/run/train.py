@@ -486,7 +486,11 @@ def _checkpoint(
             "epoch": best["epoch"],
             "validation": validation,
             "test": test,
-            "data": {"name": dataset.name, "sha256": dataset.sha256},
+            "data": {
+                "name": dataset.name,
+                "sha256": dataset.sha256,
+                "overlap": prepared.overlap,
+            },
             **scores,
         },
         record=record,

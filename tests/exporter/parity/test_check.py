@@ -1,11 +1,13 @@
 """The parity check as an object: what it compares, what it reports, where it says models part."""
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from onnx import numpy_helper
 
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
@@ -52,6 +54,18 @@ def test_every_check_is_made(report):
     assert repeated.logit_absolute.maximum == 0
 
 
+def test_scores_that_hang_on_their_batch_mates_are_refused(graph, checkpoint, monkeypatch):
+    """Without the spare units' states a batch's own ones set the scale."""
+    good = parity(graph, checkpoint, "int8")
+    assert good.problems == []
+    assert good.certificate()["batch_mates"] == 0
+    monkeypatch.setattr("exporter.graph.int8.CELL", 0.0)
+    (problem,) = parity(graph, checkpoint, "int8").problems
+    assert "batch-mates 12 x 60: a text's logit changes by up to 0." in problem
+    assert problem.endswith("with its batch-mates (allowed: not a bit)")
+    assert parity(graph, checkpoint, "int8", atol=2.0).problems == []
+
+
 def test_accuracy_is_measured_before_and_after(report):
     (accuracy,) = report.accuracies
     assert accuracy.reviews == 60
@@ -69,6 +83,22 @@ def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, preci
     report = parity(graph, checkpoint, precision, atol=None)
     assert report.problems == []
     assert report.worst().logit_absolute.maximum > 1e-5
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_n_grams_agree_within_the_same_bounds(model_and_graph, wide_checkpoint, precision):
+    report = parity(model_and_graph(17, 1, "max_mean", 3)[1], wide_checkpoint, precision)
+    assert report.problems == []
+
+
+def test_a_wrong_weight_of_an_n_gram_is_found(model_and_graph, wide_checkpoint):
+    wrong = copy.deepcopy(model_and_graph(17, 1, "max_mean", 3)[1])
+    table = next(t for t in wrong.graph.initializer if t.name == "ngrams.weight")
+    values = numpy_helper.to_array(table) + np.float32(0.01)
+    table.CopyFrom(numpy_helper.from_array(values, table.name))
+    report = parity(wrong, wide_checkpoint)
+    assert not report.passed
+    assert report.first_stage == "n-grams"
 
 
 def test_a_stale_vocabulary_is_named(graph, checkpoint, with_other_words):
@@ -175,15 +205,19 @@ def test_tf32_has_its_own_tolerance():
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (1, "max_mean")])
-def test_all_stages_agree(layers, pooling, precision, model_and_graph):
-    model, graph = model_and_graph(17, layers, pooling)
+@pytest.mark.parametrize(
+    ("layers", "pooling", "ngrams"), [(2, "last", 0), (1, "max_mean", 0), (1, "max_mean", 3)]
+)
+def test_all_stages_agree(layers, pooling, ngrams, precision, model_and_graph):
+    model, graph = model_and_graph(17, layers, pooling, ngrams)
     data = apply_precision(graph, precision).SerializeToString()
     batch = make_grid(62, 9)[5]
     stages = compare_stages(model, data, [CPU], batch, tolerance_for(precision, CPU).stage)
     names = [name for i in range(1, model.config.layers + 1)
              for name in (f"layer {i} forward", f"layer {i} backward")]  # fmt: skip
-    assert [stage.name for stage in stages] == ["embedding", *names, "pooling", "logits"]
+    wide = ["n-grams"] if ngrams else []
+    expected = ["embedding", *names, "pooling", *wide, "logits"]
+    assert [stage.name for stage in stages] == expected
     assert first_difference(stages) is None
 
 

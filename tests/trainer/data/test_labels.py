@@ -92,6 +92,7 @@ def test_a_label_that_only_the_test_part_has_can_be_left_out() -> None:
     labels = name_labels(column("a", "b"), HERE, rules("c="))
     assert "Warning: no label is 'c', which --labels names." in labels.notes
     assert read_labels(column("a", "c"), labels, HERE).to_pylist() == [0, None]
+    assert name_labels(column("a", "b"), HERE, rules("c=third")).names == ("a", "b")
     with pytest.raises(InputError, match=r"1 of 1 labels .*such as 'd'"):
         read_labels(column("d"), labels, HERE)
 

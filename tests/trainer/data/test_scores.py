@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ import pytest
 from infer.base.errors import InputError, UsageError
 from infer.table.columns import find_text_column
 from trainer.data.datasets import Dataset, load_dataset
-from trainer.data.prepared import targets_of
+from trainer.data.prepared import targets_of, truth_of
 from trainer.data.reading import Columns, read_scored
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
@@ -161,3 +162,90 @@ def test_texts_are_found_in_what_scoring_wrote() -> None:
     assert find_text_column(whole, "x") == "body"
     with pytest.raises(InputError, match="and 2 string columns"):
         find_text_column(pa.schema(kinds), "x")
+
+
+THREE = ("a", "b", "c")
+
+
+def three(**columns: object) -> pa.Table:
+    """Return a table of six rows of three labels, with the columns given."""
+    return pa.table({"text": TEXTS, "label": [*THREE, *THREE], **columns})
+
+
+def scored_three(path: Path, table: pa.Table, asked: str | None = None) -> Dataset:
+    for part in ("train", "test"):
+        pq.write_table(table, path / f"{part}.parquet")
+    return load(path, asked)
+
+
+def test_more_labels_have_a_column_each(tmp_path: Path) -> None:
+    table = three(
+        score=[0.9] * 6,
+        probability_a=[0.5, 0.0, None, 0.2, NAN, 1.0],
+        probability_b=[0.25, 0.004, None, 0.3, NAN, 0.0],
+        probability_c=[0.25, 0.999, None, 0.5, NAN, 0.0],
+    )
+    data = scored_three(tmp_path, table)
+    assert data.score_column == "probability"
+    found = targets_of(data.train)
+    assert found.dtype == np.float32 and found.flags.writeable
+    assert found[[0, 3, 5]].tolist() == pytest.approx(
+        np.array([[0.5, 0.25, 0.25], [0.2, 0.3, 0.5], [1, 0, 0]])
+    )
+    assert found[1] == pytest.approx(np.array([0, 0.004, 0.999]) / 1.003)
+    assert found[[2, 4]].tolist() == [[0, 0, 1], [0, 1, 0]]
+    assert scored_three(tmp_path, table, "none").score_column is None
+    renamed = table.rename_columns(
+        [name.replace("probability", "p") for name in table.column_names]
+    )
+    assert scored_three(tmp_path, renamed).score_column is None
+    assert targets_of(scored_three(tmp_path, renamed, "p").train) == pytest.approx(found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"probability_b": [0.5] * 6}, "columns of scores, but no 'probability_c'"),
+        (
+            {"probability_b": [0.5] * 6, "probability_c": [0.5] * 6},
+            r"a sum of 1\.5 in row 0 \(and 6 of 6 rows are so\)",
+        ),
+        (
+            {"probability_b": [0.5] * 6, "probability_c": [0.0] * 5 + [None]},
+            "have only some of them in row 5",
+        ),
+        (
+            {"probability_b": [1, 0] * 3, "probability_c": [0.0] * 6},
+            "'probability_b' has type int64",
+        ),
+    ],
+)
+def test_columns_that_are_no_probabilities_of_labels(
+    tmp_path: Path, columns: dict[str, list[float]], words: str
+) -> None:
+    table = three(probability_a=[0.5] * 6, **columns)
+    with pytest.raises(InputError, match=words):
+        scored_three(tmp_path, table, "probability")
+    data = scored_three(tmp_path, table)
+    assert data.score_column is None and any("is left alone" in note for note in data.notes)
+
+
+def test_rows_of_more_labels_without_one_are_learned_from_by_their_scores(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": [*TEXTS, "g"],
+            "label": [*THREE, *THREE, None],
+            **{
+                f"probability_{name}": [None] * 6 + [p]
+                for name, p in zip(THREE, (0.1, 0.2, 0.7), strict=True)
+            },
+        }
+    )
+    pq.write_table(table, tmp_path / "train.parquet")
+    pq.write_table(three(), tmp_path / "test.parquet")
+    data = load(tmp_path)
+    assert data.scored["text"].to_pylist() == ["g"]
+    assert targets_of(data.scored) == pytest.approx(np.array([[0.1, 0.2, 0.7]]))
+    both = pa.concat_tables([data.train, data.scored]).slice(5)
+    assert targets_of(both) == pytest.approx(np.array([[0, 0, 1], [0.1, 0.2, 0.7]]))
+    assert truth_of(both) == pytest.approx(targets_of(both))

@@ -11,6 +11,7 @@ from trainer.checkpoint.folder import Checkpoint
 from trainer.network.calibration import (
     calibration_error,
     describe_temperature,
+    fit_mix,
     fit_temperature,
 )
 from trainer.network.evaluate import measure
@@ -89,6 +90,32 @@ def test_it_is_kept_where_rows_held_out_gain_clearly_and_only_there() -> None:
     assert max(losses) < 0.05
     too_sure = (logits[:60] * 5).astype(np.float32)
     assert fit_temperature(too_sure, labels[:60]) > 2
+
+
+def test_two_opinions_are_weighed_by_what_they_know() -> None:
+    """Two noisy views of the truth: the optimum weighs them by the inverse of their variances."""
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 40_000).astype(np.int8)
+    views = [
+        (2 * (2.0 * labels - 1 + random.normal(0, noise, len(labels))) / noise**2)
+        for noise in (1.0, 2.0)
+    ]
+    for deep, wide in (views, views[::-1], [3 * views[0], views[1]]):
+        mix = fit_mix(deep.astype(np.float32), wide.astype(np.float32), labels)
+        assert sum(mix) == pytest.approx(2)
+        scale = 3 if deep is not views[0] and deep is not views[1] else 1
+        assert mix[0] * scale / mix[1] == pytest.approx(1, rel=0.1)
+
+
+def test_an_opinion_that_is_noise_counts_next_to_nothing() -> None:
+    random = np.random.default_rng(4)
+    labels = random.integers(0, 2, 5_000).astype(np.int8)
+    good = (labels * 4.0 - 2 + random.normal(0, 1, len(labels))).astype(np.float32)
+    noise = random.normal(0, 3, len(labels)).astype(np.float32)
+    assert fit_mix(good, noise, labels)[1] < 0.1
+    assert fit_mix(noise, good, labels)[0] < 0.1
+    nothing = np.full(3, np.nan, np.float32)
+    assert fit_mix(nothing, nothing, labels[:3]) == (1.0, 1.0)
 
 
 def test_calibration_error_by_hand() -> None:
