@@ -3,7 +3,6 @@
 import io
 import json
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final, TextIO
 
 import pyarrow as pa
@@ -14,6 +13,7 @@ from infer.table.formats import Opener
 WRITTEN_OUT: Final = {b"sent.json": b"1"}
 _READ_CHARACTERS: Final = 1 << 20
 _BATCH_ROWS: Final = 4_096
+_BATCH_CHARACTERS: Final = 1 << 24
 _BOUND: Final = 1 << 63
 _WHITE: Final = " \t\r\n"
 _Row = dict[str, object]
@@ -59,8 +59,7 @@ class JsonFile:
 
     def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Read all columns of what `schema` returned."""
-        rows = self._rows()
-        while block := list(islice(rows, _BATCH_ROWS)):
+        for block in _blocks(self._rows()):
             arrays = [_typed([row.get(field.name) for row in block], field) for field in schema]
             yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -84,6 +83,20 @@ class JsonFile:
                         '{"text": "A good film.", "label": 1}'
                     )
                 yield {_utf8(name): value for name, value in row.items()}
+
+
+def _blocks(rows: Iterator[_Row]) -> Iterator[list[_Row]]:
+    """Put rows together, few enough and short enough for any memory."""
+    block: list[_Row] = []
+    size = 0
+    for row in rows:
+        block.append(row)
+        size += sum(len(value) for value in row.values() if isinstance(value, str))
+        if len(block) == _BATCH_ROWS or size > _BATCH_CHARACTERS:
+            yield block
+            block, size = [], 0
+    if block:
+        yield block
 
 
 def _text(opener: Opener) -> TextIO:

@@ -71,6 +71,8 @@ def scripts_of(texts: pa.Array) -> Counter[str]:
     Args:
         texts: (R,) of any string or binary type; up to `SAMPLED_ROWS` of them are looked at.
     """
+    if pa.types.is_string_view(texts.type) or pa.types.is_binary_view(texts.type):
+        texts = texts.cast(pa.large_binary())  # Arrow cannot take from views
     rows = np.unique(np.linspace(0, max(len(texts) - 1, 0), SAMPLED_ROWS).astype(np.int64))
     sample, _ = decode_utf8(texts.take(pa.array(rows[: len(texts)])))
     starts = pc.utf8_slice_codeunits(sample.drop_null(), 0, _SAMPLED_CHARACTERS)

@@ -60,3 +60,4 @@ def test_rows_from_all_over_the_table_are_looked_at() -> None:
     rows = [ENGLISH] * 2_000 + [RUSSIAN] * 8_000
     assert misfit(pa.array(rows), "en") is not None
     assert misfit(pa.array([b"\xff", *[RUSSIAN.encode()] * 9]), "en") is not None
+    assert misfit(pa.array(rows, pa.string_view()), "en") is not None
