@@ -55,7 +55,7 @@ def finite(context: click.Context, option: click.Parameter, value: float | None)
     "--precision",
     type=click.Choice(PRECISIONS),
     default="fp32",
-    help="fp16 stores the weights in half; int8 computes in integers, on the CPU only.",
+    help="fp16 stores the weights in half, w8 in 8 bits; int8 computes in integers, on the CPU.",
 )
 @click.option(
     "--parity-data",
@@ -98,7 +98,7 @@ def main(**options: Any) -> None:
     """Turn a checkpoint into one model file that agrees with PyTorch, or into nothing.
 
     The exported graph is compared with PyTorch over many shapes and real texts. Where it differs,
-    no model file is left, the full report stands beside it, and the exit code is 1.
+    no model file is written, the full report stands beside it, and the exit code is 1.
     """
     given = given_options(click.get_current_context())
     run_command(lambda: run(given, **options))

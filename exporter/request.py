@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from exporter.parity.report import ParityReport
     from infer.model.file import ModelFile
 
-PRECISIONS: Final = ("fp32", "fp16", "int8")
+PRECISIONS: Final = ("fp32", "fp16", "w8", "int8")
 OLDEST_OPSET: Final = 17
 NEWEST_OPSET: Final = 23
 
@@ -33,7 +33,7 @@ class ExportRequest:
         checkpoint: the folder that `sent-train` left.
         output: the model file.
         opset: version of ONNX's operators, 17 to 23.
-        precision: `fp32`, `fp16` or `int8`.
+        precision: `fp32`, `fp16`, `w8` or `int8`.
         parity_data: file of real texts; None for the checkpoint's own.
         device: `auto`, `cpu` or `cuda[:N]`: which providers are compared besides the CPU.
         atol: replaces the tolerance on logits.

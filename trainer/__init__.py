@@ -6,7 +6,7 @@
 The main path is `trainer.run.train.carry_out`: data → vocabulary → epochs → best checkpoint.
 """
 
-from trainer.api import Trained, load, resume, train
+from trainer.api import Trained, advice, load, resume, train
 from trainer.settings.recipe import RECIPES, Recipe
 
-__all__ = ["RECIPES", "Recipe", "Trained", "load", "resume", "train"]
+__all__ = ["RECIPES", "Recipe", "Trained", "advice", "load", "resume", "train"]

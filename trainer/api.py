@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
+from infer.base.errors import UsageError
 from infer.table.delimiters import read_delimiter
 from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import SAVE_MINUTES, Request, folders
+from trainer.settings.search import searched_settings
 
 if TYPE_CHECKING:
     from trainer.checkpoint.folder import Checkpoint
+    from trainer.checkpoint.series import Series
 
 DEFAULT_OUTPUT: Final = Path("artifacts/checkpoint")
 NEEDED: Final = ("torch", "safetensors")
@@ -61,6 +64,9 @@ def train(
     teacher: str | Path | Sequence[str | Path] | None = None,
     threads: int | None = None,
     save_minutes: float = SAVE_MINUTES,
+    tensorboard: str | Path | None = None,
+    seeds: int | None = None,
+    trials: int | None = None,
     **changes: Any,
 ) -> Trained:
     """Train the bidirectional LSTM on labelled reviews and leave a checkpoint folder.
@@ -99,6 +105,11 @@ def train(
         teacher: checkpoint folder of a network that labels them too, or several of them.
         threads: CPU threads; None: one a core.
         save_minutes: how often the epoch under way is kept.
+        tensorboard: folder for an event file.
+        seeds: train with so many seeds, from `seed` on, on the same parts; the figures have their
+            mean and spread under `seeds`.
+        trials: search learning rate, dropout, embedding dropout and batch size, those of them
+            that are not in `changes`, with so many trainings that validation judges.
         changes: fields of the recipe in place of its own, such as `epochs=2`;
             `trainer.RECIPES["small"]` shows them all.
 
@@ -111,6 +122,8 @@ def train(
     """
     if recipe is not None and recipe in OLD_NAMES:
         say(f"recipe {recipe} is the old name of recipe {OLD_NAMES[recipe]}")
+    if "epochs" in changes:  # so many are wanted, however few the reviews are
+        changes = {"steps": 0, **changes}
     request = Request(
         recipe=replace(named_recipe(recipe or default_recipe(str(data))), **changes),
         data=str(data),
@@ -130,8 +143,11 @@ def train(
         teacher=folders(teacher),
         threads=threads,
         save_minutes=save_minutes,
+        tensorboard=_path(tensorboard),
     )
-    return _carry_out(request)
+    if seeds is None and trials is None:
+        return _carry_out(request)
+    return _carry_out_series(_series(request, seeds, trials, changes))
 
 
 def resume(
@@ -146,17 +162,38 @@ def resume(
     Args:
         output: its checkpoint folder.
         asked: arguments of `train`. `data` and `unlabelled` say where the same data are now;
-            `device`, `threads`, `save_minutes`, `epochs` and `patience` come in place of the
-            run's; any other has to be as the run has it.
+            `device`, `threads`, `save_minutes` and `tensorboard` come in place of the run's, and
+            so do `epochs` and `patience`, or of several runs `seeds` and `trials`; any other has
+            to be as the run has it.
 
     Raises:
         infer.base.errors.SentError: as in `train`; `ModelFileError` where there is no checkpoint,
             `UsageError` where its run is finished.
     """
     _require()
+    from trainer.checkpoint.series import is_series
     from trainer.run.resume import resumed
+    from trainer.run.series import resumed_series
 
-    return _carry_out(resumed(Path(output), asked))
+    folder = Path(output)
+    if is_series(folder):
+        return _carry_out_series(resumed_series(folder, asked))
+    return _carry_out(resumed(folder, asked))
+
+
+def advice(trained: Trained) -> str | None:
+    """Say what helps where the network is no better than a linear model on validation.
+
+    Example:
+        >>> result = trainer.train("reviews/", recipe="small")
+        >>> print(trainer.advice(result) or "better than the linear model")
+
+    Returns:
+        None where it is better.
+    """
+    from trainer.teaching.beside import advice as advise
+
+    return advise(trained.checkpoint)
 
 
 def load(folder: str | Path) -> "Checkpoint":
@@ -183,6 +220,44 @@ def _carry_out(request: Request) -> Trained:
         say(TOY)
     checkpoint = carry_out(request)
     return Trained(request.output, checkpoint.metrics, checkpoint)
+
+
+def _series(
+    request: Request, seeds: int | None, trials: int | None, fixed: dict[str, Any]
+) -> "Series":
+    """Return what several runs have in common.
+
+    Raises:
+        UsageError: both are asked for, too few, or nothing is left to search.
+    """
+    _require()
+    from trainer.checkpoint.series import SEEDS, TRIALS, Series
+
+    if seeds is not None and trials is not None:
+        raise UsageError(
+            "--seeds and --trials are both given, expected one. Search first, then train what was "
+            "found with several seeds"
+        )
+    if trials is not None:
+        return Series(TRIALS, _at_least(1, TRIALS, trials), request, searched_settings(fixed))
+    return Series(SEEDS, _at_least(2, SEEDS, seeds), request)
+
+
+def _at_least(lowest: int, name: str, number: int | None) -> int:
+    if number is None or number < lowest:
+        raise UsageError(f"{name} is {number}, expected {lowest} or more")
+    return number
+
+
+def _carry_out_series(series: "Series") -> Trained:
+    from trainer.checkpoint.series import SEEDS
+    from trainer.run.search import carry_out_trials
+    from trainer.run.seeds import carry_out_seeds
+
+    if series.request.data == "sample":
+        say(TOY)
+    checkpoint = (carry_out_seeds if series.kind == SEEDS else carry_out_trials)(series)
+    return Trained(series.folder, checkpoint.metrics, checkpoint)
 
 
 def _require() -> None:

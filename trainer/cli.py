@@ -15,6 +15,7 @@ from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 from trainer.settings.request import SAVE_MINUTES
+from trainer.settings.search import SPANS
 
 MOST_THREADS = 1_024
 NAMES = click.Choice(list(RECIPES))
@@ -30,6 +31,8 @@ Examples:
   sent-train --data stars.csv --ordinal
   sent-train --data taught/ --recipe small --score-column score
   sent-train --resume
+  sent-train --data reviews.parquet --recipe small --seeds 5
+  sent-train --data reviews.parquet --recipe small --trials 20 --epochs 3
 """
 
 
@@ -197,6 +200,28 @@ def _shown(value: object) -> str:
     help="How often the epoch under way is kept, so that no more than that is lost to a kill.",
 )
 @click.option(
+    "--seeds",
+    type=click.IntRange(min=2),
+    default=None,
+    help="Train with so many seeds, from --seed on, on the same parts of the data, and show mean "
+    "and spread. The best by validation is left in --output, all are in its folder seeds.  "
+    "[default: one]",
+)
+@click.option(
+    "--trials",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Search for better settings with so many trainings, judged by validation: of "
+    f"{', '.join(name.replace('_', ' ') for name in SPANS)} those that are not given. The best "
+    "is left in --output.  [default: no search]",
+)
+@click.option(
+    "--tensorboard",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="Folder for an event file, which TensorBoard shows.  [default: none is written]",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1, max=MOST_THREADS),
     default=None,
@@ -237,6 +262,9 @@ def _train(
         say(f"checkpoint: {output}")
         say(f"report: {output / 'report.html'}")
         say(f"Next: {_next_command(output)}")
+        # What it says may make the next command pointless, so nothing comes behind it.
+        if (told := trainer.advice(result)) is not None:
+            say(told)
 
 
 def _next_command(output: Path) -> str:

@@ -301,19 +301,24 @@ def _notes(error: BaseException) -> str:
 
 
 # The packages that only an extra installs.
-EXTRA_OF = dict.fromkeys(
-    (
-        "torch",
-        "safetensors",
-        "onnxscript",
-        "pooch",
-        "gensim",
-        "scipy",
-        "jinja2",
-        "matplotlib",
+EXTRA_OF = {
+    **dict.fromkeys(
+        (
+            "torch",
+            "safetensors",
+            "onnxscript",
+            "pooch",
+            "gensim",
+            "scipy",
+            "sklearn",
+            "jinja2",
+            "matplotlib",
+        ),
+        "train",
     ),
-    "train",
-)
+    "optuna": "search",
+    "tensorboardX": "tensorboard",
+}
 
 
 def require_packages(names: Iterable[str]) -> None:

@@ -9,7 +9,8 @@
     │   └── MissingExtraError a package of an extra that is not installed
     ├── ModelFileError        a model file or checkpoint that is not one of ours, or is damaged
     ├── DeviceError           a device that was asked for and cannot be had
-    ├── TrainingError         training that cannot go on (a loss that is not a number, a full disk)
+    ├── TrainingError         training that cannot go on (a full disk)
+    │   └── DivergedError     a loss that is not a number
     ├── ParityError           an exported graph that does not agree with PyTorch
     └── JobError              a scoring job that stopped midway (disk full, input damaged)
 
@@ -66,6 +67,10 @@ class DeviceError(SentError):
 
 class TrainingError(SentError):
     """Training cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """The settings make a loss or a logit that is not a number."""
 
 
 class ParityError(SentError):

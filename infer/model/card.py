@@ -10,7 +10,7 @@ from infer.model.labels import label_names, label_numbers
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 
-PRECISIONS: Final = ("fp32", "fp16", "int8")
+PRECISIONS: Final = ("fp32", "fp16", "w8", "int8")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class ModelCard:
         text: how text becomes tokens.
         vocabulary: which token has which id; its size is the embedding's.
         labels: their names, in the order of the logits; of two, the negative and the positive one.
-        precision: `fp32`, `fp16` (weights stored in half) or `int8`.
+        precision: `fp32`, `fp16` or `w8` (weights stored in half or in 8 bits) or `int8`.
         metrics: the trainer's metrics, with the hash of the data.
         parity: the exporter's certificate.
         toolkit_version: version that exported the file.

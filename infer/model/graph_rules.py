@@ -22,9 +22,9 @@ MAX_NODES: Final = 2_000
 ALLOWED_OPERATORS: Final = frozenset(
     [("", name) for name in (
         "Add", "And", "Cast", "Clip", "Concat", "Constant", "DequantizeLinear", "Div",
-        "DynamicQuantizeLinear", "Flatten", "Gather", "GatherElements", "GatherND", "Gemm",
-        "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul", "MatMulInteger", "Max", "Mod",
-        "Mul", "Not", "Range", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Shape",
+        "DynamicQuantizeLinear", "Expand", "Flatten", "Gather", "GatherElements", "GatherND",
+        "Gemm", "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul", "MatMulInteger", "Max",
+        "Mod", "Mul", "Not", "Range", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Shape",
         "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
     )]
     + [("com.microsoft", name) for name in (

@@ -94,6 +94,7 @@ OPERATORS = {
     "Concat": lambda *xs, axis: np.concatenate(xs, axis),
     "Div": lambda a, b: a / b,
     "Gather": lambda x, indices, axis=0: np.take(x, indices, axis),
+    "GatherElements": lambda x, indices, axis=0: np.take_along_axis(x, indices, axis),
     "Gemm": gemm,
     "LSTM": lstm,
     "Less": lambda a, b: a < b,

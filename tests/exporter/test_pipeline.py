@@ -18,6 +18,9 @@ from exporter.request import ExportRequest, ParityFailedError
 from infer.base.errors import DeviceError, InputError, OutputError
 from infer.model.cuda import cuda_problem
 from infer.model.file import read_model_file, stamp
+from infer.model.scorer import Scorer
+from infer.model.session import Session
+from trainer.checkpoint.folder import save_checkpoint
 
 GATES = (0, 2, 1, 3)
 
@@ -198,9 +201,32 @@ def test_the_report_of_a_failure_is_complete(plant, request_):
 
 def test_an_older_model_file_does_not_outlive_a_failure(done, plant, request_):
     plant(swapped_directions)
-    with pytest.raises(ParityFailedError, match=r"the older .*model\.onnx was removed"):
+    with pytest.raises(
+        ParityFailedError, match=r"older .*model\.onnx, of the same checkpoint, was"
+    ):
         export_model(request_)
     assert left_in(request_.output.parent) == ["model.onnx.parity-failure.json"]
+
+
+def test_an_older_model_of_another_checkpoint_outlives_a_failure(
+    done, plant, request_, checkpoint, tmp_path
+):
+    before = request_.output.read_bytes()
+    other = replace(checkpoint, temperature=1.25)
+    save_checkpoint(tmp_path / "other", other, [])
+    plant(swapped_directions)
+    with pytest.raises(ParityFailedError, match=r"older .*model\.onnx stays as it was"):
+        export_model(replace(request_, checkpoint=tmp_path / "other"))
+    assert request_.output.read_bytes() == before
+    assert left_in(request_.output.parent) == ["model.onnx", "model.onnx.parity-failure.json"]
+
+
+def test_labels_of_another_task_certify_nothing(folder, tmp_path):
+    table = pa.table({"text": ["word1", "word2"], "label": ["ham", "spam"]})
+    pq.write_table(table, tmp_path / "d.parquet")
+    request = ExportRequest(folder, tmp_path / "m.onnx", parity_data=tmp_path / "d.parquet")
+    with pytest.raises(InputError, match=r"labels .*ham.*spam.*, expected the model's"):
+        export_model(request)
 
 
 def test_success_replaces_the_older_file_and_removes_the_old_report(plant, request_):
@@ -213,15 +239,15 @@ def test_success_replaces_the_older_file_and_removes_the_old_report(plant, reque
     assert left_in(request_.output.parent) == ["model.onnx"]
 
 
-def test_an_accident_leaves_nothing_either(done, request_, monkeypatch):
+def test_an_accident_leaves_what_stood_there(done, request_, monkeypatch):
     def fail(model, opset):
         raise ZeroDivisionError
 
     monkeypatch.setattr(pipeline, "build_graph", fail)
     with pytest.raises(ZeroDivisionError) as accident:
         export_model(request_)
-    assert "was removed" in accident.value.__notes__[0]
-    assert not request_.output.exists()
+    assert "stays as it was" in accident.value.__notes__[0]
+    assert read_model_file(request_.output).sha256 == done.model_file.sha256
 
 
 def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path):
@@ -239,7 +265,7 @@ def test_an_override_of_the_tolerance_is_recorded(plant, folder, tmp_path):
     assert "--atol 0.001 in place of 1e-05" in str(certificate["tolerance"])
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "w8", "int8"])
 def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     plant()
     request = ExportRequest(
@@ -247,6 +273,31 @@ def test_precisions_are_exported_and_named(precision, plant, folder, tmp_path):
     )
     card = export_model(request).model_file.card
     assert card.precision == card.parity["precision"] == precision
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_file_cut_into_parts_has_the_scores_of_the_whole(precision, plant, folder, tmp_path):
+    plant()
+    output = tmp_path / "m.onnx"
+    export_model(ExportRequest(folder, output, precision=precision, device="cpu", threads=1))
+    file = read_model_file(output)
+    session = Session(file.data, "cpu", 1, precision)
+    texts = make_texts(60)
+    whole = Scorer(file, session, batch_tokens=2_048)
+    expected = whole.score(whole.encode(texts)).score
+    for parts, budget in ((6, 2_048), (6, 200), (60, 1)):
+        scorer = Scorer(file, session, budget)
+        step = len(texts) // parts
+        pieces = (texts.slice(start, step) for start in range(0, len(texts), step))
+        found = [scorer.score(scorer.encode(piece)).score for piece in pieces]
+        assert np.array_equal(np.concatenate(found), expected)
+
+
+def make_texts(rows):
+    """Return reviews of 1 to 90 words."""
+    random = np.random.default_rng(4)
+    return pa.array([" ".join(f"word{i}" for i in random.integers(0, 60, n))
+                     for n in random.integers(1, 90, rows)])  # fmt: skip
 
 
 def test_parity_data_replaces_the_validation_reviews(plant, folder, tmp_path):

@@ -29,11 +29,14 @@ def test_numpy_agrees_with_pytorch(layers, pooling, ngrams, opset, model_and_gra
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
 
-def test_numpy_agrees_with_pytorch_on_half_stored_weights(checkpoint, graph, run_in_numpy):
-    half = apply_precision(graph, "fp16")
+@pytest.mark.parametrize(("precision", "apart"), [("fp16", 2e-2), ("w8", 2e-1)])
+def test_numpy_agrees_with_pytorch_on_smaller_weights(
+    precision, apart, checkpoint, graph, run_in_numpy
+):
+    smaller = apply_precision(graph, precision)
     ids, lengths = batch()
     with torch.inference_mode():
         expected = checkpoint.model(torch.from_numpy(ids), torch.from_numpy(lengths)).numpy()
-    found = run_in_numpy(half, {"input_ids": ids, "lengths": lengths})
-    np.testing.assert_allclose(found, expected, atol=2e-2)
+    found = run_in_numpy(smaller, {"input_ids": ids, "lengths": lengths})
+    np.testing.assert_allclose(found, expected, atol=apart)
     assert np.abs(found - expected).max() > 1e-6

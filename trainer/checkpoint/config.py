@@ -22,18 +22,20 @@ FORMAT_VERSIONS: Final = (1, 2)
 CONFIG: Final = "config.json"
 TRAINING: Final = "training"
 LABELS: Final = "labels"  # the size that follows from the names
+SERIES: Final = "series.json"
 # What older checkpoints say nothing of: their networks have no n-grams.
 ADDED: Final = {"ngrams": 0, "ngram_buckets": ModelConfig.ngram_buckets}
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Tell whether this toolkit made the folder, be it that a first epoch is under way in it."""
-    return _is_ours(folder) or _is_ours(folder / TRAINING)
+    """Tell whether this toolkit made the folder, be it that there is no model in it yet."""
+    marks = (folder / CONFIG, folder / TRAINING / CONFIG, folder / SERIES)
+    return any(map(_is_ours, marks))
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_ours(path: Path) -> bool:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     return isinstance(config, dict) and config.get("format") == FORMAT

@@ -31,6 +31,7 @@ from trainer.checkpoint.config import (
     CONFIG,
     FORMAT,
     TRAINING,
+    is_checkpoint,
     model_sizes,
     names_of_labels,
     read_config,
@@ -203,10 +204,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
     if not is_there:
         raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
-    if (folder / TRAINING).is_dir() and not (folder / CONFIG).exists():
+    if is_checkpoint(folder) and not (folder / CONFIG).exists():
         raise ModelFileError(
-            f"{folder}: its training has not come to the end of an epoch, so there is no model "
-            f"yet. Go on with sent-train --resume --output {folder}"
+            f"{folder}: its training has not come so far that there is a model. "
+            f"Go on with sent-train --resume --output {folder}"
         )
     return read_config(folder)
 

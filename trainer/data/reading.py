@@ -51,7 +51,7 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     schema = read_schema(path, columns.delimiter)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
-    own, groups = names[:1], _group_column(schema, path, columns)
+    own, groups = names[:1], _group_column(schema, path, columns.group, (text, label))
     _check_once(schema, path, text, label, *groups)
     further = list(dict.fromkeys([*own, *groups]))
     table = read_columns(path, [text, label, *further], [text, *further], columns.delimiter)
@@ -61,16 +61,19 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     return raw.append_column(GROUP, table[groups[0]]) if groups else raw
 
 
-def _group_column(schema: pa.Schema, path: Path, columns: Columns) -> list[str]:
+def _group_column(
+    schema: pa.Schema, path: Path, asked: str | None, taken: tuple[str, str]
+) -> list[str]:
     """Return the column that rows hang together by, or none."""
-    if columns.group is None:
+    if asked is None:
         return []
-    if columns.group not in schema.names:
+    if asked in taken or asked not in schema.names:
+        fault = "that is its text or label" if asked in taken else "no such column"
         raise InputError(
-            f"{path}: no column {columns.group!r}. Columns: {', '.join(schema.names)}. Use "
-            "--group-column with one of them, or leave it out"
+            f"{path}: --group-column {asked}: {fault}. Columns: {', '.join(schema.names)}. Name "
+            "another, or leave it out"
         )
-    return [columns.group]
+    return [asked]
 
 
 def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:

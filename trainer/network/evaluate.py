@@ -99,7 +99,7 @@ def measure(
     right = int((found == truth).sum())
     return {
         "accuracy": right / len(x) if len(x) else float("nan"),
-        "interval": interval(right, len(x)) if len(x) else None,
+        "interval": list(interval(right, len(x))) if len(x) else None,
         "loss": float(losses(x, truth).mean()) if len(x) else float("nan"),
         "reviews": len(x),
         "without_text": int((~scored).sum()),

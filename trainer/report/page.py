@@ -14,9 +14,15 @@ from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from trainer.checkpoint.folder import Checkpoint
+from trainer.data.overlap import WORDS
 from trainer.report.charts import accuracy_chart, length_chart, loss_chart, reliability_chart, span
 from trainer.settings.recipe import RECIPES
 
+SELECTED: Final = {
+    "loss": "lowest validation loss",
+    "accuracy": "highest validation accuracy",
+    "f1": "highest validation macro F1",
+}
 TEMPLATE: Final = "page.html.j2"
 EXCERPT: Final = 200
 # A table of more labels nobody reads: the pairs that are confused most are shown in its place.
@@ -45,12 +51,35 @@ def render_report(
         test=test,
         labels=checkpoint.labels,
         temperature=checkpoint.temperature,
+        threshold=checkpoint.threshold,
+        beside=beside_rows(checkpoint.metrics),
+        overlap=overlap_words(checkpoint.metrics["data"]["overlap"]),
+        selected=SELECTED[checkpoint.record.recipe["select"]],
         recipe=recipe_words(checkpoint.record.recipe),
         confusion=confusion_rows(test["confusion"], checkpoint.labels),
         confused=confused_pairs(test["confusion"], checkpoint.labels),
         mistakes=mistake_rows(test["mistakes"], texts),
         charts=_charts(checkpoint.metrics, history, len(checkpoint.labels)),
     )
+
+
+def beside_rows(
+    metrics: Mapping[str, Any],
+) -> list[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the network and the cheapest models: name, validation figures, test figures."""
+    parts = (metrics["validation"], metrics["test"])
+    linear, always = ([part["beside"][name] for part in parts] for name in ("linear", "majority"))
+    none = {"accuracy": None, "macro_f1": None, "roc_auc": None, "pr_auc": None}
+    return [
+        ("network", *parts),
+        *([("linear model", *linear)] if None not in linear else []),
+        ("most frequent label", *(none | each for each in always)),
+    ]
+
+
+def overlap_words(overlap: Mapping[str, int]) -> list[str]:
+    """Return what is said of texts that stand in two parts, a line each."""
+    return [f"{number:,} {WORDS[name]}" for name, number in overlap.items()]
 
 
 def _template() -> Template:

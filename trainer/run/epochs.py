@@ -6,6 +6,7 @@ Legend: B rows of a batch, T tokens, K labels.
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from infer.base.console import held_signals, progress
-from infer.base.errors import TrainingError
+from infer.base.console import held_signals, progress, say
+from infer.base.errors import DivergedError
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
 from trainer.data.prepared import Prepared, row_weights
@@ -22,6 +23,25 @@ from trainer.network.device import seed_everything
 from trainer.network.replicas import Gradients, gradients_of, share_generators
 from trainer.run.state import State, draw_on, learning_rate, update_average
 from trainer.settings.recipe import Recipe
+
+
+def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
+    """Return the recipe with as many epochs as its steps need: few reviews make few batches.
+
+    Training stops by validation; a third of the epochs may pass without a better one, since the
+    first ones, while the learning rate is low, bring little.
+    """
+    lengths = prepared.fitting_texts.lengths
+    batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch=1)
+    epochs = math.ceil(recipe.steps / max(1, len(batches)))
+    if epochs <= recipe.epochs:
+        return recipe
+    say(
+        f"{np.count_nonzero(lengths):,} reviews make {len(batches):,} batches: up to {epochs} "
+        f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps)"
+    )
+    patience = max(recipe.patience, math.ceil(epochs / 3))
+    return replace(recipe, epochs=epochs, patience=patience)
 
 
 def run_epoch(
@@ -48,7 +68,7 @@ def run_epoch(
         `padding_share` (0 to 1).
 
     Raises:
-        TrainingError: a loss is not a number; epoch, step and learning rate are named.
+        DivergedError: a loss is not a number; epoch, step and learning rate are named.
     """
     part, epoch = state.part, state.part.epoch
     seed_everything(seed, epoch)
@@ -167,8 +187,8 @@ def take_step(
     return loss
 
 
-def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> TrainingError:
-    return TrainingError(
+def _not_a_number(loss: float, epoch: int, step: int, steps: int, rate: float) -> DivergedError:
+    return DivergedError(
         f"the loss or its gradient is {loss} in epoch {epoch}, step {step} of {steps}, at learning "
         f"rate {rate:.3g}; expected a number. Use a lower --learning-rate or --clip"
     )

@@ -14,9 +14,9 @@ from trainer.settings.recipe import Recipe, named_recipe
 from trainer.settings.request import Request, folders
 
 # What may be another than the run began with. Of the data, whose bytes the run knows, the place;
-LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes")
+LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes", "tensorboard")
 # of the recipe, what decides when training ends.
-LENGTH: Final = ("epochs", "patience")
+LENGTH: Final = ("epochs", "steps", "patience")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
@@ -59,17 +59,30 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
         threads=record.threads,
         resume=True,
     )
-    local: dict[str, Any] = {name: asked.pop(name) for name in LOCAL if name in asked}
-    if local.get("unlabelled") is not None:
-        local["unlabelled"] = Path(local["unlabelled"])
+    local = local_of(asked)
     length: dict[str, Any] = {name: asked.pop(name) for name in LENGTH if name in asked}
-    _check_asked(run, asked)
+    check_asked(run, asked)
     _tell_of_length(run.recipe, length)
+    if "epochs" in length:
+        length = {"steps": 0, **length}
     return replace(run, recipe=replace(run.recipe, **length), **local)
 
 
-def _check_asked(run: Request, asked: Mapping[str, Any]) -> None:
-    """Refuse what would make another run of it."""
+def local_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """Take what may be another than the run began with out of what is asked for."""
+    local: dict[str, Any] = {name: asked.pop(name) for name in LOCAL if name in asked}
+    for name in ("unlabelled", "tensorboard"):
+        if local.get(name) is not None:
+            local[name] = Path(local[name])
+    return local
+
+
+def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
+    """Refuse what would make another run of it.
+
+    Raises:
+        UsageError: naming the setting, what is asked for and what the run has.
+    """
     had = {**vars(run), **vars(run.recipe)}
     wanted = dict(asked)
     if (recipe := wanted.pop("recipe", None)) is not None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from infer.base.console import held_signals, require_packages, say
-from infer.base.errors import InputError, SentError, TrainingError
+from infer.base.errors import DivergedError, InputError, SentError, TrainingError
 from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
 from infer.text.languages import cutter_of
@@ -58,7 +58,8 @@ from trainer.network.evaluate import decide, measure, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.ngrams import room_for
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
-from trainer.run.epochs import run_epoch
+from trainer.run.epochs import enough_epochs, run_epoch
+from trainer.run.events import event_file, note_epoch, note_step
 from trainer.run.state import (
     STATE_TENSORS,
     State,
@@ -77,15 +78,18 @@ from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
 
-# What the report is made with: looked for before hours of training, loaded after them.
-REPORTING: Final = ("jinja2", "matplotlib")
+# What figures and the report are made with: looked for before hours of training.
+REPORTING: Final = ("jinja2", "matplotlib", "sklearn", "scipy")
 
 
-def carry_out(request: Request) -> Checkpoint:
+def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) -> Checkpoint:
     """Train as requested and leave a checkpoint folder.
 
     Args:
         request: recipe, data, output and the rest.
+        goes_on: the folder that --resume is to be given if this is interrupted; None: the output.
+        test: read the test part at the end. Without, the run is unfinished when all its epochs are
+            done, and going on with it is no more than the test.
 
     Returns:
         The checkpoint that was written: the best epoch's model, with test figures.
@@ -96,18 +100,20 @@ def carry_out(request: Request) -> Checkpoint:
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
         DeviceError: the device cannot be had, or not compute in the precision.
-        TrainingError: a loss is not a number, or the disk is full or failing; what was kept so
-            far is there.
+        DivergedError: a loss is not a number.
+        TrainingError: the disk is full or failing; what was kept so far is there.
         KeyboardInterrupt: a signal arrived; the run can go on from the step before.
     """
     check_place(request.output)
     cutter_of(request.recipe.language)  # before anything is read or downloaded
     require_packages(REPORTING)
+    if request.tensorboard is not None:
+        require_packages(("tensorboardX",))
     with one_run(request.output):
-        return _carry_out(request)
+        return _carry_out(request, goes_on or request.output, test)
 
 
-def _carry_out(request: Request) -> Checkpoint:
+def _carry_out(request: Request, goes_on: Path, test: bool) -> Checkpoint:
     device = choose_device(request.device)
     set_threads(request.threads)
     set_precision(request.recipe.precision)
@@ -116,11 +122,8 @@ def _carry_out(request: Request) -> Checkpoint:
         check_vectors(request.recipe.vectors, request.recipe.embedding)
     seed_everything(request.seed, epoch=0)
     saved = load_begun(request.output) if request.resume else None
-    if saved is None and is_unfinished(request.output):
-        say(
-            f"Warning: this run takes the place of the unfinished one in {request.output}. To go "
-            "on with that one, stop now and use --resume"
-        )
+    if saved is None:
+        warn_of_unfinished(request.output)
     with _telling_of_other_places(request):
         prepared = prepare_data(request, saved)
         record = note_scores(request, prepared, begin_record(request, prepared, device))
@@ -128,19 +131,32 @@ def _carry_out(request: Request) -> Checkpoint:
         if request.recipe.self_training:
             prepared, record = add_unlabelled(request, prepared, linear, saved, record)
     cheapest = beside(request, prepared, linear)
+    request = replace(request, recipe=enough_epochs(request.recipe, request.seed, prepared))
+    record = replace(record, recipe=request.recipe.to_json())
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request):
+    with _telling_what_is_kept(request, goes_on):
         _write_down(request, prepared, state, record)
         run_epochs(request, prepared, cheapest, state, record)
         state.average.load_state_dict(state.best)
         validation = final_validation(prepared, cheapest, state)
-        test, mistaken = final_test(prepared, cheapest, state)
-        checkpoint = _checkpoint(prepared, state, record, validation, test)
+        if not test:
+            return _checkpoint(prepared, state, record, validation, test=None)
+        figures, mistaken = final_test(prepared, cheapest, state)
+        checkpoint = _checkpoint(prepared, state, record, validation, figures)
         from trainer.report.page import render_report
 
         report = render_report(checkpoint, state.history, mistaken)
         save_checkpoint(request.output, checkpoint, state.history, report=report)
     return checkpoint
+
+
+def warn_of_unfinished(folder: Path) -> None:
+    """Say that a run which could go on will not, where there is one."""
+    if is_unfinished(folder):
+        say(
+            f"Warning: this run takes the place of the unfinished one in {folder}. To go on with "
+            "that one, stop now and use --resume"
+        )
 
 
 @contextmanager
@@ -186,10 +202,22 @@ def begin(
     if saved is not None:
         load_state(request.output / TRAINING, state)
         if state.history:
-            state.best = load_checkpoint(request.output).model.state_dict()
+            kept = load_checkpoint(request.output)
+            _check_same_validation(kept, prepared)
+            state.best = kept.model.state_dict()
         record = replace(record, vectors=saved.record.vectors)
         say(f"going on after {_where(request.output)} of the run in {request.output}")
     return state, record
+
+
+def _check_same_validation(kept: Checkpoint, prepared: Prepared) -> None:
+    """Refuse to go on where other reviews validate: the run has learned from some of them."""
+    now = prepared.validation.slice(0, kept.validation.num_rows)
+    if kept.validation["text"].to_pylist() != now["text"].to_pylist():
+        raise InputError(
+            "--resume: the validation reviews are not those that the run began with; another "
+            "version of the toolkit drew them. Start anew without --resume"
+        )
 
 
 def _where(folder: Path) -> str:
@@ -238,16 +266,23 @@ def run_epochs(
     recipe = request.recipe
     to_beat = cheapest.figures(prepared.validation_texts, labels_of(prepared.validation))
     save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
-    while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-        with _saving_when_stopped(request.output, state):
-            row = run_epoch(recipe, request.seed, prepared, state, save_if_due)
-            logits = validate(state.average, prepared)
-            _check_numbers(logits, prepared.validation_texts, row)
-            row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
-            with held_signals():
-                is_best = keep_if_best(state, row)
-                _save_unfinished(request.output, prepared, to_beat, state, record)
-        say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
+    with event_file(request.tensorboard, state.steps) as note:
+
+        def after_step() -> None:
+            save_if_due()
+            note_step(note, state)
+
+        while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
+            with _saving_when_stopped(request.output, state):
+                row = run_epoch(recipe, request.seed, prepared, state, after_step)
+                logits = validate(state.average, prepared)
+                _check_numbers(logits, prepared.validation_texts, row)
+                row |= _validation_figures(recipe, logits, labels_of(prepared.validation))
+                with held_signals():
+                    is_best = keep_if_best(state, row)
+                    _save_unfinished(request.output, prepared, to_beat, state, record)
+                    note_epoch(note, state)
+            say(epoch_line(row, recipe.epochs, is_best, in_words(to_beat)))
 
 
 def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32]:
@@ -306,7 +341,7 @@ def _check_numbers(
 ) -> None:
     """Refuse an epoch that left weights with which a text has no logit."""
     if not np.isfinite(logits[texts.lengths > 0]).all():
-        raise TrainingError(
+        raise DivergedError(
             f"validation logits are not numbers after epoch {row['epoch']}, at learning rate "
             f"{row['learning_rate']:.3g}. Use a lower --learning-rate or --clip"
         )
@@ -353,8 +388,8 @@ def _save_unfinished(
 
 
 @contextmanager
-def _telling_what_is_kept(request: Request) -> Iterator[None]:
-    """Let what ends a run say from where it can go on."""
+def _telling_what_is_kept(request: Request, goes_on: Path) -> Iterator[None]:
+    """Let what ends a run say from where it can go on, and by which folder."""
     folder, select = request.output, request.recipe.select
     try:
         yield
@@ -368,7 +403,7 @@ def _telling_what_is_kept(request: Request) -> Iterator[None]:
             )
             error.add_note(
                 f"{folder} keeps {best}the run as it was after {_where(folder)}; "
-                f"sent-train --resume --output {folder} goes on"
+                f"sent-train --resume --output {goes_on} goes on"
             )
         raise
 

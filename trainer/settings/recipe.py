@@ -16,6 +16,7 @@ LAST_WITH_RETIRED: Final = "36a46d3"
 # Fields that checkpoints of older versions lack → what they hold where they are not in use.
 ADDED: Final[Mapping[str, Any]] = {
     "language": "en",
+    "steps": 0,
     "class_weight": "none",
     "select": "loss",
     "threshold": "0.5",
@@ -131,8 +132,14 @@ class Recipe:
     batch_size: int = option(30, "Most reviews in a training batch.", minimum=1)
     batch_tokens: int = option(30_000, "Most padded tokens in a training batch.", minimum=1)
     epochs: int = option(10, "Passes over the training reviews, at most.", minimum=1)
+    steps: int = option(
+        0,
+        "Fewest training batches of a run: of few reviews more epochs are made than the recipe "
+        "has, with patience for a third of them (0: no more; so it is where --epochs is given).",
+        minimum=0,
+    )
     patience: int = option(
-        3, "Epochs without a lower validation loss after which training stops.", minimum=1
+        3, "Epochs that are no better on validation after which training stops.", minimum=1
     )
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
@@ -144,8 +151,8 @@ class Recipe:
     )
     class_weight: str = option(
         "none",
-        "What a review weighs in the loss: none (all alike), or balanced (each class as much as "
-        "the others, however few reviews it has).",
+        "What a review weighs in the loss: none (all alike), or balanced (each label as much as "
+        "the others, however few reviews it has; scores then are as if all were as frequent).",
         choices=("none", "balanced"),
     )
     select: str = option(
@@ -255,6 +262,7 @@ _REAL_DATA: Final[Mapping[str, Any]] = {
     "batch_size": 64,
     "batch_tokens": 16_384,
     "epochs": 4,
+    "steps": 600,
     "patience": 3,
 }
 

@@ -1,10 +1,10 @@
 """What `sent-train` is asked to do. Nothing heavy is imported, so wrong options show at once."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from infer.base.errors import UsageError
 from trainer.settings.labels import LabelRules, Renamed
@@ -40,6 +40,7 @@ class Request:
         resume: go on with the unfinished run in `output`.
         threads: CPU threads; None: all cores that the process may use.
         save_minutes: how often the epoch under way is kept.
+        tensorboard: folder for an event file; None: none is written.
     """
 
     recipe: Recipe
@@ -61,6 +62,7 @@ class Request:
     resume: bool = False
     threads: int | None = None
     save_minutes: float = SAVE_MINUTES
+    tensorboard: Path | None = None
 
     def __post_init__(self) -> None:
         """Refuse a seed that no generator takes, one column for all, texts and teachers unused."""
@@ -94,6 +96,31 @@ class Request:
                 "of which this recipe has neither. Use --self-training or --recipe small"
             )
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what is asked for, but for what concerns one sitting alone."""
+        values = asdict(self)
+        values["recipe"] = self.recipe.to_json()
+        values["unlabelled"] = None if self.unlabelled is None else str(self.unlabelled)
+        values["teacher"] = [str(folder) for folder in self.teacher]
+        for name in ("output", "resume", "save_minutes", "tensorboard"):
+            del values[name]
+        return values
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], output: Path) -> "Request":
+        """Read `to_json` back.
+
+        Raises:
+            UsageError: this version does not compute what is asked for.
+            KeyError, TypeError: an entry is missing or unknown.
+        """
+        changed = {
+            "recipe": Recipe.from_json(values["recipe"]),
+            "unlabelled": None if values["unlabelled"] is None else Path(values["unlabelled"]),
+            "teacher": folders(values["teacher"]),
+        }
+        return cls(**{**{n: _tuples(v) for n, v in values.items()}, **changed}, output=output)
+
     @property
     def label_rules(self) -> LabelRules:
         """What was asked for about the labels."""
@@ -103,6 +130,11 @@ class Request:
     def parts_seed(self) -> int:
         """The seed that the parts are drawn with."""
         return self.seed if self.split_seed is None else self.split_seed
+
+
+def _tuples(value: Any) -> Any:
+    """Return what JSON made a list of as the tuple that it was, through all its parts."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def folders(value: str | Path | Iterable[str | Path] | None) -> tuple[Path, ...]:

@@ -8,8 +8,7 @@ itself is what a network has to beat.
 
 Of more than two labels each is told from all others.
 
-Legend: R rows, S tokens of all rows, W buckets, V of them that occur, K labels, O logits
-of a row.
+Legend: R rows, W buckets, V of them that occur, K labels, O logits of a row.
 """
 
 from typing import Any, Final
@@ -67,12 +66,14 @@ def fit_ngrams(
     there = np.unique(counts.indices)  # (V,)
     counts = counts[:, there]  # (R, V)
     model = NGrams(longest, buckets, labels)
-    columns = wanted.reshape(len(rows), -1)  # (R, 1) or (R, K): each label against all others
+    table = model.weight.view(buckets, -1)  # (W, O)
+    columns = wanted.reshape(len(rows), -1)  # (R, O): of more labels each against all others
     with progress("linear model", columns.shape[1], "labels") as advance:
         for column, own in enumerate(columns.T):
             ratios = log_ratios(counts, own)
             weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
-            model.weight[there, column] = torch.from_numpy(weights * ratios).float()
+            # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
+            table[there, column] = torch.from_numpy(weights * ratios).half().float()
             model.bias[column] = bias
             advance(1)
     return model.eval()
@@ -98,7 +99,7 @@ def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
     """Count the n-grams of each text: a sparse (R, W) matrix of float32."""
     from scipy.sparse import csr_array
 
-    columns = np.concatenate(text_buckets(encoded, longest, buckets))
+    columns = text_buckets(encoded, longest, buckets).ravel()
     rows = np.tile(np.repeat(np.arange(len(encoded)), encoded.lengths), longest)
     ones = np.ones(len(columns), np.float32)
     counts = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))

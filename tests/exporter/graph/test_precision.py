@@ -34,11 +34,11 @@ def logits(model):
 
 
 @pytest.mark.parametrize(
-    ("precision", "size", "apart"), [("fp16", 0.53, 0.03), ("int8", 0.33, 0.5)]
+    ("precision", "size", "apart"), [("fp16", 0.53, 0.03), ("w8", 0.3, 0.3), ("int8", 0.33, 0.5)]
 )
 def test_weights_shrink_and_logits_stay(wide, precision, size, apart):
     smaller = apply_precision(wide, precision)
-    onnx.checker.check_model(smaller) if precision == "fp16" else None
+    onnx.checker.check_model(smaller) if precision != "int8" else None
     assert smaller.ByteSize() < size * wide.ByteSize()
     difference = np.abs(logits(smaller) - logits(wide)).max()
     assert 0 < difference < apart
@@ -84,11 +84,14 @@ def test_no_pair_of_products_leaves_16_bits(wide):
         assert weights.dtype.kind == "i" and 2 * 255 * np.abs(weights).max() < 2**15
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (1, "max_mean"), (2, "max_mean")])
-def test_the_same_text_has_the_same_bits(new_model, layers, pooling, precision):
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "w8", "int8"])
+@pytest.mark.parametrize(
+    ("layers", "pooling", "ngrams"), [(2, "last", 0), (1, "max_mean", 3), (2, "max_mean", 0)]
+)
+def test_the_same_text_has_the_same_bits(new_model, layers, pooling, ngrams, precision):
     """Alone, among others, at any place, and with padding of any length behind it."""
-    graph = apply_precision(build_graph(new_model(layers, pooling, hidden=16), 17), precision)
+    model = new_model(layers, pooling, hidden=16, ngrams=ngrams)
+    graph = apply_precision(build_graph(model, 17), precision)
     session = Session(graph.SerializeToString(), threads=1)
     random = np.random.default_rng(layers)
     lengths = random.integers(1, 40, 500, np.int32)
@@ -154,7 +157,7 @@ def test_a_weight_beyond_half_is_refused(graph):
         apply_precision(with_weight(graph, "layer.0.W", 7e4), "fp16")
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "w8", "int8"])
 def test_a_weight_that_is_no_number_is_refused(graph, precision):
     with pytest.raises(ParityError, match=r"layer\.1\.R holds NaN"):
         apply_precision(with_weight(graph, "layer.1.R", np.nan), precision)

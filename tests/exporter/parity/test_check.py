@@ -78,14 +78,14 @@ def test_the_worst_row_is_named_with_its_text(report, checkpoint):
     assert 1 <= worst.tokens <= 60
 
 
-@pytest.mark.parametrize("precision", ["fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp16", "w8", "int8"])
 def test_other_precisions_agree_within_their_own_bounds(graph, checkpoint, precision):
     report = parity(graph, checkpoint, precision, atol=None)
     assert report.problems == []
     assert report.worst().logit_absolute.maximum > 1e-5
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "w8", "int8"])
 def test_n_grams_agree_within_the_same_bounds(model_and_graph, wide_checkpoint, precision):
     report = parity(model_and_graph(17, 1, "max_mean", 3)[1], wide_checkpoint, precision)
     assert report.problems == []
@@ -204,7 +204,7 @@ def test_tf32_has_its_own_tolerance():
     assert tolerance_for("fp32", CPU).absolute < strict.absolute < loose.absolute
 
 
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "w8", "int8"])
 @pytest.mark.parametrize(
     ("layers", "pooling", "ngrams"), [(2, "last", 0), (1, "max_mean", 0), (1, "max_mean", 3)]
 )

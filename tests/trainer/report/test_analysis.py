@@ -111,9 +111,9 @@ def test_by_length_with_little_to_cut(
 
 def test_mistakes_come_with_the_surest_first_and_ties_in_order() -> None:
     logits = floats(2, -3, 0.5, NAN, -3, 1, 0)
-    labels = labels_of(0, 1, 0, 0, 1, 1, 1)
+    labels = labels_of(0, 1, 0, 0, 1, 1, 0)
     assert most_confident_mistakes(logits, labels).tolist() == [1, 4, 0, 2, 6]
-    assert most_confident_mistakes(logits, labels, 2).tolist() == [1, 4]
+    assert most_confident_mistakes(logits, labels, count=2).tolist() == [1, 4]
     assert most_confident_mistakes(logits[5:6], labels[5:6]).tolist() == []
 
 

@@ -29,6 +29,8 @@ IMAGE = '"><img src=x onerror="document.title=\'ran\'">'
 HOSTILE = (SCRIPT, IMAGE)
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 HEADINGS = (
+    "Beside the network",
+    "Each label",
     "Learning curve",
     "Confusion matrix",
     "Calibration",
@@ -82,10 +84,19 @@ def made(trained: tuple[Path, Checkpoint]) -> Callable[..., str]:
         logits, truth = logits.astype(np.float32), truth.astype(np.int8)
         lengths = np.arange(1, len(logits) + 1)
         test: dict[str, Any] = measure(logits, truth) | analyse(logits, truth, lengths, 1.5)
+        majority = {"label": labels[0], "accuracy": 0.5}
+        test["beside"] = {"majority": majority, "linear": None}
         rows = most_confident_mistakes(logits, truth)
         test["calibration_error"] = {"before": 0.1, "after": float("nan")}
         test["mistakes"] = [
-            {"id": word, "truth": labels[truth[i]], "score": 0.5, "tokens": i} for i in rows
+            {
+                "id": word,
+                "truth": labels[truth[i]],
+                "predicted": labels[1 - truth[i]],
+                "score": 0.5,
+                "tokens": i,
+            }
+            for i in rows
         ]
         metrics = trained[1].metrics
         metrics = metrics | {"test": test, "data": metrics["data"] | {"name": word}}
@@ -123,7 +134,7 @@ def test_a_finished_run_leaves_a_report_and_the_figures(
     for bins in test["calibration"].values():
         assert sum(b["count"] for b in bins) == test["reviews"]
     for mistake in test["mistakes"]:
-        assert mistake.keys() == {"id", "truth", "score", "tokens"}
+        assert mistake.keys() == {"id", "truth", "predicted", "score", "tokens"}
         assert (mistake["score"] > 0.5) == (mistake["truth"] == "negative")
     assert load_checkpoint(trained[0]).metrics["test"] == test
 

@@ -25,7 +25,7 @@ from infer.base.errors import (
     TrainingError,
     UsageError,
 )
-from trainer.checkpoint.files import load_tensors, save_tensors
+from trainer.checkpoint.files import load_tensors, note_of, save_tensors
 from trainer.checkpoint.folder import (
     TRAINING,
     WEIGHTS,
@@ -230,7 +230,7 @@ def test_an_epoch_that_leaves_no_numbers_is_not_kept(request_: Request) -> None:
     )
     with pytest.raises(TrainingError, match="after epoch 1"):
         carry_out(replace(request_, recipe=recipe))
-    with pytest.raises(ModelFileError, match="not come to the end of an epoch"):
+    with pytest.raises(ModelFileError, match="not come so far"):
         load_checkpoint(request_.output)
 
 
@@ -289,7 +289,7 @@ def test_a_run_gone_wrong_keeps_the_best_so_far(interrupt: Interrupt, request_: 
     path = request_.output / TRAINING / STATE_TENSORS
     tensors = load_tensors(path)
     tensors["adam.exp_avg.classifier.weight"][:] = torch.nan
-    save_tensors(path, tensors)
+    save_tensors(path, tensors, note_of(path))
     with pytest.raises(TrainingError, match=r"in epoch 2, step 2 of ") as error:
         carry_out(resumed(request_.output))
     assert (

@@ -60,6 +60,7 @@ def test_it_learns_word_pairs(request_: Request) -> None:
     test = prepared.dataset.test
     logits = predict_linear(model, prepared.encoder.encode(texts_of(test)))
     assert ((logits > 0) == (labels_of(test) == 1)).mean() == 1.0
+    assert torch.equal(model.weight, model.weight.half().float())
     bare = prepared.encoder.encode(pa.array(["", "№"], pa.large_string()))
     assert np.isnan(predict_linear(model, bare)[0])
 
@@ -74,7 +75,7 @@ def test_it_learns_towards_probabilities(request_: Request) -> None:
 
 @pytest.mark.parametrize("texts", [[[3, 4], [5, 6]], [[], []], []])
 def test_what_cannot_be_learned_is_said(request_: Request, texts: list[list[int]]) -> None:
-    with pytest.raises(InputError, match=r"cannot be fitted on \d reviews .* both labels"):
+    with pytest.raises(InputError, match=r"cannot be fitted on \d reviews .* two labels"):
         fit_ngrams(request_.recipe, 1, encode(texts), np.ones(len(texts), np.float32))
 
 

@@ -1,0 +1,172 @@
+"""Small and lopsided data, through the command's own function: what is said, kept and predicted."""
+
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import trainer
+from exporter.pipeline import export_model, make_card
+from exporter.request import ExportRequest
+from infer.api import load as load_model
+from infer.base.errors import InputError
+from infer.text.encoding import Encoder
+from trainer.checkpoint.folder import METRICS, load_checkpoint
+from trainer.network.evaluate import decide, predict
+from trainer.network.figures import class_figures
+
+SMALL: dict[str, Any] = {
+    "recipe": "article",
+    "vocabulary": 60,
+    "embedding": 8,
+    "hidden": 6,
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "device": "cpu",
+    "threads": 1,
+}
+
+
+def write_lopsided(folder: Path, rows: int = 300, every: int = 10) -> Path:
+    """Write reviews of which one in so many is positive, by a word that others have at times."""
+    random = np.random.default_rng(1)
+    for part, number in (("train", rows), ("test", rows // 2)):
+        labels = (np.arange(number) % every == 0).astype(np.int8)
+        heard = random.random(number) < np.where(labels == 1, 0.9, 0.05)
+        words = ["superb" if there else "plain" for there in heard]
+        texts = [f"the film {part} {i} was {word}" for i, word in enumerate(words)]
+        table = pa.table({"text": texts, "label": labels})
+        pq.write_table(table, folder / f"{part}.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def lopsided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lopsided(tmp_path_factory.mktemp("lopsided"))
+
+
+@pytest.fixture(scope="module")
+def by_f1(lopsided: Path, tmp_path_factory: pytest.TempPathFactory) -> trainer.Trained:
+    """A run whose epoch and threshold are chosen by macro F1."""
+    return trainer.train(
+        lopsided,
+        output=tmp_path_factory.mktemp("by_f1") / "c",
+        **SMALL,
+        epochs=4,
+        select="f1",
+        threshold="f1",
+    )
+
+
+def test_figures_of_each_class_stand_beside_the_accuracy(by_f1: trainer.Trained) -> None:
+    metrics = json.loads((by_f1.folder / METRICS).read_text())
+    for part in ("validation", "test"):
+        found = metrics[part]
+        assert [each["label"] for each in found["classes"]] == ["negative", "positive"]
+        assert found["beside"]["majority"] == {"label": "negative", "accuracy": pytest.approx(0.9)}
+        assert 0.5 < found["beside"]["linear"]["roc_auc"] <= 1
+        assert found["interval"][0] <= found["accuracy"] <= found["interval"][1]
+        assert 0 <= found["pr_auc"] <= 1
+    history = csv.DictReader((by_f1.folder / "history.csv").read_text().splitlines())
+    f1 = {int(row["epoch"]): float(row["validation_f1"]) for row in history}
+    assert f1[metrics["epoch"]] == max(f1.values()) == metrics["validation"]["macro_f1"]
+
+
+def test_the_threshold_goes_all_the_way(
+    by_f1: trainer.Trained, lopsided: Path, tmp_path: Path
+) -> None:
+    checkpoint = load_checkpoint(by_f1.folder)
+    assert checkpoint.threshold == by_f1.checkpoint.threshold != 0.5
+    validation = checkpoint.validation
+    encoded = Encoder(checkpoint.text, checkpoint.vocabulary).encode(
+        validation["text"].combine_chunks()
+    )
+    logits = predict(checkpoint.model, encoded)
+    truth = validation["label"].to_numpy()
+
+    def macro_f1(threshold: float) -> float:
+        found = decide(logits, checkpoint.temperature, threshold)
+        return float(class_figures(found, truth, 2)["macro_f1"])
+
+    assert macro_f1(checkpoint.threshold) >= max(map(macro_f1, np.linspace(0.01, 0.99, 99)))
+    request = ExportRequest(by_f1.folder, tmp_path / "m.onnx", device="cpu", threads=1)
+    card = export_model(request).model_file.card
+    assert card.threshold == checkpoint.threshold
+    texts = pq.read_table(lopsided / "test.parquet")["text"]
+    table = load_model(tmp_path / "m.onnx", device="cpu").score(texts.to_pylist())
+    scores = table["score"].to_numpy()
+    predictions = np.array(table["prediction"].to_pylist())
+    assert ((predictions == "positive") == (scores >= np.float32(card.threshold))).all()
+    test = by_f1.metrics["test"]["confusion"]
+    counted = test["true_positive"] + test["false_positive"]
+    assert (predictions == "positive").sum() == counted
+
+
+def test_a_network_behind_the_linear_model_is_the_last_line(lopsided: Path, tmp_path: Path) -> None:
+    trained = trainer.train(
+        lopsided, output=tmp_path / "c", **SMALL | {"learning_rate": 1e-6}, epochs=1
+    )
+    told = trainer.advice(trained)
+    assert told is not None and told.startswith("The network is no better than the linear model")
+    better = trained.metrics["validation"] | {"accuracy": 1.1}
+    metrics = trained.metrics | {"validation": better}
+    checkpoint = replace(trained.checkpoint, metrics=metrics)
+    assert trainer.advice(replace(trained, checkpoint=checkpoint)) is None
+
+
+def test_few_reviews_have_more_epochs(
+    lopsided: Path, tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    options = SMALL | {"learning_rate": 1e-6}
+    trained = trainer.train(lopsided, output=tmp_path / "c", **options, steps=190, patience=1)
+    recipe = trained.checkpoint.record.recipe
+    assert (recipe["epochs"], recipe["patience"]) == (12, 4)  # 17 batches each
+    assert any("up to 12 epochs, not 10" in line for line in said())
+    asked = trainer.train(lopsided, output=tmp_path / "d", **options, epochs=1)
+    assert asked.checkpoint.record.recipe["epochs"] == 1
+
+
+def test_nobody_learns_ids_or_places_from_the_card(by_f1: trainer.Trained) -> None:
+    mistakes = by_f1.metrics["test"]["mistakes"]
+    assert mistakes and all("id" in mistake for mistake in mistakes)
+    card = make_card(by_f1.checkpoint, "fp32")
+    assert not any("id" in mistake for mistake in card.metrics["test"]["mistakes"])
+    assert card.metrics["data"]["name"] == Path(by_f1.metrics["data"]["name"]).name
+    assert str(by_f1.metrics["data"]["name"]) not in card.to_json()
+
+
+def test_what_stands_in_two_parts_is_counted(tmp_path: Path, said: Callable[[], list[str]]) -> None:
+    write_lopsided(tmp_path, rows=100, every=2)
+    train, test = (pq.read_table(tmp_path / f"{part}.parquet") for part in ("train", "test"))
+    pq.write_table(pa.concat_tables([test, train.slice(0, 3)]), tmp_path / "test.parquet")
+    pq.write_table(test.select(["text"]).slice(0, 7), tmp_path / "unsup.parquet")
+    trained = trainer.train(tmp_path, output=tmp_path / "c", **SMALL, epochs=1, self_training=True)
+    expected = {"test_texts_in_training": 3, "test_texts_unlabelled": 7}
+    assert trained.metrics["data"]["overlap"] == expected
+    assert any("7 of the 53 test texts stand among the unlabelled ones" in s for s in said())
+    report = (trained.folder / "report.html").read_text()
+    assert "3 test texts stand in the training part too" in report
+
+
+@pytest.mark.parametrize("rows", [5, 6])
+def test_a_handful_of_rows_is_trained_on_or_refused_with_counts(rows: int, tmp_path: Path) -> None:
+    table = pa.table(
+        {"text": [f"good bad {i}" for i in range(rows)], "label": [0, 1] * 2 + [0] * (rows - 4)}
+    )
+    pq.write_table(table, tmp_path / "few.csv.parquet")
+    with pytest.raises(InputError, match=r"1 'positive'.* at least 2 of each"):
+        trainer.train(tmp_path / "few.csv.parquet", output=tmp_path / "c", **SMALL)
+
+
+def test_a_threshold_is_for_two_labels(tmp_path: Path) -> None:
+    table = pa.table({"text": [f"word {i}" for i in range(60)], "label": list("abc") * 20})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with pytest.raises(InputError, match=r"--threshold 0\.3: .* has 3 labels"):
+        trainer.train(tmp_path / "t.parquet", output=tmp_path / "c", **SMALL, threshold="0.3")

@@ -1,0 +1,82 @@
+"""Runs that differ in their seed alone: how much of a figure is chance."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from infer.base.console import say, say_table
+from trainer.checkpoint.folder import Checkpoint, load_checkpoint
+from trainer.checkpoint.series import Series, publish
+from trainer.run.series import carry_out_one, under_way
+
+FIGURES: Final = tuple(
+    (part, name) for part in ("validation", "test") for name in ("accuracy", "loss")
+)
+PERCENT: Final = "accuracy"
+
+
+def carry_out_seeds(series: Series) -> Checkpoint:
+    """Train with one seed after the other, on the same parts of the data.
+
+    Returns:
+        The checkpoint with the lowest validation loss, which stands over the others' folders; its
+        metrics have a table of all under `seeds`.
+
+    Raises:
+        SentError: as `carry_out`.
+    """
+    request = series.request
+    with under_way(series):
+        runs = []
+        for i in range(series.number):
+            seed = request.seed + i
+            say(f"seed {seed}, {i + 1} of {series.number}")
+            one = replace(request, seed=seed, split_seed=request.parts_seed)
+            runs.append(_row(seed, carry_out_one(series, seed, one)))
+        figures = summary(runs)
+        publish(series, figures["kept"], figures)
+        _tell(figures)
+        return load_checkpoint(series.folder)
+
+
+def _row(seed: int, checkpoint: Checkpoint) -> dict[str, Any]:
+    metrics = checkpoint.metrics
+    parts: dict[str, Any] = {part: {} for part, _ in FIGURES}
+    for part, name in FIGURES:
+        parts[part][name] = metrics[part][name]
+    return {"seed": seed, "epoch": metrics["epoch"], **parts}
+
+
+def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Put runs, their mean and their spread together.
+
+    Args:
+        runs: `seed`, `epoch`, and accuracy and loss of `validation` and `test`, for two at least.
+
+    Returns:
+        `runs`; `mean` and `spread` (standard deviation of such a run, from n - 1) of the figures;
+        `kept`, the seed with the lowest validation loss.
+    """
+    mean: dict[str, Any] = {"validation": {}, "test": {}}
+    spread: dict[str, Any] = {"validation": {}, "test": {}}
+    for part, name in FIGURES:
+        values = [run[part][name] for run in runs]
+        mean[part][name] = statistics.fmean(values)
+        spread[part][name] = statistics.stdev(values)
+    kept = min(runs, key=lambda run: float(run["validation"]["loss"]))["seed"]
+    return {"runs": list(runs), "mean": mean, "spread": spread, "kept": kept}
+
+
+def _tell(figures: dict[str, Any]) -> None:
+    """Show the table."""
+    rows = [_cells(str(run["seed"]), run) for run in figures["runs"]]
+    rows += [_cells(name, figures[name]) for name in ("mean", "spread")]
+    header = ("seed", *(f"{part} {name}" for part, name in FIGURES))
+    say_table(f"{len(figures['runs'])} seeds", rows, header)
+    say(f"kept: seed {figures['kept']}, which has the lowest validation loss")
+
+
+def _cells(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
+    values = [(figures[part][figure], figure) for part, figure in FIGURES]
+    return (name, *(f"{v:.2%}" if figure == PERCENT else f"{v:.4f}" for v, figure in values))
