@@ -20,6 +20,7 @@ from infer.base.errors import InputError, UsageError
 from infer.job.plan import ModelFacts, ScoreOptions, make_plan
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
+from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
     from infer.job.summary import Summary
@@ -209,6 +210,7 @@ def score_files(
     text_column: str | None = None,
     columns: Sequence[str] | None = None,
     prefix: str = "",
+    delimiter: str | None = None,
     device: str = "auto",
     threads: int = 0,
     tf32: bool = True,
@@ -218,18 +220,21 @@ def score_files(
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
-    """Score Parquet files as the command `sent-score` does: every promise of it holds.
+    """Score files as the command `sent-score` does: every promise of it holds.
 
     The same call again goes on where it was stopped, and finds done what is done.
 
     Args:
-        inputs: a file, a folder, a glob or a URI, or several of them.
-        output: file for the scores of one file; folder for those of several.
+        inputs: a file (Parquet, CSV, TSV, JSON Lines), a folder, a glob or a URI, or several of
+            them; `-` is stdin.
+        output: file for the scores of one file, in the format that its name ends with; folder for
+            those of several.
         model: what `load` takes, or a loaded model, which then decides on the device.
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only one of strings).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names `score`, `prediction` and `status`.
+        delimiter: what parts the fields of CSV (None: what a file's name and its looks say).
         device: see `load`.
         threads: see `load`.
         tf32: see `load`.
@@ -263,6 +268,7 @@ def score_files(
         text_column=text_column,
         columns=None if columns is None else tuple(columns),
         prefix=prefix,
+        delimiter=read_delimiter(delimiter),
         batch_tokens=batch_tokens,
         part_rows=part_rows,
         probabilities=probabilities,

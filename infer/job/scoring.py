@@ -27,6 +27,7 @@ from infer.model.session import CPU
 from infer.table.parquet import ParquetInput, open_parquet, text_windows
 from infer.text.batching import Rows
 from infer.text.encoding import EncodedTexts
+from infer.text.scripts import misfit
 from infer.text.tokenizer import other_spacy
 
 # Rows in a window. The more there are, the more alike are the lengths of a batch: a GPU's batches
@@ -143,12 +144,25 @@ def _texts(
     provider = scorer.session.provider
     rows = plan.options.part_rows or PART_ROWS[provider]
     windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
+    is_first = task is plan.tasks[0]
     while True:
         with seconds.measure("read"):
             texts = next(windows, None)
         if texts is None:
             return
+        if is_first:
+            _say_misfit(texts, task, scorer)
+            is_first = False
         yield texts
+
+
+def _say_misfit(texts: pa.Array, task: Task, scorer: Scorer) -> None:
+    """Say, once for a job, that its first texts are not of the script that the model learned."""
+    if found := misfit(texts, scorer.file.card.text.language):
+        say(
+            f"Warning: {task.source.name}: {found}. Score such texts with a model that was trained "
+            "on them (sent-train --language)"
+        )
 
 
 @contextmanager

@@ -49,6 +49,7 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
+        delimiter=record.data.delimiter,
         group_column=record.data.group_column,
         positive=record.data.positive,
         labels=record.data.labels,

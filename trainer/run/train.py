@@ -12,6 +12,7 @@ from infer.base.console import held_signals, require_packages, say
 from infer.base.errors import DivergedError, InputError
 from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
+from infer.text.languages import cutter_of
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
@@ -96,6 +97,7 @@ def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) 
         The checkpoint that was written: the best epoch's model, with test figures.
 
     Raises:
+        UsageError: spaCy does not know the language, or needs a package for it.
         InputError: the data cannot be trained on.
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
@@ -105,6 +107,7 @@ def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) 
         KeyboardInterrupt: a signal arrived; the run can go on from the step before.
     """
     check_place(request.output)
+    cutter_of(request.recipe.language)  # before anything is read or downloaded
     require_packages(REPORTING)
     if request.tensorboard is not None:
         require_packages(("tensorboardX",))
