@@ -90,6 +90,20 @@ def short_reviews(rows: int) -> pa.Table:
     return pa.table({"text": pa.array(texts, pa.string())})
 
 
+def distinct_reviews(rows: int) -> pa.Table:
+    """Return generated reviews of one sentence or a few, each with a number of its own."""
+    pool = np.array(_sample_texts(0) + _sample_texts(1), dtype=object)
+    texts = pool[np.random.default_rng([SEED, 11]).integers(0, len(pool), rows)]
+    numbered = [f"{text} Order {row:09d}." for row, text in enumerate(texts)]
+    return pa.table({"text": pa.array(numbered, pa.string())})
+
+
+def repeated_reviews(rows: int, distinct: int) -> pa.Table:
+    """Return so many different short reviews over and over, in an order that is drawn."""
+    places = np.random.default_rng([SEED, 12]).integers(0, distinct, rows)
+    return distinct_reviews(distinct).take(places).combine_chunks()
+
+
 @cache
 def _sample_texts(label: int, count: int = 1_000) -> list[str]:
     """Write short reviews of one label with the embedded sample's generator."""

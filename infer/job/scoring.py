@@ -11,7 +11,6 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from infer.base.console import progress, say
@@ -125,15 +124,18 @@ def _score_window(
     plan: Plan, scorer: Scorer, encoded: EncodedTexts, advance: Callable[[int], object]
 ) -> Window:
     """Score one window, in a thread of its own."""
-    lengths, tokens = encoded.lengths, [0, 0]
-    advance(len(encoded) - int(np.count_nonzero(lengths)))
+    lengths, (run, tokens, padded) = encoded.lengths, (0, 0, 0)
 
     def count(rows: Rows) -> None:
-        tokens[0] += int(lengths[rows].sum())
-        tokens[1] += len(rows) * int(lengths[rows].max())
+        nonlocal run, tokens, padded
+        run += len(rows)
+        tokens += int(lengths[rows].sum())
+        padded += len(rows) * int(lengths[rows].max())
         advance(len(rows))
 
-    return Window(scorer.score(encoded, count, plan.options.probabilities), *tokens)
+    scores = scorer.score(encoded, count, plan.options.probabilities)
+    advance(len(encoded) - run)  # what has no tokens, or those of another row
+    return Window(scores, tokens, padded)
 
 
 def _texts(

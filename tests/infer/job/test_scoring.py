@@ -15,7 +15,7 @@ from infer.base.errors import InputError, JobError, OutputError, SentError
 from infer.job.plan import ScoreOptions, make_plan, parts_folder
 from infer.job.scoring import score_plan
 from infer.model.cuda import CUDA
-from infer.model.probability import probability
+from infer.model.probability import probabilities
 from infer.model.scorer import Scorer
 from infer.model.session import OutOfMemoryError, Session
 from infer.table import parquet
@@ -389,7 +389,9 @@ class HoardingDevice(Session):
 
 def test_what_other_batches_left_does_not_cost_the_budget(model):
     scorer = Scorer(model, HoardingDevice(model.data, threads=1), 160)
-    scores = scorer.score(scorer.encode(pa.array(["good film " * 5] * 53)))  # 16, 16, 16, 5 rows
+    # Ten tokens each, all different.
+    bits = [f"{row:010b}".replace("0", "good ").replace("1", "bad ") for row in range(53)]
+    scores = scorer.score(scorer.encode(pa.array(bits)))  # 16, 16, 16, 5 rows
     assert scorer.batch_tokens == 80
     assert np.isfinite(scores.score).all()
 
@@ -432,7 +434,7 @@ def test_a_page_that_is_damaged_midway(tmp_path, model, session):
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 3.0])
 def test_the_probability_is_a_sigmoid_without_overflow(logit, temperature):
     with np.errstate(all="raise", under="ignore"):
-        found = probability(np.array([logit], np.float32), temperature)
+        found = probabilities(np.array([logit], np.float32), temperature).astype(np.float32)
     with np.errstate(over="ignore"):
         expected = 1 / (1 + np.exp(-np.float64(logit / temperature)))
     np.testing.assert_allclose(found, [expected], rtol=1e-6, atol=1e-30 if logit > -9 else 1e-7)
