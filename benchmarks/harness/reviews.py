@@ -91,17 +91,19 @@ def short_reviews(rows: int) -> pa.Table:
 
 
 def distinct_reviews(rows: int) -> pa.Table:
-    """Return generated reviews of one sentence or a few, each with a number of its own."""
-    pool = np.array(_sample_texts(0) + _sample_texts(1), dtype=object)
-    texts = pool[np.random.default_rng([SEED, 11]).integers(0, len(pool), rows)]
-    numbered = [f"{text} Order {row:09d}." for row, text in enumerate(texts)]
-    return pa.table({"text": pa.array(numbered, pa.string())})
+    """Return short reviews of which no two have the same tokens: pairs of generated ones."""
+    pool = np.array(sorted({*_sample_texts(0), *_sample_texts(1)}), dtype=object)
+    places = np.random.default_rng([SEED, 11]).choice(len(pool) ** 2, rows, replace=False)
+    texts = pool[places // len(pool)] + " " + pool[places % len(pool)]
+    return pa.table({"text": pa.array(texts, pa.string())})
 
 
 def repeated_reviews(rows: int, distinct: int) -> pa.Table:
     """Return so many different short reviews over and over, in an order that is drawn."""
-    places = np.random.default_rng([SEED, 12]).integers(0, distinct, rows)
-    return distinct_reviews(distinct).take(places).combine_chunks()
+    texts = {*_sample_texts(0, distinct), *_sample_texts(1, distinct)}
+    pool = np.array(sorted(texts)[:distinct], dtype=object)
+    places = np.random.default_rng([SEED, 12]).integers(0, len(pool), rows)
+    return pa.table({"text": pa.array(pool[places], pa.string())})
 
 
 @cache
