@@ -206,11 +206,14 @@ def _heard(worker: _Worker) -> Iterator[None]:
     except (EOFError, OSError) as error:
         worker.process.join(_END_SECONDS)
         code = worker.process.exitcode or 0
-        by = f" by {signal.Signals(-code).name}" if code < 0 else ""
-        raise JobError(
-            f"worker process {worker.process.pid} was ended{by}. Where that is for want of memory, "
-            "use fewer --processes"
-        ) from error
+        how = (
+            f"was ended by {signal.Signals(-code).name}. Where that is for want of memory, use "
+            "fewer --processes"
+            if code < 0
+            else "could not begin: see what it said. A script that asks for processes keeps its "
+            'own work under `if __name__ == "__main__":`'
+        )
+        raise JobError(f"worker process {worker.process.pid} {how}") from error
 
 
 def _listen(worker: _Worker, line: Connection, advance: Advance) -> Any:

@@ -118,7 +118,7 @@ def _serve(line: Connection, order: Order, scorer: Scorer) -> None:
     while True:
         try:
             texts = _receive_texts(line)
-        except EOFError:
+        except (EOFError, OSError):  # nobody is there any more
             return
         try:
             progress = _Progress(line)
@@ -138,7 +138,7 @@ def _send_error(line: Connection, error: BaseException) -> None:
         error.add_note("".join(traceback.format_exception(error)))
     try:
         line.send(error)
-    except OSError:  # nobody is there any more
+    except OSError:  # nobody is there any more, as `_serve` will find
         return
     except Exception:  # it cannot be pickled
         line.send(RuntimeError("".join(traceback.format_exception(error))))
