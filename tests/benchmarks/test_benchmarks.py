@@ -12,6 +12,7 @@ from benchmarks import (
     overlap,
     peers,
     precision,
+    processes,
     repeats,
     stages,
     startup,
@@ -32,10 +33,11 @@ GOALS = {
     "startup": 5,
     "growth": 2,
     "repeats": 2,
+    "processes": 2,
     "stages": 0,
     "training": 1,
 }
-SLOW = ("growth", "overlap", "peers", "precision", "repeats", "startup", "training")
+SLOW = ("growth", "overlap", "peers", "precision", "processes", "repeats", "startup", "training")
 MODULES = (
     batching,
     encoding,
@@ -44,6 +46,7 @@ MODULES = (
     overlap,
     peers,
     precision,
+    processes,
     repeats,
     stages,
     startup,
