@@ -75,8 +75,8 @@ Examples:
 @click.option(
     "--device",
     default="auto",
-    metavar="auto|cpu|cuda[:N]",
-    help="Where the model runs; cuda is honoured or an error.",
+    metavar="auto|cpu|cuda[:N,…]",
+    help="Where the model runs; cuda is honoured or an error. Several GPUs: cuda:0,1.",
 )
 @click.option(
     "--batch-tokens",
@@ -90,6 +90,13 @@ Examples:
     type=click.IntRange(min=0),
     default=0,
     help="CPU cores that the model runs on, a batch on each; 0 is all that it may use.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Processes that score side by side; 0 is what fills the machine: one for each GPU or for "
+    "every four cores, and for every 50,000 rows.",
 )
 @click.option("--tf32/--no-tf32", default=True, help="On CUDA, round matrix inputs to TF32.")
 @click.option(

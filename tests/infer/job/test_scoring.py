@@ -390,7 +390,9 @@ class HoardingDevice(Session):
 
 def test_what_other_batches_left_does_not_cost_the_budget(model):
     scorer = Scorer(model, HoardingDevice(model.data, threads=1), 160)
-    scores = scorer.score(scorer.encode(pa.array(["good film " * 5] * 53)))  # 16, 16, 16, 5 rows
+    # Ten tokens each, all different.
+    bits = [f"{row:010b}".replace("0", "good ").replace("1", "bad ") for row in range(53)]
+    scores = scorer.score(scorer.encode(pa.array(bits)))  # 16, 16, 16, 5 rows
     assert scorer.batch_tokens == 80
     assert np.isfinite(scores.score).all()
 
