@@ -66,7 +66,7 @@ def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
         # Worker processes go on with the next input while this one writes an output; one process
         # has its memory for one thing at a time.
         for some in [tasks] if isinstance(scorer, Crew) else [[one] for one in tasks]:
-            windows = _windows(plan, some, scorer.session.provider, summary.seconds)
+            windows = _windows(plan, some, scorer, summary.seconds)
             with _scored(scorer, windows, plan.options.probabilities, advance) as running:
                 for task, future in running:
                     if future is not None:
@@ -81,7 +81,7 @@ def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
 
 
 def _windows(
-    plan: Plan, tasks: list[tuple[Task, int]], provider: str, seconds: Seconds
+    plan: Plan, tasks: list[tuple[Task, int]], scorer: Scorer | Crew, seconds: Seconds
 ) -> Iterator[tuple[Task, pa.Array | None]]:
     """Read inputs window by window, each from a row on; None stands behind its last one.
 
@@ -91,7 +91,7 @@ def _windows(
     for task, start in tasks:
         if start < task.rows:
             with open_parquet(task.source) as file:
-                for texts in _texts(file, plan, task, provider, start, seconds):
+                for texts in _texts(file, plan, task, scorer, start, seconds):
                     start += len(texts)
                     yield task, texts
             if start != task.rows:
@@ -102,9 +102,15 @@ def _windows(
 
 
 def _texts(
-    file: ParquetInput, plan: Plan, task: Task, provider: str, skip: int, seconds: Seconds
+    file: ParquetInput,
+    plan: Plan,
+    task: Task,
+    scorer: Scorer | Crew,
+    skip: int,
+    seconds: Seconds,
 ) -> Iterator[pa.Array]:
     """Read an input window by window."""
+    provider = scorer.session.provider
     rows = plan.options.part_rows or PART_ROWS[provider]
     windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
     is_first = task is plan.tasks[0]
@@ -119,7 +125,7 @@ def _texts(
         yield texts
 
 
-def _say_misfit(texts: pa.Array, task: Task, scorer: Scorer) -> None:
+def _say_misfit(texts: pa.Array, task: Task, scorer: Scorer | Crew) -> None:
     """Say, once for a job, that its first texts are not of the script that the model learned."""
     if found := misfit(texts, scorer.file.card.text.language):
         say(
