@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-COGGED := docs/commands.md docs/design.md
+COGGED := docs/commands.md docs/design.md docs/languages.md
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-slow test-full check format faults bench bench-full clean

@@ -32,11 +32,11 @@ from examples.fine_tuning import Floats, Fold, Integers, Mask, Place, Settings, 
 from infer.base.commit import atomic_file, check_output, file_keys
 from infer.base.console import run_command, say, talking
 from infer.base.errors import InputError, UsageError
+from infer.table.files import read_columns, read_schema
 from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.files import load_tensors, read_json, save_tensors, write_json
 from trainer.data.labels import name_labels, read_labels
 from trainer.data.reading import Columns, hash_files, read_raw, read_texts
-from trainer.data.tables import read_columns, read_schema
 from trainer.network.device import choose_device
 
 Labels = npt.NDArray[np.int8]

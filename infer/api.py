@@ -20,9 +20,11 @@ from infer.base.errors import InputError, UsageError
 from infer.job.plan import ModelFacts, ScoreOptions, make_plan
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
+from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
     from infer.job.summary import Summary
+    from infer.job.worker import WorkerSession
     from infer.model.file import ModelFile
     from infer.model.results import Scores
     from infer.model.scorer import Scorer
@@ -197,7 +199,8 @@ def load(
         >>> infer.load("imdb-small", device="cpu").labels
         ('negative', 'positive')
     """
-    _check(device, threads)
+    Device.parse(device)
+    _check_number("threads", threads)
     return Model(name, device, threads, tf32)
 
 
@@ -209,8 +212,10 @@ def score_files(
     text_column: str | None = None,
     columns: Sequence[str] | None = None,
     prefix: str = "",
+    delimiter: str | None = None,
     device: str = "auto",
     threads: int = 0,
+    processes: int = 1,
     tf32: bool = True,
     batch_tokens: int | None = None,
     part_rows: int | None = None,
@@ -218,20 +223,25 @@ def score_files(
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
-    """Score Parquet files as the command `sent-score` does: every promise of it holds.
+    """Score files as the command `sent-score` does: every promise of it holds.
 
     The same call again goes on where it was stopped, and finds done what is done.
 
     Args:
-        inputs: a file, a folder, a glob or a URI, or several of them.
-        output: file for the scores of one file; folder for those of several.
+        inputs: a file (Parquet, CSV, TSV, JSON Lines), a folder, a glob or a URI, or several of
+            them; `-` is stdin.
+        output: file for the scores of one file, in the format that its name ends with; folder for
+            those of several.
         model: what `load` takes, or a loaded model, which then decides on the device.
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only one of strings).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names `score`, `prediction` and `status`.
-        device: see `load`.
-        threads: see `load`.
+        delimiter: what parts the fields of CSV (None: what a file's name and its looks say).
+        device: see `load`; also several GPUs, `cuda:N,M,…`, with a process or more for each.
+        threads: see `load`; of all processes together.
+        processes: how many score side by side, 0 for what fills the machine. More than one are new
+            processes, so that a script has to guard its own work (`if __name__ == "__main__":`).
         tf32: see `load`.
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows between two saved parts (None: the provider's default).
@@ -256,13 +266,16 @@ def score_files(
         >>> summary.rows, summary.statuses["ok"]  # doctest: +SKIP
         (1000, 998)
     """
-    _check(device, threads)
+    Device.several(device)
+    _check_number("threads", threads)
+    _check_number("processes", processes)
     if isinstance(columns, str):
         raise UsageError(f"columns: a single string, expected a list. Use [{columns!r}]")
     options = ScoreOptions(
         text_column=text_column,
         columns=None if columns is None else tuple(columns),
         prefix=prefix,
+        delimiter=read_delimiter(delimiter),
         batch_tokens=batch_tokens,
         part_rows=part_rows,
         probabilities=probabilities,
@@ -270,7 +283,7 @@ def score_files(
         resume=resume,
     )
     asked = model.path if isinstance(model, Model) else model
-    path, _ = find_model(None if asked is None else str(asked))
+    path, remark = find_model(None if asked is None else str(asked))
     sources = [str(one) for one in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
     if not sources:
         raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
@@ -285,11 +298,24 @@ def score_files(
 
     with default_signals():
         plan = make_plan(sources, str(output), options, path, facts)
-    if not isinstance(model, Model):
-        model = Model(model, device, threads, tf32, *files)
+    facts()
+    # Only now what takes a second to import: everything is in order.
+    from infer.job.crew import open_crew
+    from infer.job.posts import find_posts
     from infer.job.scoring import score_plan
 
-    return score_plan(plan, model.new_scorer(batch_tokens))
+    if isinstance(model, Model):
+        device, threads, tf32 = model._options
+    posts = find_posts(device, threads, processes, plan.rows, files[0].card.precision)
+    if len(posts) == 1:
+        if not isinstance(model, Model):
+            model = Model(model, device, threads, tf32, *files)
+        return score_plan(plan, model.new_scorer(batch_tokens))
+    if remark:
+        say(remark)
+    with open_crew(files[0], posts, tf32, batch_tokens, probabilities) as crew:
+        _say_what(files[0], crew.session, f", {len(posts)} processes")
+        return score_plan(plan, crew)
 
 
 def facts_of(file: "ModelFile", probabilities: bool) -> ModelFacts:
@@ -299,11 +325,10 @@ def facts_of(file: "ModelFile", probabilities: bool) -> ModelFacts:
     return ModelFacts(file.card.text_column, further_columns(file.card, probabilities))
 
 
-def _check(device: str, threads: int) -> None:
+def _check_number(name: str, number: int) -> None:
     """Refuse at once what no machine has."""
-    Device.parse(device)
-    if threads < 0:
-        raise UsageError(f"threads: {threads}, expected 0 (all) or more")
+    if number < 0:
+        raise UsageError(f"{name}: {number}, expected 0 (all) or more")
 
 
 def _open(
@@ -314,15 +339,21 @@ def _open(
 
     file = file or read_model_file(path)
     # Only now what takes a second to import: the model file is in order.
-    from infer.model.cuda import wheel_conflict
     from infer.model.session import Session
+
+    session = Session(file.data, device, threads, file.card.precision, tf32)
+    _say_what(file, session)
+    return file, session
+
+
+def _say_what(file: "ModelFile", session: "Session | WorkerSession", more: str = "") -> None:
+    """Say what scores, and on what."""
+    from infer.model.cuda import wheel_conflict
 
     if conflict := wheel_conflict():
         say(f"Warning: {conflict}")
-    session = Session(file.data, device, threads, file.card.precision, tf32)
     say(f"Model: {file.path} ({file.card.precision})")
-    say(f"Device: {session.provider} ({session.reason})")
-    return file, session
+    say(f"Device: {session.provider} ({session.reason}){more}")
 
 
 def _shared(name: str, device: str, threads: int, tf32: bool) -> Model:

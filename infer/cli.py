@@ -8,6 +8,7 @@ import click
 from infer import __version__
 from infer.base.console import run_command, say, talking
 from infer.base.errors import SentError
+from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
     from infer.job.summary import Summary
@@ -19,6 +20,8 @@ Examples:
   sent-score reviews.parquet -o scores.parquet
   sent-score reviews.parquet -o scores.parquet --model imdb-small
   sent-score 's3://bucket/reviews/*.parquet' -o scored/ --text-column body
+  sent-score tickets.csv -o scores.csv --text-column body
+  zcat reviews.jsonl.gz | sent-score - -o scores.jsonl
   sent-score day.parquet -o day-scores.parquet --device cuda --json > summary.json
 """
 
@@ -30,7 +33,8 @@ Examples:
     "--output",
     type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
-    help="File for the scores of one file; folder for those of several.",
+    help="File for the scores of one file, in the format that its name ends with (.parquet, .csv, "
+    ".tsv, .jsonl); folder for those of several.",
 )
 @click.option(
     "--model",
@@ -60,10 +64,19 @@ Examples:
     help="Put before the names score, prediction and status.  [default: none]",
 )
 @click.option(
+    "--delimiter",
+    type=read_delimiter,
+    default=None,
+    show_default=False,
+    metavar="MARK",
+    help="What parts the fields of CSV files that are read: ';', '|', tab, ….  [default: by a "
+    "file's name and looks]",
+)
+@click.option(
     "--device",
     default="auto",
-    metavar="auto|cpu|cuda[:N]",
-    help="Where the model runs; cuda is honoured or an error.",
+    metavar="auto|cpu|cuda[:N,…]",
+    help="Where the model runs; cuda is honoured or an error. Several GPUs: cuda:0,1.",
 )
 @click.option(
     "--batch-tokens",
@@ -77,6 +90,13 @@ Examples:
     type=click.IntRange(min=0),
     default=0,
     help="CPU cores that the model runs on, a batch on each; 0 is all that it may use.",
+)
+@click.option(
+    "--processes",
+    type=click.IntRange(min=0),
+    default=0,
+    help="Processes that score side by side; 0 is what fills the machine: one for each GPU or for "
+    "every four cores, and for every 50,000 rows.",
 )
 @click.option("--tf32/--no-tf32", default=True, help="On CUDA, round matrix inputs to TF32.")
 @click.option(
@@ -97,13 +117,13 @@ Examples:
 @click.option("--quiet", is_flag=True, help="Say nothing but errors.")
 @click.version_option(__version__)
 def main(**options: Any) -> None:
-    """Score Parquet files of reviews with a model file.
+    """Score files of reviews with a model file.
 
-    INPUT is a file, several files, a folder, a glob, or a URI such as s3://bucket/key. The output
-    has the input's rows in their order: the carried columns untouched, then score (probability of
-    the positive label; of more than two, of the predicted one), prediction (a label's name) and
-    status (ok, truncated, null, empty or invalid). A job that was stopped goes on where it was when
-    the same command is run again.
+    INPUT is a file (Parquet, CSV, TSV or JSON Lines), several files, a folder, a glob, a URI such
+    as s3://bucket/key, or - for stdin. The output has the input's rows in their order: the carried
+    columns untouched, then score (probability of the positive label; of more than two, of the
+    predicted one), prediction (a label's name) and status (ok, truncated, null, empty or invalid).
+    A job that was stopped goes on where it was when the same command is run again.
     """
     run_command(lambda: score(**options))
 

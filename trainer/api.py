@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say
 from infer.base.errors import UsageError
+from infer.table.delimiters import read_delimiter
 from trainer.settings.labels import renamings
 from trainer.settings.recipe import OLD_NAMES, default_recipe, named_recipe
 from trainer.settings.request import SAVE_MINUTES, Request, folders
@@ -54,6 +55,7 @@ def train(
     text_column: str | None = None,
     label_column: str | None = None,
     score_column: str | None = None,
+    delimiter: str | None = None,
     group_column: str | None = None,
     positive: str | None = None,
     labels: str | Mapping[str, str] | None = None,
@@ -76,7 +78,7 @@ def train(
         >>> print(f"{result.metrics['test']['accuracy']:.2%} in {result.folder}")
 
     Args:
-        data: `sample`, `imdb`, or the path of a file (Parquet, CSV or JSON Lines) or of a folder
+        data: `sample`, `imdb`, or the path of a file (Parquet, CSV, TSV, JSON Lines) or of a folder
             with two such files, train and test.
         output: checkpoint folder to write; an older checkpoint there is replaced.
         recipe: `article`, `small` or `strong`; None: `article` for the sample, else `strong`.
@@ -89,6 +91,7 @@ def train(
             and the unlabelled file; None: `score` where it holds such; `"none"`: none. Of more
             than two labels, what the columns' names begin with; None: `probability`, for
             `probability_LABEL`.
+        delimiter: what parts the fields of CSV files; None for what their names and looks say.
         positive: which of two labels is the positive one, whose probability is the score; None:
             the usual rules.
         labels: what labels are called in place of how the files write them; one name for several
@@ -131,6 +134,7 @@ def train(
         text_column=text_column,
         label_column=label_column,
         score_column=score_column,
+        delimiter=read_delimiter(delimiter),
         group_column=group_column,
         positive=positive,
         labels=renamings(labels),

@@ -11,6 +11,7 @@ import click
 import infer
 import trainer
 from infer.base.console import given_options, run_command, say, talking
+from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 from trainer.settings.request import SAVE_MINUTES
@@ -82,7 +83,7 @@ def _shown(value: object) -> str:
     default="sample",
     show_default=True,
     help="Reviews to train on: sample (embedded, a toy), imdb (downloaded once), or the PATH of a "
-    "file (Parquet, CSV or JSON Lines) or of a folder with two such files, train and test (and "
+    "file (Parquet, CSV, TSV, JSON Lines) or of a folder with two such files, train and test (and "
     "perhaps validation).",
 )
 @click.option(
@@ -130,6 +131,14 @@ def _shown(value: object) -> str:
     help="Column of what rows hang together by, such as a film, a product or an author: those of "
     "one group are kept in one part, so that no figure rests on having seen the others.  "
     "[default: none]",
+)
+@click.option(
+    "--delimiter",
+    type=read_delimiter,
+    default=None,
+    metavar="MARK",
+    help="What parts the fields of CSV files: ';', '|', tab, ….  [default: by a file's name and "
+    "looks]",
 )
 @click.option(
     "--recipe",

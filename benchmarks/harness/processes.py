@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import threading
@@ -21,9 +22,10 @@ SCORE: Final = "from infer.cli import main; main()"
 
 @dataclass(frozen=True)
 class Process:
-    """A finished process: seconds from start to exit, peak resident memory, what it said."""
+    """A finished process: seconds from start to exit, of CPU, peak memory, what it said."""
 
     seconds: float
+    cpu_seconds: float
     peak_mib: float | None
     stdout: str
     stderr: str
@@ -50,7 +52,7 @@ def run_process(
         RuntimeError: it failed, and `check` is set; the end of its stderr is in the message.
     """
     environment = {**os.environ, "PYTHONPATH": _python_path(), **(env or {})}
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), _cpu_of_children()
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -60,7 +62,14 @@ def run_process(
     if check and process.returncode:
         raise RuntimeError(f"{command[:4]} … exited {process.returncode}: {stderr[-2000:]}")
     peak = max(peaks) / 1024 if peaks else None
-    return Process(seconds, peak, stdout, stderr, process.returncode)
+    used = _cpu_of_children() - cpu
+    return Process(seconds, used, peak, stdout, stderr, process.returncode)
+
+
+def _cpu_of_children() -> float:
+    """Return the CPU seconds of the processes that were waited for, and of theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _python_path() -> str:

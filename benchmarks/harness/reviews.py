@@ -90,6 +90,22 @@ def short_reviews(rows: int) -> pa.Table:
     return pa.table({"text": pa.array(texts, pa.string())})
 
 
+def distinct_reviews(rows: int) -> pa.Table:
+    """Return short reviews of which no two have the same tokens: pairs of generated ones."""
+    pool = np.array(sorted({*_sample_texts(0), *_sample_texts(1)}), dtype=object)
+    places = np.random.default_rng([SEED, 11]).choice(len(pool) ** 2, rows, replace=False)
+    texts = pool[places // len(pool)] + " " + pool[places % len(pool)]
+    return pa.table({"text": pa.array(texts, pa.string())})
+
+
+def repeated_reviews(rows: int, distinct: int) -> pa.Table:
+    """Return so many different short reviews over and over, in an order that is drawn."""
+    texts = {*_sample_texts(0, distinct), *_sample_texts(1, distinct)}
+    pool = np.array(sorted(texts)[:distinct], dtype=object)
+    places = np.random.default_rng([SEED, 12]).integers(0, len(pool), rows)
+    return pa.table({"text": pa.array(pool[places], pa.string())})
+
+
 @cache
 def _sample_texts(label: int, count: int = 1_000) -> list[str]:
     """Write short reviews of one label with the embedded sample's generator."""

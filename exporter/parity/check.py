@@ -64,7 +64,11 @@ def check_parity(
     stages: list[Stage] = []
     for session in sessions:
         tolerance = tolerance_for(
-            model_file.card.precision, session.provider, session.tf32, conditions.atol
+            model_file.card.precision,
+            session.provider,
+            session.tf32,
+            conditions.atol,
+            len(checkpoint.labels),
         )
         compared, measured = compare_session(session, tolerance, material)
         comparisons += compared

@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from infer.base.errors import InputError
 from infer.model.probability import Labels
 from infer.table.columns import LABEL_COLUMNS
+from infer.table.files import read_schema
 from trainer.checkpoint.folder import Checkpoint
 from trainer.data.datasets import numbered
 from trainer.data.labels import labels_like
 from trainer.data.reading import Columns, hash_files, read_raw, read_texts
-from trainer.data.tables import read_schema
 from trainer.settings.labels import LabelRules
 
 
@@ -72,12 +72,12 @@ def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:
 
 def _columns(path: Path, checkpoint: Checkpoint) -> Columns:
     """Return where the file's texts and labels stand: where the trainer was told, else as usual."""
-    there = read_schema(path).names
     trained = checkpoint.record.data
+    there = read_schema(path, trained.delimiter).names
     names = (trained.text_column, trained.found_text_column)
     text = next((name for name in names if name in there), None)
     label = [name for name in (trained.label_column, *LABEL_COLUMNS) if name in there]
-    return Columns(text, label[0] if label else None)
+    return Columns(text, label[0] if label else None, delimiter=trained.delimiter)
 
 
 def rules_of(checkpoint: Checkpoint) -> LabelRules:

@@ -1,5 +1,6 @@
 """How much an exported graph may differ from PyTorch, for each precision and provider, and why."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -105,7 +106,11 @@ TOLERANCES: Final = {
 
 
 def tolerance_for(
-    precision: str, provider: str, tf32: bool = False, atol: float | None = None
+    precision: str,
+    provider: str,
+    tf32: bool = False,
+    atol: float | None = None,
+    labels: int = 2,
 ) -> Tolerance:
     """Return the bounds for a precision on a provider.
 
@@ -115,8 +120,9 @@ def tolerance_for(
         tf32: whether the session rounds to TF32.
         atol: replaces `absolute`, which is then recorded as an override; `relative` becomes 0, and
             a row alone may differ by as much from the same row among others.
+        labels: how many the model tells texts apart by.
     """
-    tolerance = TOLERANCES[precision, provider, tf32]
+    tolerance = _of_several(TOLERANCES[precision, provider, tf32], labels)
     if atol is None:
         return tolerance
     source = f"--atol {atol:g} in place of {tolerance.absolute:g} ({tolerance.source})"
@@ -130,4 +136,21 @@ def tolerance_for(
         outliers=0.0,
         same_bits=False,
         override=True,
+    )
+
+
+def _of_several(tolerance: Tolerance, labels: int) -> Tolerance:
+    """Widen bounds that were measured on one logit a row to the largest error of K logits.
+
+    The largest of K errors, normally distributed, is about sqrt(2 ln K) of their deviations: 1.5
+    for three labels, 3.4 for 300.
+    """
+    if labels == 2:
+        return tolerance
+    wider = math.sqrt(2 * math.log(labels))
+    return replace(
+        tolerance,
+        absolute=wider * tolerance.absolute,
+        outlier=wider * tolerance.outlier,
+        source=f"{tolerance.source}; {wider:.2g} times as much for the largest of {labels} logits",
     )

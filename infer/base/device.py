@@ -30,3 +30,22 @@ class Device:
         if kind == "cuda" and index.isdecimal():
             return cls(kind, int(index), text)
         raise UsageError(f"--device {text!r}, expected auto, cpu, cuda or cuda:N")
+
+    @classmethod
+    def several(cls, text: str) -> tuple["Device", ...]:
+        """Read what `parse` does, or several GPUs: `cuda:N,M,…`.
+
+        Raises:
+            UsageError: anything else, or a GPU that is named twice.
+        """
+        first, *more = text.split(",")
+        devices = [cls.parse(first)]
+        for index in more:
+            if not (devices[0].named and index.isdecimal()):
+                raise UsageError(
+                    f"--device {text!r}, expected auto, cpu, cuda, cuda:N or cuda:N,M,…"
+                )
+            devices.append(cls.parse(f"cuda:{index}"))
+        if len({device.index for device in devices}) < len(devices):
+            raise UsageError(f"--device {text!r}, expected each GPU once")
+        return tuple(devices)

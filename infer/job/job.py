@@ -16,6 +16,7 @@ import onnxruntime
 
 from infer import __version__
 from infer.base.commit import remove_stale_temporaries
+from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, Task, check_task
@@ -28,7 +29,9 @@ from infer.text.tokenizer import spacy_version
 class Job:
     """What is done of a plan, and how more gets done; made by `open_job`."""
 
-    def __init__(self, plan: Plan, scorer: Scorer, parts: PartStore, done: set[Path]) -> None:
+    def __init__(
+        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Path]
+    ) -> None:
         """Take the parts of the plan's inputs; `done` are the outputs that are there."""
         self._plan, self._parts, self._done = plan, parts, done
         self._settings = settings_of(plan, scorer)
@@ -86,7 +89,7 @@ class Job:
 
 
 @contextmanager
-def open_job(plan: Plan, scorer: Scorer) -> Iterator[Job]:
+def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
     """Begin a job, or go on with one: nobody else writes its outputs meanwhile.
 
     Raises:
@@ -119,7 +122,7 @@ def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
     return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
 
 
-def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
+def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:
     """Return what every score of a job depends on, beside its own input."""
     further = _further(plan, scorer)
     return {
@@ -135,7 +138,7 @@ def settings_of(plan: Plan, scorer: Scorer) -> dict[str, Any]:
     }
 
 
-def _further(plan: Plan, scorer: Scorer) -> tuple[str, ...]:
+def _further(plan: Plan, scorer: Scorer | Crew) -> tuple[str, ...]:
     return further_columns(scorer.file.card, plan.options.probabilities)
 
 

@@ -1,9 +1,8 @@
-"""From the carried columns and the scores to one Parquet file that says which job made it."""
+"""From the carried columns and the scores to one file that says which job made it."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,15 +11,15 @@ import pyarrow.parquet as pq
 
 from infer.base.commit import atomic_file, remove_stale_temporaries
 from infer.base.errors import InputError, OutputError
+from infer.job.notes import Note, read_note, write_note
 from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
+from infer.job.writers import open_writer
 from infer.model.results import Scores, join_scores, no_scores
 from infer.table.columns import RESULT_COLUMNS, output_schema
+from infer.table.formats import PARQUET, find_format
 from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
-
-# Only between so many values a writer asks whether the page is full; a value may have 300 kB.
-_WRITTEN_AT_ONCE: Final = 128
 
 
 def write_output(
@@ -50,27 +49,28 @@ def write_output(
     remove_stale_temporaries(output)
     output.parent.mkdir(parents=True, exist_ok=True)
     counter, rows = _Counter(labels), _RowReader(scores, len(further))
-    like = Path(source.path).stat() if source.is_local else None
+    like = source.status()
     with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
         schema = output_schema(
             file.schema, task.columns.carried, options.prefix, dict(metadata), further
         )
-        with pq.ParquetWriter(
-            temporary,
-            schema,
-            compression="zstd",
-            write_page_checksum=True,
-            write_batch_size=_WRITTEN_AT_ONCE,
-        ) as writer:
+        with open_writer(temporary, output, schema) as writer:
             for table in carried_tables(file, task.columns.carried):
                 part = rows.take(table.num_rows)
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, labels)]
-                writer.write_table(pa.table(arrays, schema=schema), table.num_rows)
-        rows_of_each = {file.rows, counter.rows, pq.read_metadata(temporary).num_rows}
+                writer.write_table(pa.table(arrays, schema=schema))
+        rows_of_each = {file.rows, counter.rows}
+        if find_format(output) is PARQUET:
+            rows_of_each.add(pq.read_metadata(temporary).num_rows)
         if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
-    return counter.counts()
+        counts = counter.counts()
+        if find_format(output) is not PARQUET:
+            # Before the output has its name: a note without its file is of no account.
+            note = Note(metadata, schema.names, counts.rows, counts.statuses, counts.predictions)
+            write_note(output, temporary, note, like)
+    return counts
 
 
 def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
@@ -79,6 +79,12 @@ def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
     Raises:
         OutputError: it is damaged.
     """
+    if find_format(output) is not PARQUET:
+        if (note := read_note(output)) is None:
+            raise OutputError(
+                f"{output}: changed meanwhile. Remove it, and run the same command again"
+            )
+        return Counts(note.rows, note.statuses, note.predictions)
     _, prediction, status = (prefix + name for name in RESULT_COLUMNS)
     statuses: Counter[str] = Counter()
     predictions: Counter[str] = Counter()

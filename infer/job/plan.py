@@ -4,7 +4,7 @@ Nothing heavy is imported here: a wrong path, column or type is told within a se
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
+from infer.job.notes import read_note
+from infer.job.writers import check_types
 from infer.table.columns import (
     RESULT_COLUMNS,
     TEXT_COLUMNS,
@@ -22,9 +24,11 @@ from infer.table.columns import (
     choose_columns,
 )
 from infer.table.folders import PARTS_SUFFIX
+from infer.table.formats import PARQUET, find_format
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
 from infer.table.parquet import check_carried, open_parquet
+from infer.table.spool import Spooled, as_parquet
 
 # Of an output's metadata: the fingerprints of the job that made it, and of its scores.
 JOB_KEY: Final = "sent.job"
@@ -39,6 +43,7 @@ class ScoreOptions:
             else `review`, else the only string one).
         columns: the columns to carry over (None: all but the text).
         prefix: put before the names of the three new columns.
+        delimiter: what parts the fields of CSV (None: what a file's name and its looks say).
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
             provider's default).
@@ -53,6 +58,7 @@ class ScoreOptions:
     text_column: str | None = None
     columns: tuple[str, ...] | None = None
     prefix: str = ""
+    delimiter: str | None = None
     batch_tokens: int | None = None
     part_rows: int | None = None
     probabilities: bool = False
@@ -154,14 +160,15 @@ def make_plan(
         paths = output_paths(inputs, named)
     for remark in inputs.remarks:
         say(remark)
+    read = [Path(file.path) for file in inputs.files if file.is_local]
+    read += [model] if model is not None else []
+    inputs = _readable(inputs, output, options)
     try:
         tasks, lost = _look_at(inputs, paths, options)
     except NoTextColumnError:
         if _trained(options, facts) is None:
             raise
         tasks, lost = _look_at(inputs, paths, options, facts())
-    read = [Path(file.path) for file in inputs.files if file.is_local]
-    read += [model] if model is not None else []
     parts = parts_folder(output, inputs.single)
     with writable(output):
         check_folder(parts)
@@ -179,6 +186,19 @@ def make_plan(
     return Plan(tuple(tasks), parts, options)
 
 
+def _readable(inputs: Inputs, output: Path, options: ScoreOptions) -> Inputs:
+    """Return the inputs as Parquet; what is of another format is read, once."""
+    files: list[InputFile] = []
+    errors: list[InputError] = []
+    for source in inputs.files:
+        try:
+            files.append(as_parquet(source, output.parent, options.delimiter))
+        except InputError as error:
+            errors.append(error)
+    all_at_once(errors, len(inputs.files), "files")
+    return replace(inputs, files=tuple(files))
+
+
 def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | None:
     """Return the column that the model was trained on, where that may make a difference."""
     name = facts().text_column if options.text_column is None else None
@@ -194,16 +214,19 @@ def _look_at(
     errors: list[InputError] = []
     for source, path in zip(inputs.files, paths, strict=True):
         try:
+            looks = source.looks if isinstance(source, Spooled) else None
             with open_parquet(source) as file:
                 columns = choose_columns(
-                    file.schema,
+                    looks or file.schema,
                     source.name,
                     options.text_column,
                     options.columns,
                     options.prefix,
                     facts.text_column,
                     facts.further,
+                    is_typed=looks is None,
                 )
+                check_types(file.schema, columns.carried, path, source.name)
                 check_carried(file, columns.carried)
                 lost = lost_meanings(file.leaves, file.schema, columns.carried)
                 tasks.append(Task(source, source.identity(), columns, file.rows, path))
@@ -228,7 +251,7 @@ def check_task(
 ) -> bool:
     """Say whether a task's output is there already, or refuse what may not be written.
 
-    An output carries the fingerprint of the job that made it, so the file itself tells. Whoever
+    An output (or its note) carries the fingerprint of the job that made it, so it tells. Whoever
     rewrites it (with fewer rows, say) hands the fingerprint on with the rest of the schema's
     metadata, so it has to have the rows and the columns of the job as well.
 
@@ -255,6 +278,9 @@ def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
     """Return the fingerprint of the job that made a file, its rows and columns; None without."""
     if output.is_symlink() or not output.is_file():
         return None
+    if find_format(output) is not PARQUET:
+        note = read_note(output)
+        return None if note is None else (note.metadata[JOB_KEY], note.rows, note.columns)
     try:
         with pq.ParquetFile(output) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow

@@ -1,32 +1,33 @@
 """The scorer's main path: read → encode → batch → run → keep → write.
 
 Scores first: each input's text column is read in windows in one thread and encoded in another,
-beside the model, run in batches of like length, and kept as part files. Then the output is written
-in one pass from the carried columns and the parts, and takes its name in one rename.
+beside the model, run in batches of like length, and kept as part files. Worker processes take whole
+windows and do the same. Then the output is written in one pass from the carried columns and the
+parts, and takes its name in one rename.
 """
 
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from typing import Final
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Final, TypeVar
 
-import numpy as np
 import pyarrow as pa
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError
 from infer.base.prefetch import prefetch
+from infer.job.crew import Crew
 from infer.job.job import open_job
 from infer.job.plan import Plan, Task
 from infer.job.summary import Seconds, Summary
+from infer.job.windows import Advance, Window, score_window
 from infer.model.cuda import CUDA
-from infer.model.results import Scores
 from infer.model.scorer import Scorer
 from infer.model.session import CPU
 from infer.table.parquet import ParquetInput, open_parquet, text_windows
-from infer.text.batching import Rows
 from infer.text.encoding import EncodedTexts
+from infer.text.scripts import misfit
 from infer.text.tokenizer import other_spacy
 
 # Rows in a window. The more there are, the more alike are the lengths of a batch: a GPU's batches
@@ -36,23 +37,16 @@ WINDOW_BYTES: Final = {CPU: 16 << 20, CUDA: 96 << 20}
 # While one window's last batches run, the next one's first ones do: the device does not wait.
 WINDOWS_AT_ONCE: Final = 2
 READ_AHEAD: Final = 1  # windows of text that wait to be encoded
+T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Window:
-    """Consecutive rows that were scored, with the tokens that were run, and the same padded."""
-
-    scores: Scores
-    tokens: int
-    padded_tokens: int
-
-
-def score_plan(plan: Plan, scorer: Scorer) -> Summary:
+def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
     """Score Parquet files: the same rows in the same order, with score, prediction and status.
 
     Args:
         plan: what `make_plan` returned.
-        scorer: the model on its device; where the job fails it is stopped, and of no more use.
+        scorer: the model on its device, in this process or in others; where the job fails it is
+            stopped, and of no more use.
 
     Raises:
         OutputError: another run is writing this output, or it exists.
@@ -66,109 +60,138 @@ def score_plan(plan: Plan, scorer: Scorer) -> Summary:
         open_job(plan, scorer) as job,
         progress("Scoring", plan.rows, "reviews") as advance,
     ):
-        for task in plan.tasks:
-            done = job.rows(task)
-            summary.resumed_rows += done
-            advance(done)
-            with closing(score_rows(plan, task, scorer, done, summary.seconds, advance)) as windows:
-                for window in windows:
-                    job.keep(task, window.scores)
-                    summary.add(window.tokens, window.padded_tokens)
-            with summary.seconds.measure("write"):
-                summary.count(task.source.name, task.output, job.commit(task))
+        tasks = [(task, job.rows(task)) for task in plan.tasks]
+        summary.resumed_rows = sum(start for _, start in tasks)
+        advance(summary.resumed_rows)
+        # Worker processes go on with the next input while this one writes an output; one process
+        # has its memory for one thing at a time.
+        for some in [tasks] if isinstance(scorer, Crew) else [[one] for one in tasks]:
+            windows = _windows(plan, some, scorer, summary.seconds)
+            with _scored(scorer, windows, plan.options.probabilities, advance) as running:
+                for task, future in running:
+                    if future is not None:
+                        window = future.result()
+                        job.keep(task, window.scores)
+                        summary.add(window)
+                        continue
+                    with summary.seconds.measure("write"):
+                        summary.count(task.source.name, task.output, job.commit(task))
     summary.finish(scorer)
     return summary
 
 
-def score_rows(
-    plan: Plan,
-    task: Task,
-    scorer: Scorer,
-    start: int,
-    seconds: Seconds,
-    advance: Callable[[int], object],
-) -> Generator[Window]:
-    """Score an input's rows from `start` on, window by window, the next ones meanwhile.
+def _windows(
+    plan: Plan, tasks: list[tuple[Task, int]], scorer: Scorer | Crew, seconds: Seconds
+) -> Iterator[tuple[Task, pa.Array | None]]:
+    """Read inputs window by window, each from a row on; None stands behind its last one.
 
-    Args:
-        plan: the whole job.
-        task: its input.
-        scorer: the model; stopped where this is left early.
-        start: rows left out.
-        seconds: gets the time of reading and encoding.
-        advance: is told how many rows more are scored, in several threads.
+    Raises:
+        InputError: one cannot be read on, or has not the rows that its footer counts.
     """
-    if start == task.rows:
-        return
-    with (
-        open_parquet(task.source) as file,
-        _read_ahead(_texts(file, plan, task, scorer, start, seconds), scorer) as texts,
-        ThreadPoolExecutor(WINDOWS_AT_ONCE, "window") as pool,
-        prefetch(
-            (
-                pool.submit(_score_window, plan, scorer, encoded, advance)
-                for encoded in _encoded(texts, scorer, seconds)
-            ),
-            WINDOWS_AT_ONCE - 1,
-            scorer.stop,
-        ) as running,
-    ):
-        for future in running:
-            window = future.result()
-            start += len(window.scores)
-            yield window
-    if start != task.rows:
-        raise InputError(f"{task.source.name}: {start:,} rows read, its footer has {task.rows:,}")
-
-
-def _score_window(
-    plan: Plan, scorer: Scorer, encoded: EncodedTexts, advance: Callable[[int], object]
-) -> Window:
-    """Score one window, in a thread of its own."""
-    lengths, tokens = encoded.lengths, [0, 0]
-    advance(len(encoded) - int(np.count_nonzero(lengths)))
-
-    def count(rows: Rows) -> None:
-        tokens[0] += int(lengths[rows].sum())
-        tokens[1] += len(rows) * int(lengths[rows].max())
-        advance(len(rows))
-
-    return Window(scorer.score(encoded, count, plan.options.probabilities), *tokens)
+    for task, start in tasks:
+        if start < task.rows:
+            with open_parquet(task.source) as file:
+                for texts in _texts(file, plan, task, scorer, start, seconds):
+                    start += len(texts)
+                    yield task, texts
+            if start != task.rows:
+                raise InputError(
+                    f"{task.source.name}: {start:,} rows read, its footer has {task.rows:,}"
+                )
+        yield task, None
 
 
 def _texts(
-    file: ParquetInput, plan: Plan, task: Task, scorer: Scorer, skip: int, seconds: Seconds
+    file: ParquetInput,
+    plan: Plan,
+    task: Task,
+    scorer: Scorer | Crew,
+    skip: int,
+    seconds: Seconds,
 ) -> Iterator[pa.Array]:
-    """Read window by window, in the encoder's thread or one of its own."""
+    """Read an input window by window."""
     provider = scorer.session.provider
     rows = plan.options.part_rows or PART_ROWS[provider]
     windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
+    is_first = task is plan.tasks[0]
     while True:
         with seconds.measure("read"):
             texts = next(windows, None)
         if texts is None:
             return
+        if is_first:
+            _say_misfit(texts, task, scorer)
+            is_first = False
         yield texts
 
 
+def _say_misfit(texts: pa.Array, task: Task, scorer: Scorer | Crew) -> None:
+    """Say, once for a job, that its first texts are not of the script that the model learned."""
+    if found := misfit(texts, scorer.file.card.text.language):
+        say(
+            f"Warning: {task.source.name}: {found}. Score such texts with a model that was trained "
+            "on them (sent-train --language)"
+        )
+
+
 @contextmanager
-def _read_ahead(texts: Iterator[pa.Array], scorer: Scorer) -> Iterator[Iterator[pa.Array]]:
+def _scored(
+    scorer: Scorer | Crew,
+    windows: Iterator[tuple[Task, pa.Array | None]],
+    probabilities: bool,
+    advance: Advance,
+) -> Iterator[Iterator[tuple[Task, Future[Window] | None]]]:
+    """Score windows, the next ones meanwhile; the scorer is stopped where this is left early.
+
+    Args:
+        scorer: the model, in this process or in others.
+        windows: texts and the input that they are of.
+        probabilities: whether the probability of each label is told too.
+        advance: is told how many rows more are scored, in several threads.
+    """
+    if isinstance(scorer, Crew):
+        with scorer.scored(windows, advance) as running:
+            yield running
+        return
+    with (
+        _read_ahead(windows, scorer) as ahead,
+        ThreadPoolExecutor(WINDOWS_AT_ONCE, "window") as pool,
+        prefetch(
+            (
+                (
+                    task,
+                    encoded and pool.submit(score_window, scorer, *encoded, probabilities, advance),
+                )
+                for task, encoded in _encoded(ahead, scorer)
+            ),
+            WINDOWS_AT_ONCE - 1,
+            scorer.stop,
+        ) as running,
+    ):
+        yield running
+
+
+@contextmanager
+def _read_ahead(windows: Iterator[T], scorer: Scorer) -> Iterator[Iterator[T]]:
     """Read in a thread of its own where the device is so fast that a tenth of the time shows.
 
     On the CPU the model takes the time, and a window more may be 100 MB more.
     """
     if scorer.session.provider == CPU:
-        yield texts
+        yield windows
         return
-    with prefetch(texts, READ_AHEAD) as ahead:
+    with prefetch(windows, READ_AHEAD) as ahead:
         yield ahead
 
 
 def _encoded(
-    windows: Iterator[pa.Array], scorer: Scorer, seconds: Seconds
-) -> Iterator[EncodedTexts]:
-    """Encode window by window, in the thread beside the model."""
-    for texts in windows:
-        with seconds.measure("encode"):
-            encoded = scorer.encode(texts)
-        yield encoded
+    windows: Iterator[tuple[Task, pa.Array | None]], scorer: Scorer
+) -> Iterator[tuple[Task, tuple[EncodedTexts, float] | None]]:
+    """Encode window by window, in the thread beside the model, and say how long each took."""
+    for task, texts in windows:
+        if texts is None:
+            yield task, None
+            continue
+        began = time.perf_counter()
+        encoded = scorer.encode(texts)
+        yield task, (encoded, time.perf_counter() - began)

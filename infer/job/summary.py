@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from infer import __version__
+from infer.job.crew import Crew
+from infer.job.windows import Window
 from infer.model.file import ModelFile
 from infer.model.scorer import Scorer
 from infer.text.encoding import STATUSES
@@ -22,7 +24,8 @@ CERTIFICATE: Final = (
 class Seconds:
     """Where the time went; reading and encoding run beside the model.
 
-    `run` is the time within `session.run`, divided by the batches that may run side by side.
+    `run` is the time within `session.run`, divided by the batches that may run side by side; `run`
+    and `encode` are those of a process, in the mean.
     """
 
     total: float = 0.0
@@ -67,6 +70,7 @@ class Summary:
         model: path, hash, precision and parity certificate of the model.
         provider: ONNX Runtime's name of the provider that ran it.
         provider_reason: why that one, in words.
+        processes: how many scored side by side.
 
     Example:
         >>> summary = infer.score_files("reviews.parquet", "scores.parquet")  # doctest: +SKIP
@@ -78,6 +82,7 @@ class Summary:
     model: dict[str, Any]
     provider: str
     provider_reason: str
+    processes: int = 1
     rows: int = 0
     resumed_rows: int = 0
     statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
@@ -88,20 +93,28 @@ class Summary:
     padded_tokens: int = 0
 
     @classmethod
-    def of(cls, scorer: Scorer) -> "Summary":
+    def of(cls, scorer: Scorer | Crew) -> "Summary":
         """Begin the figures of a job that a scorer carries out."""
         session = scorer.session
-        return cls(scorer.batch_tokens, describe(scorer.file), session.provider, session.reason)
+        processes = len(scorer) if isinstance(scorer, Crew) else 1
+        return cls(
+            scorer.batch_tokens,
+            describe(scorer.file),
+            session.provider,
+            session.reason,
+            processes,
+        )
 
-    def finish(self, scorer: Scorer) -> None:
+    def finish(self, scorer: Scorer | Crew) -> None:
         """Take over what the scorer knows at the end."""
         self.batch_tokens = scorer.batch_tokens
         self.seconds.run = scorer.seconds
 
-    def add(self, tokens: int, padded_tokens: int) -> None:
-        """Add a window that was run."""
-        self.tokens += tokens
-        self.padded_tokens += padded_tokens
+    def add(self, window: Window) -> None:
+        """Add a window that was scored."""
+        self.tokens += window.tokens
+        self.padded_tokens += window.padded_tokens
+        self.seconds.encode += window.encode_seconds
 
     @property
     def reviews_per_second(self) -> float:
@@ -138,6 +151,7 @@ class Summary:
             "batch_tokens": self.batch_tokens,
             "provider": self.provider,
             "provider_reason": self.provider_reason,
+            "processes": self.processes,
             "model": self.model,
             "version": __version__,
         }

@@ -45,6 +45,12 @@ def cuda_problem(index: int = 0) -> str | None:
     return _missing_library() or _driver_problem() or _device_problem(index)
 
 
+def device_count() -> int:
+    """Return how many CUDA devices are visible here, where `cuda_problem` finds none amiss."""
+    count = ctypes.c_int()
+    return 0 if runtime().cudaGetDeviceCount(ctypes.byref(count)) else count.value
+
+
 def free_memory(index: int) -> int | None:
     """Return the bytes that are free on a CUDA device, None where it cannot be asked."""
     free, total = ctypes.c_size_t(), ctypes.c_size_t()

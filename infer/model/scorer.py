@@ -1,13 +1,13 @@
 """A model file on a device: texts → scores, in batches that fit.
 
-Legend: R texts, B rows, T tokens.
+Legend: R texts, U distinct token sequences, B rows, T tokens, K labels.
 
 What a job, a service and a notebook score with; safe from several threads.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -19,6 +19,7 @@ from infer.base.console import say
 from infer.base.errors import SentError
 from infer.model.file import ModelFile
 from infer.model.probability import has_values, row_shape
+from infer.model.repeats import Known, distinct
 from infer.model.results import Scores, make_scores
 from infer.model.session import CPU, OutOfMemoryError, Session
 from infer.text.batching import Logits, Rows, plan_batches, run_in_batches
@@ -47,7 +48,9 @@ class Scorer:
         self.session = session
         self.batch_tokens = batch_tokens or session.batch_tokens
         self.seconds = 0.0
+        self._shape = row_shape(len(file.card.labels))
         self._encoder = Encoder(file.card.text, file.card.vocabulary)
+        self._known = Known(self._shape) if _stands_alone(file, session) else None
         self._executor = ThreadPoolExecutor(session.at_once, "model")
         self._lock, self._alone = threading.Lock(), threading.Lock()
         self._slots = threading.Semaphore(session.at_once)
@@ -67,32 +70,48 @@ class Scorer:
         done: Callable[[Rows], object] = lambda rows: None,
         probabilities: bool = False,
     ) -> Scores:
-        """Run encoded texts, and again in smaller batches what the device had no room for.
+        """Run encoded texts, equal ones once, and what is known already not at all.
 
         Args:
             encoded: R texts.
-            done: is told the row numbers of each batch that was run, in this thread.
+            done: is told the row numbers of each batch that was run, in this thread; of equal rows
+                the first one's.
             probabilities: whether the probability of each label is told too.
 
         Raises:
             SentError: the device has no room for a single text, or a logit is not a number.
             EncodingStopped: `stop` was called.
         """
-        card = self.file.card
-        shape = row_shape(len(card.labels))
-        logits = np.full((len(encoded), *shape), np.nan, np.float32)
-        left = np.flatnonzero(encoded.lengths)
-        budget = self.batch_tokens
-        found = run_in_batches(encoded, budget, self._run, left, self._executor.map, done, shape)
-        while True:
+        found = distinct(encoded)
+        logits = np.full((len(found.rows), *self._shape), np.nan, np.float32)
+        if self._known is not None:
+            logits = self._known.find(found.sequences)
+        unknown = np.flatnonzero(~has_values(logits) & (encoded.lengths[found.rows] > 0))
+        rows = found.rows[unknown]
+        logits[unknown] = self._run_all(encoded, rows, done)
+        if self._known is not None:
+            new = found.sequences.take(pa.array(unknown))
+            self._known.add(new, encoded.lengths[rows], logits[unknown])
+        return make_scores(logits[found.places], encoded.statuses, self.file.card, probabilities)
+
+    def _run_all(self, encoded: EncodedTexts, rows: Rows, done: Callable[[Rows], object]) -> Logits:
+        """Run rows (U,), and again in smaller batches what the device had no room for.
+
+        Returns:
+            (U,) or (U, K) float32.
+        """
+        logits = np.full((len(encoded), *self._shape), np.nan, np.float32)
+        left, run = rows, self._run
+        in_turn: Callable[..., Iterable[Logits | None]] = self._executor.map
+        while len(left):
+            budget = self.batch_tokens
+            found = run_in_batches(encoded, budget, run, left, in_turn, done, self._shape)
             logits[left] = found[left]
             left = left[~has_values(found[left])]
-            if not len(left):
-                break
-            self._shrink(budget, encoded.lengths[left])
-            budget = self.batch_tokens
-            found = run_in_batches(encoded, budget, self._run_alone, left, done=done, shape=shape)
-        return make_scores(logits, encoded.statuses, card, probabilities)
+            if len(left):
+                self._shrink(budget, encoded.lengths[left])
+                run, in_turn = self._run_alone, map
+        return logits[rows]
 
     def stop(self) -> None:
         """Make `encode` and `score` give up in whatever threads they run, for good."""
@@ -149,3 +168,12 @@ class Scorer:
             first = lengths[plan_batches(lengths, tried)[0]]
             self.batch_tokens = max(1, min(tried, len(first) * int(first.max())) // 2)
         say(f"Out of device memory: going on with {self.batch_tokens:,} tokens a batch.")
+
+
+def _stands_alone(file: ModelFile, session: Session) -> bool:
+    """Whether a score is the same to the bit whatever stands beside it, so that it may be kept.
+
+    On the CPU the file's certificate says so (`batch_mates`). CUDA's kernels differ by the shape of
+    a batch: there, what is kept would hang on which windows came before.
+    """
+    return session.provider == CPU and file.card.parity.get("batch_mates") == 0

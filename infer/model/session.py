@@ -64,6 +64,7 @@ class Session:
         threads: int = 0,
         precision: str = "fp32",
         tf32: bool = True,
+        sharing: int = 1,
     ) -> None:
         """Make the session from a checked model file's bytes.
 
@@ -74,6 +75,7 @@ class Session:
                 an operator wait for each other at every token, and take up to 1.7 times as long.
             precision: the model card's precision; `int8` has no CUDA kernels.
             tf32: on CUDA, let matrix products round their inputs to TF32.
+            sharing: how many processes share the device, each with such a session.
 
         Raises:
             DeviceError: the device cannot be had; the message says why.
@@ -86,7 +88,9 @@ class Session:
         self.tf32 = tf32 and self.provider == CUDA
         self.label = f"{self.provider}, TF32" if self.tf32 else self.provider
         self.at_once = (threads or cores()) if self.provider == CPU else CUDA_AT_ONCE
-        self.batch_tokens = default_batch_tokens(self.provider, wanted.index, self.at_once)
+        self.batch_tokens = default_batch_tokens(
+            self.provider, wanted.index, self.at_once * sharing
+        )
         self._giving_back = _giving_back(f"gpu:{wanted.index}") if self.provider == CUDA else None
 
     def run(

@@ -47,6 +47,7 @@ def choose_columns(
     prefix: str = "",
     trained: str | None = None,
     further: Sequence[str] = (),
+    is_typed: bool = True,
 ) -> Columns:
     """Decide which column is the text and which are carried over.
 
@@ -58,6 +59,7 @@ def choose_columns(
         prefix: `--prefix`, put before the names of the new columns.
         trained: the text column that the model was trained on, where that is known.
         further: names of new columns behind the usual three.
+        is_typed: whether the file itself says what its columns hold.
 
     Raises:
         InputError: a column is missing, doubled, of a type that holds no text, or has the name
@@ -68,9 +70,9 @@ def choose_columns(
         raise InputError(f"{name}: no columns at all, expected at least a text column")
     if doubled := [column for column, count in Counter(names).items() if count > 1]:
         raise InputError(f"{name}: column {min(doubled)!r} occurs twice. Rename one of them")
-    if text is None and trained in names and is_text(schema.field(trained).type):
+    if text is None and trained in names and (not is_typed or is_text(schema.field(trained).type)):
         text = trained
-    text = find_text_column(schema, name, text)
+    text = find_text_column(schema, name, text, is_typed=is_typed)
     if carry is None:
         carried = [column for column in names if column != text]
     else:

@@ -14,16 +14,20 @@ from pyarrow import fs
 
 from infer.base.errors import InputError, OutputError, all_at_once
 from infer.table.folders import Listing, Parts, list_folder
+from infer.table.formats import ENDINGS, FORMATS
 from infer.table.places import Place, check_utf8, locate, told
 
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
 _GLOB = frozenset("*?[")
+# What `-` names, and where it lies.
+_DASH = "-"
+STDIN = "/dev/stdin"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """One Parquet file to score.
+    """One file to score.
 
     Attributes:
         filesystem: where it lies.
@@ -41,6 +45,10 @@ class InputFile:
     def is_local(self) -> bool:
         """Whether `path` is a path of this machine."""
         return isinstance(self.filesystem, fs.LocalFileSystem)
+
+    def status(self) -> os.stat_result | None:
+        """Return what the operating system says of the file, None where it is not here."""
+        return Path(self.path).stat() if self.is_local else None
 
     def identity(self) -> dict[str, Any]:
         """Return what changes when the file changes: name, size, time and a hash of the footer.
@@ -79,10 +87,11 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
     """Resolve what the user named.
 
     Args:
-        sources: paths, folders, globs, or URIs that pyarrow or fsspec opens (`s3://bucket/key`).
+        sources: paths, folders, globs, URIs that pyarrow or fsspec opens (`s3://bucket/key`), or
+            `-` for stdin.
 
     Raises:
-        InputError: something is not there, or holds no Parquet file; all of these at once.
+        InputError: something is not there, or holds no table; all of these at once.
     """
     found: list[Inputs] = []
     errors: list[InputError] = []
@@ -104,6 +113,9 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
 
 def _find(source: str) -> Inputs:
     """Resolve one thing that the user named."""
+    if source == _DASH:
+        stdin = InputFile(fs.LocalFileSystem(), STDIN, "stdin", PurePosixPath("stdin.parquet"))
+        return Inputs((stdin,), single=True)
     place = locate(source)
     if place.type == fs.FileType.NotFound and place.may_be_pattern and _GLOB & set(place.path):
         return _expand(place)
@@ -111,18 +123,24 @@ def _find(source: str) -> Inputs:
         raise InputError(f"{place.source}: no such file or folder")
     if place.type == fs.FileType.Directory:
         listing = list_folder(place.filesystem, place.path, place.source, _ends_with_parquet)
+        if not listing.files:
+            listing = list_folder(place.filesystem, place.path, place.source, _ends_like_a_table)
         return _inputs(
-            place, PurePosixPath(place.path), listing, "no file in it ends with .parquet"
+            place, PurePosixPath(place.path), listing, f"no file in it ends with {ENDINGS}"
         )
     if place.type == fs.FileType.File:
         relative = PurePosixPath(PurePosixPath(place.name()).name)
         file = InputFile(place.filesystem, place.path, place.name(), relative)
         return Inputs((file,), single=True)
-    raise InputError(f"{place.source}: not a regular file, expected a Parquet file or a folder")
+    raise InputError(f"{place.source}: not a regular file, expected a file of rows or a folder")
 
 
 def _ends_with_parquet(parts: Parts) -> bool:
     return parts[-1].lower().endswith(".parquet")
+
+
+def _ends_like_a_table(parts: Parts) -> bool:
+    return parts[-1].lower().endswith(tuple(FORMATS))
 
 
 def _inputs(place: Place, base: PurePosixPath, listing: Listing, nothing: str) -> Inputs:
@@ -181,7 +199,7 @@ def output_paths(inputs: Inputs, output: str | Path) -> list[Path]:
         raise OutputError(
             f"{output}: is a file, expected a folder for the scores of {len(inputs.files)} files"
         )
-    if not path.exists() and path.suffix.lower() == ".parquet":
+    if not path.exists() and _ends_like_a_table((path.name,)):
         raise OutputError(
             f"{output}: is a file's name, expected a folder for the scores of "
             f"{len(inputs.files)} files. Name one, such as {path.with_suffix('')}"

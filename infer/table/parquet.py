@@ -48,7 +48,7 @@ _SPREAD: Final = 256
 # Carried columns of so many bytes are read once before the work, to find damage early.
 _LOOK_BYTES: Final = 64 << 20
 _OTHER_FORMATS: Final = (
-    *(".csv", ".tsv", ".json", ".jsonl", ".ndjson", ".txt", ".html", ".xls", ".xlsx"),
+    *(".txt", ".html", ".xls", ".xlsx"),
     *(".gz", ".bz2", ".xz", ".zst", ".zip", ".feather", ".arrow", ".ipc", ".orc", ".avro"),
     *(".pkl", ".db", ".sqlite"),
 )

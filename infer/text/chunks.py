@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.text.settings import TextSettings
-from infer.text.special_cases import SpecialCases
 
 HTML_BREAK: Final = r"(?i)<br\s*/?>"
 # A longer chunk, such as a line of base64, is cut, so that no step takes long: spaCy's pipelines
@@ -62,11 +61,15 @@ _WHITE_SPACE: Final = Characters(
     "\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
 )  # what `str.isspace` takes for it, but the space
 # Byte order mark, zero-width characters, soft hyphen, marks of direction: nobody sees them, and
-# a word that one is glued to would be an unknown word.
-_INVISIBLE: Final = Characters(
-    "\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
+# a word that one is glued to would be an unknown word. Joiners are seen in most scripts: they tell
+# how letters are shaped.
+_JOINERS: Final = "\u200c\u200d"
+_UNSEEN: Final = (
+    "\u00ad\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064"
     "\u2066\u2067\u2068\u2069\ufeff"
 )
+_INVISIBLE: Final = Characters(_UNSEEN)
+_INVISIBLE_IN_ENGLISH: Final = Characters(_UNSEEN + _JOINERS)
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,28 @@ class Chunks:
     offsets: npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class Parting:
+    """Where the texts of a language may be cut into chunks.
+
+    Attributes:
+        over: tokens that stand side by side in a special case, which can reach over a space.
+        within: tokens that a special case is cut into, side by side.
+        joiners: whether zero-width joiners and non-joiners are characters like others.
+        letters_hold: whether no rule ends a token between two letters, only special cases do ("Im"
+            is "I" and "m").
+        at_spaces: whether white space parts a text at all: where it does not, a text is a chunk.
+        longest: bytes of the longest chunk.
+    """
+
+    over: frozenset[tuple[str, str]] = frozenset()
+    within: frozenset[tuple[str, str]] = frozenset()
+    joiners: bool = True
+    letters_hold: bool = False
+    at_spaces: bool = True
+    longest: int = MAX_CHUNK
+
+
 class Chunker:
     """Cuts texts behind white space, except at a space that a special case can reach over.
 
@@ -90,19 +115,22 @@ class Chunker:
 
     Attributes:
         around: (65536,) bool by the two bytes around a space, whether it may be no cut.
+        at_spaces: whether texts are cut at white space at all.
     """
 
-    def __init__(self, settings: TextSettings, cases: SpecialCases) -> None:
+    def __init__(self, settings: TextSettings, parting: Parting) -> None:
         """Note what can stand around a space that is no cut."""
         self._html_breaks = settings.html_breaks
+        self.at_spaces, self._longest = parting.at_spaces, parting.longest
+        self._unseen = _INVISIBLE if parting.joiners else _INVISIBLE_IN_ENGLISH
         # By two bytes: those around a space, the two before it from right to left, the two behind.
         self.around, self._before, self._behind = np.zeros((3, 1 << 16), bool)
-        for left, right in cases.pairs():
+        for left, right in parting.over:
             before, behind = left.encode(), right.encode()
             self.around[before[-1] << 8 | behind[0]] = True
-            self._before[_two_bytes(before[::-1])] = True
-            self._behind[_two_bytes(behind)] = True
-        for left, right in cases.cuts():
+            self._before[_two_bytes(before[::-1], parting.letters_hold)] = True
+            self._behind[_two_bytes(behind, parting.letters_hold)] = True
+        for left, right in parting.within:
             before, behind = left.encode(), right.encode()
             self._before[behind[0] << 8 | before[-1]] = True
             self._behind[before[-1] << 8 | behind[0]] = True
@@ -112,7 +140,7 @@ class Chunker:
 
         The bytes are not copied where nothing has to go: a cut is a place in the texts' own buffer.
         """
-        texts = visible(texts)
+        texts = visible(texts, self._unseen)
         if self._html_breaks:
             texts = pc.replace_substring_regex(texts, pattern=HTML_BREAK, replacement=" ")
         rows, data = flat(texts)
@@ -125,17 +153,23 @@ class Chunker:
     def _cuts(self, rows: _Places, data: _Bytes) -> _Places:
         """Return where chunks begin and end: (C + 1,), ascending."""
         is_cut = np.zeros(len(data) + 1, bool)
-        np.equal(data, _SPACE, out=is_cut[1:])
-        spaces = np.flatnonzero(is_cut[2:-1]) + 1  # inner ones
+        is_cut[rows] = True
+        if self.at_spaces:
+            self._cut_at_spaces(is_cut, rows, data)
+        cuts = np.flatnonzero(is_cut)
+        is_short = np.diff(rows).max(initial=0) <= self._longest
+        return cuts if is_short else _shortened(cuts, data, self._longest)
+
+    def _cut_at_spaces(self, is_cut: npt.NDArray[np.bool_], rows: _Places, data: _Bytes) -> None:
+        """Mark the places behind white space that is a cut."""
+        np.logical_or(is_cut[1:], data == _SPACE, out=is_cut[1:])
+        spaces = np.flatnonzero(data[1:-1] == _SPACE) + 1  # inner ones
         around = self.around.take(data.take(spaces - 1).astype(np.uint16) << 8
                                    | data.take(spaces + 1))  # fmt: skip
         is_cut[self._reached_over(spaces[around], rows, data) + 1] = False
         starts, sizes = _WHITE_SPACE.find(data)
         is_cut[starts + sizes] = True
         is_cut[rows] = True
-        cuts = np.flatnonzero(is_cut)
-        is_short = np.diff(rows).max(initial=0) <= MAX_CHUNK
-        return cuts if is_short else _shortened(cuts, data)
 
     def _reached_over(self, spaces: _Places, rows: _Places, data: _Bytes) -> _Places:
         """Return the spaces (W,) that a special case may reach over, by one more byte each way."""
@@ -149,13 +183,13 @@ class Chunker:
         ]
 
 
-def visible(texts: pa.Array) -> pa.Array:
+def visible(texts: pa.Array, unseen: Characters = _INVISIBLE_IN_ENGLISH) -> pa.Array:
     """Return texts (R,) as large_string without characters that nobody sees; null becomes empty."""
     texts = texts.cast(pa.large_string())
     if texts.null_count:
         texts = texts.fill_null("")
     rows, data = flat(texts)
-    starts, sizes = _INVISIBLE.find(data)
+    starts, sizes = unseen.find(data)
     if not len(starts):
         return texts
     kept = np.ones(len(data), bool)
@@ -173,23 +207,19 @@ def flat(texts: pa.Array) -> tuple[_Places, _Bytes]:
     return rows - rows[0], np.frombuffer(data_buffer or b"", np.uint8)[rows[0] : rows[-1]]
 
 
-def _two_bytes(token: bytes) -> list[int]:
-    """Return the pairs of bytes that a token and what follows it can begin with.
-
-    Behind a letter there is none: no rule ends a token between two letters. Only special cases
-    do ("Im" is "I" and "m").
-    """
+def _two_bytes(token: bytes, letters_hold: bool) -> list[int]:
+    """Return the pairs of bytes that a token and what follows it can begin with."""
     if len(token) > 1:
         return [token[0] << 8 | token[1]]
-    is_letter = token.isalpha()
-    return [token[0] << 8 | b for b in range(256) if not (is_letter and bytes([b]).isalpha())]
+    ends = letters_hold and token.isalpha()
+    return [token[0] << 8 | b for b in range(256) if not (ends and bytes([b]).isalpha())]
 
 
-def _shortened(cuts: _Places, data: _Bytes) -> _Places:
-    """Cut chunks longer than `MAX_CHUNK` bytes, each between two characters."""
+def _shortened(cuts: _Places, data: _Bytes, longest: int) -> _Places:
+    """Cut chunks longer than `longest` bytes, each between two characters."""
     more = []
-    for i in np.flatnonzero(np.diff(cuts) > MAX_CHUNK):
-        for place in range(cuts[i] + MAX_CHUNK, cuts[i + 1], MAX_CHUNK):
+    for i in np.flatnonzero(np.diff(cuts) > longest):
+        for place in range(cuts[i] + longest, cuts[i + 1], longest):
             while data[place] & 0xC0 == 0x80:  # within a character
                 place -= 1
             more.append(place)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from infer.text.chunks import Chunker
 from infer.text.settings import TextSettings
 
 LONG: Final = 1 << 20  # bytes; a text of at most so many stays as it is
@@ -31,17 +32,15 @@ _BEHIND_ANY: Final = _BEHIND | _OF_TWO | _OF_THREE | _OF_FOUR
 class Shortener:
     """Leaves out the middle of texts of which `max_tokens` keeps head and tail."""
 
-    def __init__(
-        self, settings: TextSettings, around: npt.NDArray[np.bool_], long: int = LONG
-    ) -> None:
+    def __init__(self, settings: TextSettings, chunker: Chunker, long: int = LONG) -> None:
         """Take how much is kept.
 
         Args:
             settings: how many tokens are kept of head and tail.
-            around: by the two bytes around a space, whether a special case may reach over it.
+            chunker: where texts are cut into chunks.
             long: bytes of the longest text that stays as it is.
         """
-        self._around, self._long = around, long
+        self._chunker, self._long = chunker, long
         # One token more than the head has: the text stays longer than `max_tokens`.
         self._in_front = settings.head_tokens + 1
         # What is kept begins at the first of these places; a token ends before each other one.
@@ -49,6 +48,8 @@ class Shortener:
 
     def __call__(self, texts: pa.Array) -> pa.Array:
         """Return texts (R,) of large_string that have the same ids and statuses."""
+        if not self._chunker.at_spaces:
+            return texts
         lengths = pc.fill_null(pc.binary_length(texts), 0).to_numpy()
         pieces, done = [], 0
         for row in np.flatnonzero(lengths > self._long).tolist():
@@ -79,6 +80,8 @@ class Shortener:
         is_sure = _BEFORE[data[last]] | _OF_TWO[data[last - 1]] | _OF_THREE[data[last - 2]]
         is_sure &= _BEHIND_ANY[behind]
         is_one_space = (data[ends] == ord(" ")) & (ends == last + 1)
-        is_sure &= ~(is_one_space & self._around[data[last].astype(np.uint16) << 8 | behind])
+        is_sure &= ~(
+            is_one_space & self._chunker.around[data[last].astype(np.uint16) << 8 | behind]
+        )
         cuts: npt.NDArray[np.int64] = ends[is_sure] + 1
         return cuts

@@ -11,8 +11,8 @@ from typing import Final
 from infer.text.rules import Rules
 
 # No suffix but a run of full stops is longer, with what must stand before it.
-_SUFFIX_WINDOW: Final = 12
-_LOOKS_BACK: Final = 2  # characters before a suffix that its rule can look at
+SUFFIX_WINDOW: Final = 16
+LOOKS_BACK: Final = 3  # characters before a suffix that its rule can look at
 _LONG: Final = 64  # shorter pieces are peeled turn by turn
 
 
@@ -23,7 +23,7 @@ def cut_piece(piece: str, rules: Rules) -> list[str]:
     """
     if piece in rules.cases:
         return list(rules.cases[piece])
-    if piece.isalpha():  # no rule is of letters alone
+    if rules.is_english and piece.isalpha():  # no rule is of letters alone
         return [piece]
     if not rules.not_mere_marks.search(piece):
         return list(piece)
@@ -33,23 +33,21 @@ def cut_piece(piece: str, rules: Rules) -> list[str]:
 
 
 def _peel(piece: str, rules: Rules) -> tuple[list[str], int, int, list[str]]:
-    """Return the prefixes, what of the piece is left (`[low:high]`), the suffixes (last first).
-
-    An end at which nothing can be peeled stays as it is, so it is not looked at again.
-    """
+    """Return the prefixes, what of the piece is left (`[low:high]`), the suffixes (last first)."""
     cases, longest = rules.cases, rules.longest_case
     front: list[str] = []
     back: list[str] = []
     low, high = 0, len(piece)
     runs = _Runs(piece, rules) if high > _LONG else None
-    head = tail = -1  # how much the last turn peeled
-    while low < high and (head or tail):
-        head = head and _prefix_length(piece, low, high, rules)
+    while low < high:
+        head = _prefix_length(piece, low, high, rules)
         if head and high - low - head <= longest and piece[low + head : high] in cases:
             return [*front, piece[low : low + head]], low + head, high, back
-        tail = tail and _suffix_length(piece, low + head, high, rules)
+        tail = _suffix_length(piece, low + head, high, rules)
         if tail and high - low - tail <= longest and piece[low : high - tail] in cases:
             return front, low, high - tail, [*back, piece[high - tail : high]]
+        if not head and not tail:
+            break
         if runs and (turns := runs.turns(low, high, head, tail)) > 1:
             head, tail = turns * (head > 0), turns * (tail > 0)
             front += piece[low : low + head]
@@ -75,7 +73,7 @@ class _Runs:
 
     def turns(self, low: int, high: int, head: int, tail: int) -> int:
         """Return how many turns peel the same as this one, at least 1: what is left stays long."""
-        room = (high - low - self._rules.longest_case - _SUFFIX_WINDOW) // 2
+        room = (high - low - self._rules.longest_case - SUFFIX_WINDOW) // 2
         if room > 1 and head:
             room = min(room, self._in_front(low))
         if room > 1 and tail:
@@ -113,11 +111,11 @@ def _suffix_length(piece: str, low: int, high: int, rules: Rules) -> int:
         return 1
     if not rules.suffix_end.match(piece, high - 1):
         return 0
-    width = _SUFFIX_WINDOW
+    width = SUFFIX_WINDOW
     while True:
         start = max(low, high - width)
         match = rules.suffix.search(piece[start:high])
-        if match is None or start == low or match.start() > _LOOKS_BACK:
+        if match is None or start == low or match.start() > LOOKS_BACK:
             return match.end() - match.start() if match else 0
         width *= 8  # it may begin further in front: a run of full stops
 
@@ -136,7 +134,8 @@ def _cut_core(core: str, rules: Rules) -> list[str]:
             continue
         if low > start:
             tokens.append(core[start:low])
-        tokens.append(match[0])
+        if high > low:  # some rules part letters without a mark between
+            tokens.append(match[0])
         start = high
     if start < len(core):
         tokens.append(core[start:])

@@ -1,8 +1,9 @@
-"""spaCy's English rules, read from its language data and prepared for a cutter in linear time.
+"""spaCy's rules of a language, read from its language data and prepared for a linear cutter.
 
 spaCy itself searches each rule over the whole rest of a piece for each character that it peels
-off. Here the rules are anchored, and looked up only where a character can begin or end a match;
-what they find is the same (the tests hold both against spaCy on every character of Unicode).
+off. Here the rules are anchored; those of English are looked up only where a character can begin or
+end a match. What they find is the same (the tests hold both against spaCy, the English ones on
+every character of Unicode).
 """
 
 import re
@@ -35,6 +36,7 @@ _BEFORE_STOP: Final = rf"[0-9{chars.ALPHA_LOWER}%²\-\+{chars.PUNCT}(?:{chars.CO
 # Optional user names and passwords. No piece holds white space, so it means "anything, then @".
 _URL_USER: Final = r"(?:\S+(?::\S*)?@)?"
 _URL_SCHEME: Final = r"(?:(?:[\w\+\-\.]{2,})://)?"
+_URL_SCHEME_NAME: Final = re.compile(r"[\w\+\-\.]{2,}")
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Rules:
     """The rules of one language.
 
     Attributes:
+        is_english: whether no rule parts two letters or looks at which ones they are, except for
+            words that the rules name; only such chunks are cut alike where they look alike.
         cases: special case → its tokens ("don't" → "do", "n't"), which give it when joined.
         longest_case: characters in the longest of them.
         prefix: matches what is peeled off where a piece begins.
@@ -57,6 +61,7 @@ class Rules:
         url_scheme: matches what can stand before `://`.
     """
 
+    is_english: bool
     cases: dict[str, tuple[str, ...]]
     longest_case: int
     prefix: re.Pattern[str]
@@ -72,18 +77,28 @@ class Rules:
     url_scheme: re.Pattern[str]
 
 
+# Matches nothing, and everything: what English rules rule out, others may not.
+_NOTHING: Final = re.compile(r"(?!)")
+_ANYTHING: Final = re.compile("")
+
+
 @lru_cache
 def rules_of(language: str) -> Rules:
-    """Prepare the rules of a language that spaCy knows by this code."""
+    """Prepare the rules of a language whose rules look at the ends of a piece alone."""
     defaults: Any = spacy.util.get_lang_class(language).Defaults
     cases = {
         case: tuple(token[ORTH] for token in tokens)
         for case, tokens in defaults.tokenizer_exceptions.items()
     }
+    return _english(defaults, cases) if language == "en" else _others(defaults, cases)
+
+
+def _english(defaults: Any, cases: dict[str, tuple[str, ...]]) -> Rules:
     prefix = re.compile(f"(?={_one_of(_PREFIX_STARTS)})(?:{_either(defaults.prefixes)})")
     suffix = spacy.util.compile_suffix_regex(defaults.suffixes)
     prefix_marks, suffix_marks = _always_prefixes(prefix), _always_suffixes(suffix)
     return Rules(
+        is_english=True,
         cases=cases,
         longest_case=max(map(len, cases)),
         prefix=prefix,
@@ -96,7 +111,27 @@ def rules_of(language: str) -> Rules:
         prefix_run=re.compile(rf"(?:{_one_of(prefix_marks)}|\+(?![0-9]))+"),
         suffix_run=re.compile(rf"(?:{_one_of(suffix_marks)}|\.(?!\.)(?={_BEFORE_STOP}))+"),
         url_host=_url_host(),
-        url_scheme=re.compile(r"[\w\+\-\.]{2,}"),
+        url_scheme=_URL_SCHEME_NAME,
+    )
+
+
+def _others(defaults: Any, cases: dict[str, tuple[str, ...]]) -> Rules:
+    """Prepare rules of which nothing is known but that they look at the ends of a piece."""
+    return Rules(
+        is_english=False,
+        cases=cases,
+        longest_case=max(map(len, cases)),
+        prefix=re.compile(_either(defaults.prefixes)),
+        suffix=spacy.util.compile_suffix_regex(defaults.suffixes),
+        suffix_end=_ANYTHING,
+        infix=spacy.util.compile_infix_regex(defaults.infixes),
+        prefix_marks=frozenset(),
+        suffix_marks=frozenset(),
+        not_mere_marks=_ANYTHING,
+        prefix_run=_NOTHING,
+        suffix_run=_NOTHING,
+        url_host=_url_host(),
+        url_scheme=_URL_SCHEME_NAME,
     )
 
 

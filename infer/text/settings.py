@@ -1,5 +1,6 @@
 """How text becomes tokens: the settings that training fixes and the model file carries."""
 
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,9 +29,10 @@ class TextSettings:
 
     def __post_init__(self) -> None:
         """Refuse settings under which no text could be encoded."""
-        if self.language != "en":
+        if not re.fullmatch("[a-z]{2,3}", self.language):
             raise ModelFileError(
-                f"text settings: language is {self.language!r}, this toolkit tokenizes 'en'"
+                f"text settings: language is {self.language!r}, expected a code of spaCy's such "
+                "as 'en'"
             )
         if self.max_tokens < 1 or not 0 <= self.head_tokens <= self.max_tokens:
             raise ModelFileError(
@@ -51,6 +53,7 @@ class TextSettings:
         """
         if not isinstance(values, dict):
             raise ModelFileError(f"text settings: {type(values).__name__}, expected an object")
+        values = {"language": "en", **values}
         expected = cls().to_json()
         wrong = [
             name

@@ -1,10 +1,11 @@
 """Where chunks are cut, worked out once for all chunks of the same shape.
 
-No rule of spaCy's looks at which letters a word is made of, only at their case next to marks;
-except for words that its rules name ("dont", "Mr", "km"). So "wonderful," is cut where "qqqq,"
-is: each unnamed run of ASCII letters becomes at most four, which keep the case of its first letter
-and its last two, and tell whether there is a capital between. Digits become four as well, except
-where they could be an address on the internet. 100,000 film reviews have some 50,000 shapes.
+No rule of spaCy's for English looks at which letters a word is made of, only at their case next to
+marks; except for words that its rules name ("dont", "Mr", "km"). So "wonderful," is cut where
+"qqqq," is: each unnamed run of ASCII letters becomes at most four, which keep the case of its first
+letter and its last two, and tell whether there is a capital between. Digits become four as well,
+except where they could be an address on the internet. 100,000 film reviews have some 50,000 shapes.
+In other languages a chunk is its own shape.
 Legend: C chunks, R runs, L letters and digits, N tokens.
 """
 
@@ -84,8 +85,11 @@ class Shapes:
 class Shaper:
     """Turns chunks into shapes."""
 
-    def __init__(self, rules: Rules) -> None:
-        """Note the words and numbers that the rules name."""
+    def __init__(self, rules: Rules | None) -> None:
+        """Note the words and numbers that English rules name; None: each chunk is its shape."""
+        self._collapses = rules is not None
+        if rules is None:
+            return
         named = set(_words(_literal_sources(rules)))
         self._named = pa.array(sorted(named), pa.large_string())
 
@@ -96,7 +100,10 @@ class Shaper:
         offsets = offsets[chunks.offset : chunks.offset + len(chunks) + 1]
         data = np.frombuffer(data_buffer or b"", np.uint8)[offsets[0] : offsets[-1]]
         offsets = offsets - offsets[0]
-        shaped, kept = self._collapse(data, offsets)
+        if self._collapses:
+            shaped, kept = self._collapse(data, offsets)
+        else:
+            shaped, kept = data, np.ones(len(data), bool)
         ends = offsets[1:][np.diff(offsets) > 0] - 1
         kept[ends[data[ends] == ord(" ")]] = False
         places = np.flatnonzero(kept)

@@ -4,10 +4,11 @@
 tokens in a row, and takes the longest first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
+from infer.text.chunks import Parting
 from infer.text.pieces import cut_piece
 from infer.text.rules import Rules
 
@@ -19,13 +20,13 @@ class SpecialCases:
 
     def __init__(self, rules: Rules) -> None:
         """Cut each case as if it were none."""
-        self._cases = rules.cases
+        self._cases, self._is_english = rules.cases, rules.is_english
         self._trie: dict[Any, Any] = {}
         uncased = Rules(**{**vars(rules), "cases": {}})
         self.sequences = [
             tokens
             for case in rules.cases
-            if not case.isspace() and len(tokens := cut_piece(case, uncased)) > 1
+            if len(tokens := [t for piece in case.split() for t in cut_piece(piece, uncased)]) > 1
         ]
         for tokens in self.sequences:
             node = self._trie
@@ -33,13 +34,14 @@ class SpecialCases:
                 node = node.setdefault(token, {})
             node[_END] = True
 
-    def pairs(self) -> set[tuple[str, str]]:
-        """Return all tokens that stand side by side in a special case."""
-        return {pair for tokens in self.sequences for pair in pairwise(tokens)}
-
-    def cuts(self) -> set[tuple[str, str]]:
-        """Return all tokens that a special case is cut into, side by side."""
-        return {pair for tokens in self._cases.values() for pair in pairwise(tokens)}
+    def parting(self) -> Parting:
+        """Return where they allow a text to be cut."""
+        return Parting(
+            over=frozenset(adjacent(self.sequences)),
+            within=frozenset(adjacent(self._cases.values())),
+            joiners=not self._is_english,
+            letters_hold=self._is_english,
+        )
 
     def merge(self, tokens: list[str], spaces: Sequence[int]) -> list[str]:
         """Put special cases together.
@@ -49,7 +51,8 @@ class SpecialCases:
             spaces: places of tokens that a space stands before.
 
         Returns:
-            The tokens; a case with a space in it stays apart, but keeps others from its tokens.
+            The tokens. What differs from a case in nothing but its spaces stays apart, but keeps
+            others from its tokens.
         """
         if len(tokens) < 2:
             return tokens
@@ -66,9 +69,10 @@ class SpecialCases:
         merged: list[str] = []
         done = 0
         for start, end in sorted(_longest_first(found)):
-            if apart.isdisjoint(range(start + 1, end)):
+            spaced = (" " * (i in apart and i > start) + tokens[i] for i in range(start, end))
+            if (case := self._cases.get("".join(spaced))) is not None:
                 merged += tokens[done:start]
-                merged += self._cases["".join(tokens[start:end])]
+                merged += map(str.strip, case)
                 done = end
         return merged + tokens[done:]
 
@@ -81,6 +85,11 @@ class SpecialCases:
             node = node[tokens[end]]
             if _END in node:
                 yield end + 1
+
+
+def adjacent(sequences: Iterable[Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Give all tokens that stand side by side."""
+    return (pair for tokens in sequences for pair in pairwise(tokens))
 
 
 def _longest_first(found: list[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -1,9 +1,9 @@
-"""spaCy's English tokens, without its cost: the same tokens, asked for once a shape of chunk.
+"""spaCy's tokens, without its cost: the same tokens, asked for once a shape of chunk.
 
-A column of texts is cut into chunks (`chunks`), chunks of the same shape are cut alike (`shapes`),
-and a shape is cut by spaCy's rules: by looking at neighbours (`neighbours`) or, where these do not
-tell, a piece at a time (`rules`, `pieces`, `special_cases`). White-space tokens, which spaCy makes,
-are dropped. Threads may share a tokenizer. Legend: C chunks, N tokens.
+A column of texts is cut into chunks (`chunks`), English chunks of the same shape are cut alike
+(`shapes`), and a shape is cut by spaCy's rules: in English by looking at neighbours (`neighbours`)
+or, where these do not tell, as in other languages, a piece at a time (`languages`). White-space
+tokens, which spaCy makes, are dropped. Threads may share a tokenizer. Legend: C chunks, N tokens.
 """
 
 from collections import Counter
@@ -18,14 +18,13 @@ import pyarrow.compute as pc
 
 from infer.base.lean_import import lean_spacy
 from infer.text.chunks import Chunker, Chunks
+from infer.text.languages import cutter_of
 from infer.text.long_texts import Shortener
 from infer.text.memo import Memo
 from infer.text.neighbours import Neighbours
-from infer.text.pieces import cut_piece
 from infer.text.rules import rules_of
 from infer.text.settings import TextSettings
 from infer.text.shapes import Shaper
-from infer.text.special_cases import SpecialCases
 
 with lean_spacy():
     import spacy.about
@@ -62,14 +61,19 @@ class Tokenizer:
     """
 
     def __init__(self, settings: TextSettings) -> None:
-        """Read spaCy's rules for the language of `settings`; no statistical model is loaded."""
+        """Read spaCy's rules for the language of `settings`; no statistical model is loaded.
+
+        Raises:
+            UsageError: spaCy does not know the language, or needs a package for it.
+        """
         self.settings = settings
-        self._rules = rules_of(settings.language)
-        self._cases = SpecialCases(self._rules)
-        self._chunker = Chunker(settings, self._cases)
-        self.shortened = Shortener(settings, self._chunker.around)
-        self._neighbours = Neighbours(self._rules)
-        self._shaper = Shaper(self._rules)
+        self._cutter = cutter_of(settings.language)
+        self._chunker = Chunker(settings, self._cutter.parting)
+        self.shortened = Shortener(settings, self._chunker)
+        # What is known of English rules alone: they look at a byte's neighbours, and at few words.
+        english = rules_of("en") if settings.language == "en" else None
+        self._neighbours = Neighbours(english) if english else None
+        self._shaper = Shaper(english)
         self._cuts = Memo(self._cut_shapes, REMEMBERED_SHAPES, REMEMBERED_BYTES)
 
     def split(self, texts: pa.Array) -> Chunks:
@@ -108,32 +112,33 @@ class Tokenizer:
 
     def _cut_shapes(self, shapes: pa.Array) -> pa.LargeListArray:
         """Return the bytes of each token, negative for white space between: (C,) lists of int32."""
+        if self._neighbours is None:
+            return self._cut_by_rules(shapes)
         near = self._neighbours.cuts(shapes)
         if near.is_cut.all():
             return near.sizes
-        sizes: list[int] = []
-        ends = [0]
-        for shape in shapes.filter(pa.array(~near.is_cut)).to_numpy(zero_copy_only=False):
-            sizes += self._sizes(shape)
-            ends.append(len(sizes))
-        others = pa.LargeListArray.from_arrays(ends, np.array(sizes, np.int32))
+        others = self._cut_by_rules(shapes.filter(pa.array(~near.is_cut)))
         order = np.arange(len(shapes))
         order[~near.is_cut] = len(shapes) + np.arange(len(others))
         return pa.concat_arrays([near.sizes, others]).take(pa.array(order))
 
-    def _sizes(self, shape: str) -> list[int]:
-        """Return the bytes of a shape's tokens, negative where white space stands between."""
-        pieces = shape.split()
-        if pieces == [shape]:
-            tokens = self._cases.merge(cut_piece(shape, self._rules), ())
-            return list(map(len, tokens if shape.isascii() else map(str.encode, tokens)))
-        tokens = []
-        spaces = []
-        for piece in pieces:
-            spaces.append(len(tokens))
-            tokens += cut_piece(piece, self._rules)
-        tokens = self._cases.merge(tokens, spaces)
-        return list(_sizes_between_spaces(shape.encode(), tokens))
+    def _cut_by_rules(self, shapes: pa.Array) -> pa.LargeListArray:
+        """Return the same, asked of the language's cutter."""
+        sizes: list[int] = []
+        ends = [0]
+        texts = shapes.to_numpy(zero_copy_only=False)
+        for text, tokens in zip(texts, self._cutter.cut(texts), strict=True):
+            sizes += _sizes(text, tokens)
+            ends.append(len(sizes))
+        return pa.LargeListArray.from_arrays(ends, np.array(sizes, np.int32))
+
+
+def _sizes(text: str, tokens: list[str]) -> list[int]:
+    """Return the bytes of a text's tokens, negative where white space stands between."""
+    lengths = list(map(len, tokens if text.isascii() else map(str.encode, tokens)))
+    if sum(lengths) == (len(text) if text.isascii() else len(text.encode())):
+        return lengths
+    return list(_sizes_between_spaces(text.encode(), tokens))
 
 
 def _sizes_between_spaces(text: bytes, tokens: list[str]) -> Iterator[int]:

@@ -16,7 +16,8 @@ class Vocabulary:
 
     Raises:
         ModelFileError: the two special tokens are not first, a token is doubled, or a token
-            holds white space (so that no text could ever produce it).
+            holds white space (so that no text could ever produce it) but single spaces between
+            words, as special cases of some languages do ("EE. UU.").
     """
 
     tokens: tuple[str, ...]
@@ -27,7 +28,7 @@ class Vocabulary:
             raise ModelFileError(f"vocabulary starts with {self.tokens[:2]}, expected {(PAD, UNK)}")
         if len(set(self.tokens)) != len(self.tokens):
             raise ModelFileError("vocabulary holds a token twice")
-        bad = [token for token in self.tokens if token.split() != [token]]
+        bad = [token for token in self.tokens if not token or token != " ".join(token.split())]
         if bad:
             raise ModelFileError(f"vocabulary holds the token {bad[0]!r} with white space in it")
 

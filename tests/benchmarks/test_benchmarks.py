@@ -12,6 +12,8 @@ from benchmarks import (
     overlap,
     peers,
     precision,
+    processes,
+    repeats,
     stages,
     startup,
     training,
@@ -30,11 +32,26 @@ GOALS = {
     "peers": 3,
     "startup": 5,
     "growth": 2,
+    "repeats": 2,
+    "processes": 2,
     "stages": 0,
     "training": 1,
 }
-SLOW = ("growth", "overlap", "peers", "precision", "startup", "training")
-MODULES = (batching, encoding, growth, kinds, overlap, peers, precision, stages, startup, training)
+SLOW = ("growth", "overlap", "peers", "precision", "processes", "repeats", "startup", "training")
+MODULES = (
+    batching,
+    encoding,
+    growth,
+    kinds,
+    overlap,
+    peers,
+    precision,
+    processes,
+    repeats,
+    stages,
+    startup,
+    training,
+)
 
 
 def test_every_benchmark_is_listed():

@@ -18,7 +18,7 @@ PAGES = [
     DATA / "README.md",
     REPOSITORY / "infer" / "model" / "weights" / "README.md",
 ]
-COGGED = ("docs/commands.md", "docs/design.md")
+COGGED = ("docs/commands.md", "docs/design.md", "docs/languages.md")
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 SCORING, TRAINING = re.split(
     "(?=^## Train and export)",

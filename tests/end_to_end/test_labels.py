@@ -81,8 +81,10 @@ def test_the_checkpoint_and_its_figures(topics: Path) -> None:
     assert (config["format_version"], config["labels"]) == (2, list(TOPICS))
     assert "labels" not in config["model"]
     test = trainer.load(topics / "checkpoint").metrics["test"]
-    counts = np.array(test["confusion"])
-    assert counts.shape == (3, 3) and counts.sum() == 60
+    confusion = test["confusion"]
+    assert set(confusion) == set(TOPICS)
+    counts = np.array([[confusion[a].get(b, 0) for b in TOPICS] for a in TOPICS])
+    assert counts.sum() == 60 and all(min(row.values()) > 0 for row in confusion.values())
     assert test["accuracy"] == counts.trace() / 60 > 0.9
     page = (topics / "checkpoint" / "report.html").read_text()
     assert all(f"predicted <bdi>{name}</bdi>" in page for name in TOPICS)

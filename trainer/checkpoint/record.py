@@ -29,6 +29,7 @@ class DataRecord:
         found_text_column: the column that the texts stood in; None where it was not noted.
         score_column: the column of scores that was asked for; None for the usual search, `none`
             for none, which older versions never read.
+        delimiter: of CSV files, that was asked for; None for what their names and looks say.
         group_column: the column that kept rows of a group in one part.
         positive: the label that was asked for as the positive one.
         labels: what labels were to be called in place of how the file writes them, '' for those
@@ -45,6 +46,7 @@ class DataRecord:
     unlabelled_sha256: str | None = None
     found_text_column: str | None = None
     score_column: str | None = NO_COLUMN
+    delimiter: str | None = None
     group_column: str | None = None
     positive: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
@@ -127,6 +129,8 @@ class TrainingRecord:
             del values["data"]["found_text_column"]
         if self.data.score_column == NO_COLUMN:
             del values["data"]["score_column"]
+        if self.data.delimiter is None:
+            del values["data"]["delimiter"]
         if self.data.group_column is None:
             del values["data"]["group_column"]
         for name in ("positive", "labels", "ordinal"):
@@ -185,6 +189,7 @@ def _data(values: Mapping[str, Any]) -> DataRecord:
         unlabelled_sha256=_entry(values, "unlabelled_sha256", str, NoneType),
         found_text_column=_entry(values, "found_text_column", str, NoneType),
         score_column=_entry({"score_column": NO_COLUMN, **values}, "score_column", str, NoneType),
+        delimiter=_entry(values, "delimiter", str, NoneType),
         group_column=_entry(values, "group_column", str, NoneType),
         positive=_entry(values, "positive", str, NoneType),
         labels=tuple((old, new) for old, new in _entry(values, "labels", list, NoneType) or ()),

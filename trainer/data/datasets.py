@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.table.files import how_read, read_schema
+from infer.table.formats import FORMATS
 from trainer.data.labels import (
     USUAL_RULES,
     Labels,
@@ -25,7 +27,6 @@ from trainer.data.labels import (
 from trainer.data.reading import USUAL, Columns, find_columns, hash_files, read_raw
 from trainer.data.scores import column_of, read_scores, score_type
 from trainer.data.splits import GROUP, USUAL_NEAR, Near, count_classes, split_rows
-from trainer.data.tables import FORMATS, read_schema
 from trainer.settings.labels import LabelRules
 
 SCHEMA: Final = pa.schema(
@@ -202,7 +203,7 @@ def _read_part(path: Path, labels: Labels, columns: Columns) -> tuple[pa.Table, 
     Raises:
         InputError: all its rows are of one class, by which nothing can be judged.
     """
-    if columns.group not in read_schema(path).names:
+    if columns.group not in read_schema(path, columns.delimiter).names:
         columns = replace(columns, group=None)
     raw = numbered(read_raw(path, columns), labels, path)
     table = _labelled(raw, labels, path)
@@ -266,7 +267,7 @@ def named(path: str | Path) -> Iterator[None]:
 def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> TrainingFile:
     """Read labels and scores; a row without a label needs a score."""
     raw = read_raw(path, columns)
-    text, label = find_columns(read_schema(path), path, columns)
+    text, label = find_columns(read_schema(path, columns.delimiter), path, columns)
     is_known = has_label(raw["label"], path)
     if raw.num_rows and not pc.any(is_known).as_py():
         raise InputError(
@@ -274,7 +275,7 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
             "validation and test go by true labels: label some rows of each class"
         )
     labels = name_labels(raw["label"], path, rules)
-    scores, notes = read_scores(path, columns.score, (text, label), labels.names)
+    scores, notes = read_scores(path, columns.score, (text, label), labels.names, columns.delimiter)
     if scores is None and not pc.all(is_known).as_py():
         raise missing_labels(raw["label"], path)
     if scores is not None:
@@ -290,7 +291,7 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
         labels=labels,
         text_column=text,
         score_column=None if scores is None else column_of(columns.score, labels.names),
-        notes=(*labels.notes, *left_out, *notes),
+        notes=(*how_read(path, columns.delimiter), *labels.notes, *left_out, *notes),
     )
 
 

@@ -18,7 +18,9 @@ from infer.base.console import say
 from infer.base.errors import InputError
 from infer.model.probability import Labels, certain, label_count, of_each_label
 from infer.table.columns import NO_COLUMN, score_columns
+from infer.table.files import read_schema
 from infer.text.encoding import ENCODED_AT_ONCE, EncodedTexts, Encoder
+from infer.text.scripts import misfit
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
@@ -29,7 +31,6 @@ from trainer.data.epoch_batches import encode_with_bar
 from trainer.data.overlap import find_overlap
 from trainer.data.reading import Columns, read_scored, read_unlabelled
 from trainer.data.splits import OLD_NEAR, USUAL_NEAR, Near, split_rows
-from trainer.data.tables import read_schema
 from trainer.data.vectors import Vectors, fit_vectors, load_vectors
 from trainer.settings.recipe import NO_THRESHOLD, Recipe
 from trainer.settings.request import Request
@@ -105,6 +106,8 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     for warning in warnings:
         say(warning)
     text = text_settings(recipe)
+    if found := misfit(texts_of(fitting), text.language):
+        say(f"Warning: {dataset.name}: {found}. Name that of the texts with --language")
     if saved is not None:
         _check_same_data(saved, dataset, text)
     vocabulary = saved.vocabulary if saved else _vocabulary(fitting, text, recipe)
@@ -153,7 +156,7 @@ def _check_score_column(request: Request, dataset: Dataset) -> None:
         return
     path = unlabelled_path(request, dataset) if request.recipe.self_training else None
     wanted = set(score_columns(asked, dataset.labels))
-    if path is None or not wanted & set(read_schema(path).names):
+    if path is None or not wanted & set(read_schema(path, request.delimiter).names):
         places = dataset.name if path is None else f"{dataset.name} and {path}"
         raise InputError(
             f"--score-column {asked}: no such column in {places}, expected one of probabilities. "
@@ -190,13 +193,18 @@ def _has_token(encoder: Encoder, texts: pa.Array) -> bool:
 def columns_of(request: Request) -> Columns:
     """Return where texts, labels and scores stand."""
     return Columns(
-        request.text_column, request.label_column, request.score_column, request.group_column
+        request.text_column,
+        request.label_column,
+        request.score_column,
+        request.delimiter,
+        request.group_column,
     )
 
 
 def text_settings(recipe: Recipe) -> TextSettings:
     """Return how the recipe turns text into tokens, with the installed spaCy."""
     return TextSettings(
+        language=recipe.language,
         spacy_version=spacy_version(),
         lower=recipe.lower,
         html_breaks=recipe.html_breaks,
@@ -386,6 +394,7 @@ def begin_record(request: Request, prepared: Prepared, device: torch.device) -> 
             text_column=request.text_column,
             label_column=request.label_column,
             score_column=request.score_column,
+            delimiter=request.delimiter,
             group_column=request.group_column,
             positive=request.positive,
             labels=request.labels,

@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.table.columns import find_label_column, find_text_column, is_text
+from infer.table.files import read_columns, read_schema
+from infer.table.formats import find_format
 from trainer.data.scores import read_scores, score_type
 from trainer.data.splits import GROUP
-from trainer.data.tables import find_format, read_columns, read_schema
 
 ID_COLUMNS: Final = ("id", "review_id")
 
@@ -25,12 +26,14 @@ ID_COLUMNS: Final = ("id", "review_id")
 class Columns:
     """Which columns hold texts, labels and scores; None stands for the usual search by name.
 
+    `delimiter` parts the fields of CSV; None: what a file's name and looks say.
     `group` holds what rows hang together by, such as a film or an author; None: they do not.
     """
 
     text: str | None = None
     label: str | None = None
     score: str | None = None
+    delimiter: str | None = None
     group: str | None = None
 
 
@@ -45,13 +48,13 @@ def read_raw(path: Path, columns: Columns = USUAL) -> pa.Table:
     Raises:
         InputError: it cannot be read, or a column is missing.
     """
-    schema = read_schema(path)
+    schema = read_schema(path, columns.delimiter)
     text, label = find_columns(schema, path, columns)
     names = [name for name in ID_COLUMNS if _holds_ids(schema, name) and name not in (text, label)]
     own, groups = names[:1], _group_column(schema, path, columns.group, (text, label))
     _check_once(schema, path, text, label, *groups)
     further = list(dict.fromkeys([*own, *groups]))
-    table = read_columns(path, [text, label, *further], strings=[text, *further])
+    table = read_columns(path, [text, label, *further], [text, *further], columns.delimiter)
     numbers = pa.array(range(table.num_rows)).cast(pa.large_string())
     ids = pc.coalesce(table[own[0]], numbers) if own else numbers
     raw = pa.table({"text": table[text], "label": table[label], "id": ids})
@@ -79,10 +82,10 @@ def read_texts(path: Path, columns: Columns = USUAL) -> pa.Array:
     Raises:
         InputError: it cannot be read, or has no text column.
     """
-    schema = read_schema(path)
+    schema = read_schema(path, columns.delimiter)
     name = find_text_column(schema, path, columns.text, is_typed=find_format(path).is_typed)
     _check_once(schema, path, name)
-    return read_columns(path, [name], strings=[name])[name].combine_chunks()
+    return read_columns(path, [name], [name], columns.delimiter)[name].combine_chunks()
 
 
 def read_unlabelled(path: Path, columns: Columns = USUAL) -> pa.Array:
@@ -112,8 +115,11 @@ def read_scored(
     columns = _there(path, columns)
     texts = read_texts(path, columns)
     is_typed = find_format(path).is_typed
-    name = find_text_column(read_schema(path), path, columns.text, is_typed=is_typed)
-    scores, notes = read_scores(path, columns.score, (name, columns.label), labels)
+    schema = read_schema(path, columns.delimiter)
+    name = find_text_column(schema, path, columns.text, is_typed=is_typed)
+    scores, notes = read_scores(
+        path, columns.score, (name, columns.label), labels, columns.delimiter
+    )
     if scores is None:
         scores = pa.nulls(len(texts), score_type(len(labels)))
     return pa.table({"text": texts, "score": scores}).filter(texts.is_valid()), notes
@@ -121,7 +127,8 @@ def read_scored(
 
 def _there(path: Path, columns: Columns) -> Columns:
     """Return the columns of an unlabelled file, which may call that of its texts otherwise."""
-    there = columns.text is not None and columns.text in read_schema(path).names
+    names = read_schema(path, columns.delimiter).names
+    there = columns.text is not None and columns.text in names
     return replace(columns, text=columns.text if there else None)
 
 

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from infer.base.errors import InputError
 from infer.model.results import PROBABILITY
 from infer.table.columns import SCORE_COLUMN, find_score_columns
-from trainer.data.tables import find_format, read_columns, read_schema
+from infer.table.files import read_columns, read_schema
+from infer.table.formats import find_format
 
 # By so much the probabilities of a row may miss 1, as rounded ones do.
 OFF: Final = 0.01
@@ -31,7 +32,11 @@ def column_of(asked: str | None, labels: Sequence[str]) -> str:
 
 
 def read_scores(
-    path: Path, asked: str | None, taken: Sequence[str | None], labels: Sequence[str]
+    path: Path,
+    asked: str | None,
+    taken: Sequence[str | None],
+    labels: Sequence[str],
+    delimiter: str | None = None,
 ) -> tuple[pa.Array | None, tuple[str, ...]]:
     """Read a file's scores: probabilities of the positive label, or of each of more than two.
 
@@ -41,6 +46,7 @@ def read_scores(
             probabilities.
         taken: the columns that hold texts and labels.
         labels: names of the labels.
+        delimiter: what parts the fields of CSV.
 
     Returns:
         (R,) of `score_type`, from 0 to 1, null where a row has none, or None where the file has no
@@ -50,10 +56,10 @@ def read_scores(
         InputError: the column that was asked for holds something else.
     """
     try:
-        columns = find_score_columns(read_schema(path), path, asked, taken, labels)
+        columns = find_score_columns(read_schema(path, delimiter), path, asked, taken, labels)
         if not columns:
             return None, ()
-        parts = [_probabilities(path, column) for column in columns]
+        parts = [_probabilities(path, column, delimiter) for column in columns]
         return (parts[0] if len(parts) == 1 else _side_by_side(parts, path, columns)), ()
     except InputError as error:
         if asked is None:
@@ -63,8 +69,8 @@ def read_scores(
         ) from error
 
 
-def _probabilities(path: Path, name: str) -> pa.Array:
-    column = read_columns(path, [name], strings=[])[name].combine_chunks()
+def _probabilities(path: Path, name: str, delimiter: str | None) -> pa.Array:
+    column = read_columns(path, [name], [], delimiter)[name].combine_chunks()
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     is_number = pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
     # A column of nothing but 0 and 1 looks like integers where a file does not tell its types.

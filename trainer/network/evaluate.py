@@ -133,6 +133,21 @@ def confusion(found: Labels, truth: Labels, labels: int) -> dict[str, int] | lis
     }
 
 
+def named_confusion(
+    counts: dict[str, int] | list[list[int]], names: tuple[str, ...]
+) -> dict[str, Any]:
+    """Give the labels of a confusion their names: of more than two, truth → prediction → count.
+
+    What never happened, which of many labels is nearly all, is left out.
+    """
+    if isinstance(counts, dict):
+        return counts
+    return {
+        truth: {name: count for name, count in zip(names, row, strict=True) if count}
+        for truth, row in zip(names, counts, strict=True)
+    }
+
+
 def decide(logits: npt.NDArray[np.float32], temperature: float, threshold: float) -> Labels:
     """Return the number of the label that is predicted, (R,), as `sent-score` does.
 

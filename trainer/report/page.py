@@ -28,7 +28,7 @@ EXCERPT: Final = 200
 # A table of more labels nobody reads: the pairs that are confused most are shown in its place.
 MOST_LABELS: Final = 20
 MOST_PAIRS: Final = 30
-Confusion = Mapping[str, int] | Sequence[Sequence[int]]
+Confusion = Mapping[str, Any]
 
 
 def render_report(
@@ -126,14 +126,14 @@ def confusion_rows(
     Of too many labels there are no rows; `confused_pairs` has what matters.
 
     Args:
-        confusion: as `evaluate.measure` counts it.
+        confusion: as `evaluate.named_confusion` has it.
         labels: names of the classes.
     """
     if len(labels) > MOST_LABELS:
         return []
     return [
         (label, [(n, n / sum(row) if sum(row) else math.nan) for n in row])
-        for label, row in zip(labels, _counts(confusion), strict=True)
+        for label, row in zip(labels, _counts(confusion, labels), strict=True)
     ]
 
 
@@ -141,7 +141,7 @@ def confused_pairs(confusion: Confusion, labels: tuple[str, ...]) -> list[dict[s
     """Return of many labels the pairs that are confused most, the most frequent ones first.
 
     Args:
-        confusion: as `evaluate.measure` counts it.
+        confusion: as `evaluate.named_confusion` has it.
         labels: names of the classes.
 
     Returns:
@@ -152,17 +152,17 @@ def confused_pairs(confusion: Confusion, labels: tuple[str, ...]) -> list[dict[s
         return []
     pairs: list[dict[str, Any]] = [
         {"truth": labels[i], "predicted": labels[j], "count": count, "share": count / sum(row)}
-        for i, row in enumerate(_counts(confusion))
+        for i, row in enumerate(_counts(confusion, labels))
         for j, count in enumerate(row)
         if count and i != j
     ]
     return sorted(pairs, key=lambda pair: -pair["count"])[:MOST_PAIRS]
 
 
-def _counts(confusion: Confusion) -> Sequence[Sequence[int]]:
+def _counts(confusion: Confusion, labels: tuple[str, ...]) -> Sequence[Sequence[int]]:
     """Return the counts by truth and prediction, two labels' as those of more."""
-    if not isinstance(confusion, Mapping):
-        return confusion
+    if len(labels) > 2:
+        return [[confusion[truth].get(label, 0) for label in labels] for truth in labels]
     return (
         (confusion["true_negative"], confusion["false_positive"]),
         (confusion["false_negative"], confusion["true_positive"]),

@@ -16,7 +16,7 @@ from trainer.settings.request import Request, folders
 # What may be another than the run began with. Of the data, whose bytes the run knows, the place;
 LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes", "tensorboard")
 # of the recipe, what decides when training ends.
-LENGTH: Final = ("epochs", "steps", "patience")
+LENGTH: Final = ("epochs", "patience")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
@@ -49,6 +49,7 @@ def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
         text_column=record.data.text_column,
         label_column=record.data.label_column,
         score_column=record.data.score_column,
+        delimiter=record.data.delimiter,
         group_column=record.data.group_column,
         positive=record.data.positive,
         labels=record.data.labels,

@@ -15,7 +15,8 @@ from infer.base.errors import DivergedError, TrainingError
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
 from trainer.network.device import seed_of
-from trainer.run.series import carry_out_one, under_way
+from trainer.run.seeds import NAMES
+from trainer.run.series import carry_out_one, demerit, under_way
 from trainer.settings.search import span_of
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def carry_out_trials(series: Series) -> Checkpoint:
     """Train with one set of settings after the other; the first are the recipe's own.
 
     Returns:
-        The checkpoint of the trial with the lowest validation loss, tested now, over the trials'
-        folder; its metrics have a table of all under `trials`.
+        The checkpoint of the trial that is the best on validation (`--select`), tested now, over
+        the trials' folder; its metrics have a table of all under `trials`.
 
     Raises:
         MissingExtraError: Optuna is not installed.
@@ -40,11 +41,11 @@ def carry_out_trials(series: Series) -> Checkpoint:
     with under_way(series), _database_told(series):
         study = _study(series)
         _try_all(study, series)
-        best = _best(study)
-        carry_out_one(series, best, _request(series, study.best_trial.params))
-        figures = {"searched": list(series.searched), "runs": _rows(study), "kept": best}
-        publish(series, best, figures)
-        _tell(figures, study.best_trial.params)
+        best = _best(study, series)
+        carry_out_one(series, best["trial"], _request(series, best["settings"]))
+        figures = {"searched": list(series.searched), "runs": _rows(study), "kept": best["trial"]}
+        publish(series, best["trial"], figures)
+        _tell(figures, best["settings"])
         return load_checkpoint(series.folder)
 
 
@@ -119,9 +120,10 @@ def _try_one(
         say(f"trial {number} came to no end: {error}")
         study.tell(number, state=TrialState.FAIL)
     else:
-        figures = checkpoint.metrics["validation"]
+        found = checkpoint.metrics["validation"]
+        figures = {name: found[name] for name in NAMES}
         study.set_user_attr(str(number), {"epoch": checkpoint.metrics["epoch"], **figures})
-        study.tell(number, figures["loss"])
+        study.tell(number, demerit(figures, series.request.recipe.select)[0])
     _drop_losers(study, series)
 
 
@@ -147,28 +149,31 @@ def _rows(study: "optuna.Study") -> list[dict[str, Any]]:
     return rows
 
 
-def _best(study: "optuna.Study") -> int:
-    try:
-        return study.best_trial.number
-    except ValueError as error:
+def _best(study: "optuna.Study", series: Series) -> dict[str, Any]:
+    """Return the row of the best trial."""
+    rows, select = _rows(study), series.request.recipe.select
+    ended = [row for row in rows if row["validation"]]
+    if not ended:
         raise TrainingError(
-            f"none of {len(_rows(study))} trials came to an end with numbers. Name a lower "
+            f"none of {len(rows)} trials came to an end with numbers. Name a lower "
             "--learning-rate or --clip"
-        ) from error
+        )
+    return min(ended, key=lambda row: demerit(row["validation"], select))
 
 
 def _drop_losers(study: "optuna.Study", series: Series) -> None:
     """Remove the folders of trials that are over, but for the best one's."""
     losers = {row["trial"] for row in _rows(study)}
     if any(row["validation"] for row in _rows(study)):
-        losers.discard(_best(study))
+        losers.discard(_best(study, series)["trial"])
     for number in losers:
         shutil.rmtree(series.place(number), ignore_errors=True)
 
 
 def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Show the table, and how the best settings are asked for."""
-    header = ("trial", *figures["searched"], "validation accuracy", "validation loss")
+    names = (name.replace("_", " ") for name in figures["searched"])
+    header = ("trial", *names, "validation accuracy", "validation loss")
     rows = []
     for row in figures["runs"]:
         found = row["validation"]
@@ -177,8 +182,8 @@ def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
         rows.append((str(row["trial"]), *values, *told))
     say_table(f"{len(rows)} trials", rows, header)
     options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
-    say(f"kept: trial {figures['kept']}, which has the lowest validation loss: {options}")
+    say(f"kept: trial {figures['kept']}, the best on validation: {options}")
 
 
 def _shown(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in settings.items())
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in settings.items())

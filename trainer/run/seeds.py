@@ -8,20 +8,18 @@ from typing import Any, Final
 from infer.base.console import say, say_table
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
-from trainer.run.series import carry_out_one, under_way
+from trainer.run.series import carry_out_one, demerit, under_way
 
-FIGURES: Final = tuple(
-    (part, name) for part in ("validation", "test") for name in ("accuracy", "loss")
-)
-PERCENT: Final = "accuracy"
+NAMES: Final = ("accuracy", "macro_f1", "loss")
+FIGURES: Final = tuple((part, name) for part in ("validation", "test") for name in NAMES)
 
 
 def carry_out_seeds(series: Series) -> Checkpoint:
     """Train with one seed after the other, on the same parts of the data.
 
     Returns:
-        The checkpoint with the lowest validation loss, which stands over the others' folders; its
-        metrics have a table of all under `seeds`.
+        The checkpoint that is the best on validation (`--select`), which stands over the others'
+        folders; its metrics have a table of all under `seeds`.
 
     Raises:
         SentError: as `carry_out`.
@@ -34,7 +32,7 @@ def carry_out_seeds(series: Series) -> Checkpoint:
             say(f"seed {seed}, {i + 1} of {series.number}")
             one = replace(request, seed=seed, split_seed=request.parts_seed)
             runs.append(_row(seed, carry_out_one(series, seed, one)))
-        figures = summary(runs)
+        figures = summary(runs, request.recipe.select)
         publish(series, figures["kept"], figures)
         _tell(figures)
         return load_checkpoint(series.folder)
@@ -48,15 +46,16 @@ def _row(seed: int, checkpoint: Checkpoint) -> dict[str, Any]:
     return {"seed": seed, "epoch": metrics["epoch"], **parts}
 
 
-def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def summary(runs: Sequence[dict[str, Any]], select: str) -> dict[str, Any]:
     """Put runs, their mean and their spread together.
 
     Args:
-        runs: `seed`, `epoch`, and accuracy and loss of `validation` and `test`, for two at least.
+        runs: `seed`, `epoch`, and the figures of `validation` and `test`, for two at least.
+        select: what the best run is the best in.
 
     Returns:
         `runs`; `mean` and `spread` (standard deviation of such a run, from n - 1) of the figures;
-        `kept`, the seed with the lowest validation loss.
+        `kept`, the seed of the best run.
     """
     mean: dict[str, Any] = {"validation": {}, "test": {}}
     spread: dict[str, Any] = {"validation": {}, "test": {}}
@@ -64,7 +63,7 @@ def summary(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
         values = [run[part][name] for run in runs]
         mean[part][name] = statistics.fmean(values)
         spread[part][name] = statistics.stdev(values)
-    kept = min(runs, key=lambda run: float(run["validation"]["loss"]))["seed"]
+    kept = min(runs, key=lambda run: demerit(run["validation"], select))["seed"]
     return {"runs": list(runs), "mean": mean, "spread": spread, "kept": kept}
 
 
@@ -72,11 +71,11 @@ def _tell(figures: dict[str, Any]) -> None:
     """Show the table."""
     rows = [_cells(str(run["seed"]), run) for run in figures["runs"]]
     rows += [_cells(name, figures[name]) for name in ("mean", "spread")]
-    header = ("seed", *(f"{part} {name}" for part, name in FIGURES))
+    header = ("seed", *(f"{part} {name.replace('_', ' ')}" for part, name in FIGURES))
     say_table(f"{len(figures['runs'])} seeds", rows, header)
-    say(f"kept: seed {figures['kept']}, which has the lowest validation loss")
+    say(f"kept: seed {figures['kept']}, the best on validation")
 
 
 def _cells(name: str, figures: dict[str, Any]) -> tuple[str, ...]:
     values = [(figures[part][figure], figure) for part, figure in FIGURES]
-    return (name, *(f"{v:.2%}" if figure == PERCENT else f"{v:.4f}" for v, figure in values))
+    return (name, *(f"{v:.4f}" if figure == "loss" else f"{v:.2%}" for v, figure in values))

@@ -4,16 +4,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from infer.base.errors import SentError, UsageError
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.place import check_place, one_run
 from trainer.checkpoint.series import Series, begin_series, published, read_series, write_series
 from trainer.checkpoint.unfinished import is_unfinished
+from trainer.run.keeping import warn_of_unfinished
 from trainer.run.resume import LOCAL, check_asked, local_of, resumed
-from trainer.run.train import carry_out, warn_of_unfinished
+from trainer.run.train import carry_out
 from trainer.settings.request import Request
+
+# What the best run is the best in → the name of the figure.
+SELECTED: Final = {"loss": "loss", "accuracy": "accuracy", "f1": "macro_f1"}
 
 
 def resumed_series(folder: Path, asked: Mapping[str, Any]) -> Series:
@@ -62,6 +66,17 @@ def under_way(series: Series) -> Iterator[None]:
             if not hasattr(error, "__notes__"):
                 error.add_note(f"sent-train --resume --output {folder} goes on with the others")
             raise
+
+
+def demerit(validation: Mapping[str, Any], select: str) -> tuple[float, float]:
+    """Return by what a run is behind another one: the least is the best, as among epochs.
+
+    Args:
+        validation: figures of its best epoch.
+        select: the recipe's.
+    """
+    loss = float(validation["loss"])
+    return (loss if select == "loss" else -float(validation[SELECTED[select]]), loss)
 
 
 def carry_out_one(series: Series, name: object, request: Request, test: bool = True) -> Checkpoint:

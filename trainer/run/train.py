@@ -1,8 +1,5 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,9 +9,10 @@ import numpy.typing as npt
 import torch
 
 from infer.base.console import held_signals, require_packages, say
-from infer.base.errors import DivergedError, InputError, SentError, TrainingError
+from infer.base.errors import DivergedError, InputError
 from infer.model.probability import Labels, probabilities, scores
 from infer.text.encoding import EncodedTexts
+from infer.text.languages import cutter_of
 from trainer.checkpoint.config import TRAINING
 from trainer.checkpoint.folder import (
     MAX_VALIDATION_ROWS,
@@ -22,14 +20,11 @@ from trainer.checkpoint.folder import (
     load_checkpoint,
     save_checkpoint,
 )
-from trainer.checkpoint.place import check_place, errors_told, one_run
+from trainer.checkpoint.place import check_place, one_run
 from trainer.checkpoint.record import TrainingRecord, VectorsRecord
 from trainer.checkpoint.unfinished import (
     Begun,
-    begin_training,
-    is_unfinished,
     load_begun,
-    replace_training,
     write_begun,
 )
 from trainer.data.datasets import Dataset
@@ -53,19 +48,27 @@ from trainer.network.device import (
     set_precision,
     set_threads,
 )
-from trainer.network.evaluate import decide, measure, predict, threshold_by
+from trainer.network.evaluate import decide, measure, named_confusion, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.ngrams import room_for
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
 from trainer.run.epochs import enough_epochs, run_epoch
 from trainer.run.events import event_file, note_epoch, note_step
+from trainer.run.keeping import (
+    every,
+    save_part,
+    saving_when_stopped,
+    telling_of_other_places,
+    telling_what_is_kept,
+    warn_of_unfinished,
+    where,
+    write_down,
+)
 from trainer.run.state import (
     STATE_TENSORS,
     State,
-    best_of,
     keep_if_best,
     load_state,
-    place_of,
     save_state,
     start,
 )
@@ -94,6 +97,7 @@ def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) 
         The checkpoint that was written: the best epoch's model, with test figures.
 
     Raises:
+        UsageError: spaCy does not know the language, or needs a package for it.
         InputError: the data cannot be trained on.
         OutputError: the output may not be written.
         MissingExtraError: a package is missing that the report is made with.
@@ -103,6 +107,7 @@ def carry_out(request: Request, goes_on: Path | None = None, test: bool = True) 
         KeyboardInterrupt: a signal arrived; the run can go on from the step before.
     """
     check_place(request.output)
+    cutter_of(request.recipe.language)  # before anything is read or downloaded
     require_packages(REPORTING)
     if request.tensorboard is not None:
         require_packages(("tensorboardX",))
@@ -121,18 +126,19 @@ def _carry_out(request: Request, goes_on: Path, test: bool) -> Checkpoint:
     saved = load_begun(request.output) if request.resume else None
     if saved is None:
         warn_of_unfinished(request.output)
-    with _telling_of_other_places(request):
+    with telling_of_other_places(request):
         prepared = prepare_data(request, saved)
         record = note_scores(request, prepared, begin_record(request, prepared, device))
         linear = fit_linear(request, prepared)
         if request.recipe.self_training:
             prepared, record = add_unlabelled(request, prepared, linear, saved, record)
     cheapest = beside(request, prepared, linear)
-    request = replace(request, recipe=enough_epochs(request.recipe, request.seed, prepared))
-    record = replace(record, recipe=request.recipe.to_json())
+    if saved is None:
+        request = replace(request, recipe=enough_epochs(request.recipe, request.seed, prepared))
+        record = replace(record, recipe=request.recipe.to_json())
     state, record = begin(request, prepared, saved, record)
-    with _telling_what_is_kept(request, goes_on):
-        _write_down(request, prepared, state, record)
+    with telling_what_is_kept(request, goes_on):
+        write_down(request, prepared, state, record)
         run_epochs(request, prepared, cheapest, state, record)
         state.average.load_state_dict(state.best)
         validation = final_validation(prepared, cheapest, state)
@@ -145,30 +151,6 @@ def _carry_out(request: Request, goes_on: Path, test: bool) -> Checkpoint:
         report = render_report(checkpoint, state.history, mistaken)
         save_checkpoint(request.output, checkpoint, state.history, report=report)
     return checkpoint
-
-
-def warn_of_unfinished(folder: Path) -> None:
-    """Say that a run which could go on will not, where there is one."""
-    if is_unfinished(folder):
-        say(
-            f"Warning: this run takes the place of the unfinished one in {folder}. To go on with "
-            "that one, stop now and use --resume"
-        )
-
-
-@contextmanager
-def _telling_of_other_places(request: Request) -> Iterator[None]:
-    """Let what a resumed run misses say that it may be elsewhere."""
-    try:
-        yield
-    except InputError as error:
-        places = {"--data": request.data, "--unlabelled": request.unlabelled}
-        for option, place in places.items() if request.resume else ():
-            if place not in (None, "sample", "imdb") and not Path(place).exists():
-                error.add_note(
-                    f"Where the same files are elsewhere now, say so: --resume {option} PATH"
-                )
-        raise
 
 
 def begin(
@@ -203,7 +185,7 @@ def begin(
             _check_same_validation(kept, prepared)
             state.best = kept.model.state_dict()
         record = replace(record, vectors=saved.record.vectors)
-        say(f"going on after {_where(request.output)} of the run in {request.output}")
+        say(f"going on after {where(request.output)} of the run in {request.output}")
     return state, record
 
 
@@ -215,30 +197,6 @@ def _check_same_validation(kept: Checkpoint, prepared: Prepared) -> None:
             "--resume: the validation reviews are not those that the run began with; another "
             "version of the toolkit drew them. Start anew without --resume"
         )
-
-
-def _where(folder: Path) -> str:
-    """Say how far the unfinished run in a folder has come."""
-    epoch, _, _, part = place_of(folder / TRAINING)
-    if part.steps:
-        return f"step {part.steps:,} of epoch {part.epoch}"
-    return f"epoch {epoch}" if epoch else "the preparation"
-
-
-def _write_down(request: Request, prepared: Prepared, state: State, record: TrainingRecord) -> None:
-    """Write down what the run began with, before its first step or with what changes from here."""
-    begun = Begun(record, prepared.text, prepared.vocabulary)
-
-    def write(training: Path) -> None:
-        write_begun(training, begun)
-        save_targets(training, prepared.targets)
-        save_state(training / STATE_TENSORS, state)
-
-    if request.resume:
-        with errors_told(request.output):
-            write_begun(request.output / TRAINING, begun)
-    else:
-        begin_training(request.output, write)
 
 
 def _sizes(recipe: Recipe, vocabulary_size: int, labels: int) -> ModelConfig:
@@ -262,7 +220,7 @@ def run_epochs(
     """Train epoch by epoch; after each, the folder holds the best so far and how to go on."""
     recipe = request.recipe
     to_beat = cheapest.figures(prepared.validation_texts, labels_of(prepared.validation))
-    save_if_due = _every(60 * request.save_minutes, lambda: _save_part(request.output, state))
+    save_if_due = every(60 * request.save_minutes, lambda: save_part(request.output, state))
     with event_file(request.tensorboard, state.steps) as note:
 
         def after_step() -> None:
@@ -270,7 +228,7 @@ def run_epochs(
             note_step(note, state)
 
         while state.epoch < recipe.epochs and not state.out_of_patience(recipe.patience):
-            with _saving_when_stopped(request.output, state):
+            with saving_when_stopped(request.output, state):
                 row = run_epoch(recipe, request.seed, prepared, state, after_step)
                 logits = validate(state.average, prepared)
                 _check_numbers(logits, prepared.validation_texts, row)
@@ -292,45 +250,6 @@ def validate(model: SentimentLSTM, prepared: Prepared) -> npt.NDArray[np.float32
     mix = fit_mix(deep, wide, labels_of(prepared.validation))
     model.ngrams.mix.copy_(torch.tensor(mix))
     return np.float32(mix[0]) * deep + np.float32(mix[1]) * wide
-
-
-def _every(seconds: float, work: Callable[[], object]) -> Callable[[], None]:
-    """Return what does the work when it is called, but not before so many seconds after the last.
-
-    Where the disk is full at that moment, that is said; the next time there may be room.
-    """
-    last = time.monotonic()
-
-    def work_if_due() -> None:
-        nonlocal last
-        if time.monotonic() - last < seconds:
-            return
-        try:
-            work()
-        except TrainingError as error:
-            say(f"Warning: {error}; training goes on, what was kept before stays")
-        last = time.monotonic()
-
-    return work_if_due
-
-
-@contextmanager
-def _saving_when_stopped(folder: Path, state: State) -> Iterator[None]:
-    """Save the epoch under way when a signal ends the block."""
-    try:
-        yield
-    except KeyboardInterrupt as stopped:
-        if state.part.steps:
-            try:
-                _save_part(folder, state)
-            except TrainingError as error:
-                stopped.add_note(str(error))
-        raise
-
-
-def _save_part(folder: Path, state: State) -> None:
-    """Keep the steps of the epoch under way."""
-    replace_training(folder, STATE_TENSORS, lambda path: save_state(path, state))
 
 
 def _check_numbers(
@@ -385,27 +304,6 @@ def _save_unfinished(
     save_checkpoint(folder, unfinished, state.history, save_training)
 
 
-@contextmanager
-def _telling_what_is_kept(request: Request, goes_on: Path) -> Iterator[None]:
-    """Let what ends a run say from where it can go on, and by which folder."""
-    folder, select = request.output, request.recipe.select
-    try:
-        yield
-    except (KeyboardInterrupt, SentError) as error:
-        if is_unfinished(folder):
-            _, _, history, _ = place_of(folder / TRAINING)
-            best = (
-                f"the best so far, epoch {best_of(history, select)['epoch']}, and "
-                if history
-                else ""
-            )
-            error.add_note(
-                f"{folder} keeps {best}the run as it was after {_where(folder)}; "
-                f"sent-train --resume --output {goes_on} goes on"
-            )
-        raise
-
-
 def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict[str, Any]:
     """Return all figures of the best epoch's weights on the validation reviews."""
     logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
@@ -429,7 +327,10 @@ def _figures(
     best, names = state.best_row, prepared.dataset.labels
     found = measure(logits, labels, best["temperature"], best.get("threshold", 0.5))
     pairs = zip(names, found["classes"], strict=True)
-    return found | {"classes": [{"label": name, **of_class} for name, of_class in pairs]}
+    return found | {
+        "confusion": named_confusion(found["confusion"], names),
+        "classes": [{"label": name, **of_class} for name, of_class in pairs],
+    }
 
 
 def final_test(

@@ -15,6 +15,7 @@ RETIRED: Final = {"virtual_adversarial": 0.0, "entropy": 0.0}
 LAST_WITH_RETIRED: Final = "36a46d3"
 # Fields that checkpoints of older versions lack → what they hold where they are not in use.
 ADDED: Final[Mapping[str, Any]] = {
+    "language": "en",
     "steps": 0,
     "class_weight": "none",
     "select": "loss",
@@ -56,6 +57,11 @@ class Recipe:
         "Self-training takes each unlabelled text once more, cut into so many pieces, labelled "
         "one by one (1: whole texts alone).",
         minimum=1,
+    )
+    language: str = option(
+        "en",
+        "spaCy's code of the texts' language, whose rules cut them into tokens: en, de, fr, zh, … "
+        "(docs/languages.md).",
     )
     vocabulary: int = option(10_000, "Most frequent training tokens kept.", minimum=1)
     lower: bool = option(False, "Look tokens up in lower case.")

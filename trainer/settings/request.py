@@ -30,6 +30,7 @@ class Request:
             probabilities; None for `score` where it holds such, `none` for none. Of more than two
             labels, what the names of such columns begin with: `probability` for
             `probability_LABEL`.
+        delimiter: what parts the fields of CSV files; None for what their names and looks say.
         group_column: the column of `data` that rows hang together by, which are kept in one part.
         positive: which of two labels is the positive one; None for the usual rules.
         labels: what labels are called in place of how the file writes them.
@@ -51,6 +52,7 @@ class Request:
     text_column: str | None = None
     label_column: str | None = None
     score_column: str | None = None
+    delimiter: str | None = None
     group_column: str | None = None
     positive: str | None = None
     labels: Renamed = ()

@@ -85,10 +85,13 @@ def test_no_pair_of_products_leaves_16_bits(wide):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "w8", "int8"])
-@pytest.mark.parametrize(("layers", "pooling"), [(2, "last"), (1, "max_mean"), (2, "max_mean")])
-def test_the_same_text_has_the_same_bits(new_model, layers, pooling, precision):
+@pytest.mark.parametrize(
+    ("layers", "pooling", "ngrams"), [(2, "last", 0), (1, "max_mean", 3), (2, "max_mean", 0)]
+)
+def test_the_same_text_has_the_same_bits(new_model, layers, pooling, ngrams, precision):
     """Alone, among others, at any place, and with padding of any length behind it."""
-    graph = apply_precision(build_graph(new_model(layers, pooling, hidden=16), 17), precision)
+    model = new_model(layers, pooling, hidden=16, ngrams=ngrams)
+    graph = apply_precision(build_graph(model, 17), precision)
     session = Session(graph.SerializeToString(), threads=1)
     random = np.random.default_rng(layers)
     lengths = random.integers(1, 40, 500, np.int32)

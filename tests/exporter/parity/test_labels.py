@@ -83,3 +83,11 @@ def test_differences_by_hand():
     problems = find_problems(expected, found, difference, tolerance_for("fp16", CPU))
     assert problems[0].startswith("1 of 3 logits are not finite")
     assert problems[1].startswith("1 of 3 logits differ by more than allowed, at most by 1.5")
+
+
+def test_bounds_are_wider_for_the_largest_of_many_errors():
+    one, many = tolerance_for("fp16", CPU), tolerance_for("fp16", CPU, labels=300)
+    assert many.absolute == pytest.approx(3.378 * one.absolute, rel=1e-3)
+    assert many.source.endswith("3.4 times as much for the largest of 300 logits")
+    assert tolerance_for("fp16", CPU, atol=0.1, labels=300).absolute == 0.1
+    assert (many.mean, many.flips) == (one.mean, one.flips)

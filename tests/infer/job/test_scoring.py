@@ -15,12 +15,13 @@ from infer.base.errors import InputError, JobError, OutputError, SentError
 from infer.job.plan import ScoreOptions, make_plan, parts_folder
 from infer.job.scoring import score_plan
 from infer.model.cuda import CUDA
-from infer.model.probability import probability
+from infer.model.probability import probabilities
 from infer.model.scorer import Scorer
 from infer.model.session import OutOfMemoryError, Session
 from infer.table import parquet
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
+from tests.infer.text.samples import SAMPLES
 
 MINOR = ".".join(spacy_version().split(".")[:2])
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of", "<br />"]
@@ -389,7 +390,9 @@ class HoardingDevice(Session):
 
 def test_what_other_batches_left_does_not_cost_the_budget(model):
     scorer = Scorer(model, HoardingDevice(model.data, threads=1), 160)
-    scores = scorer.score(scorer.encode(pa.array(["good film " * 5] * 53)))  # 16, 16, 16, 5 rows
+    # Ten tokens each, all different.
+    bits = [f"{row:010b}".replace("0", "good ").replace("1", "bad ") for row in range(53)]
+    scores = scorer.score(scorer.encode(pa.array(bits)))  # 16, 16, 16, 5 rows
     assert scorer.batch_tokens == 80
     assert np.isfinite(scores.score).all()
 
@@ -432,7 +435,7 @@ def test_a_page_that_is_damaged_midway(tmp_path, model, session):
 @pytest.mark.parametrize("temperature", [0.1, 1.0, 3.0])
 def test_the_probability_is_a_sigmoid_without_overflow(logit, temperature):
     with np.errstate(all="raise", under="ignore"):
-        found = probability(np.array([logit], np.float32), temperature)
+        found = probabilities(np.array([logit], np.float32), temperature)
     with np.errstate(over="ignore"):
         expected = 1 / (1 + np.exp(-np.float64(logit / temperature)))
     np.testing.assert_allclose(found, [expected], rtol=1e-6, atol=1e-30 if logit > -9 else 1e-7)
@@ -458,6 +461,26 @@ def test_another_spacy_is_warned_of(tmp_path, model, session, said, made, warns)
     run(source, tmp_path / "out.parquet", model, session)
     warned = [line.startswith("Warning: the model learned from") for line in said()]
     assert warned == [True] * warns
+
+
+def test_texts_of_a_foreign_script_are_mentioned_once(tmp_path, model, session, said):
+    (tmp_path / "in").mkdir()
+    for name in ("a.parquet", "b.parquet"):
+        write(tmp_path / "in" / name, pa.table({"text": [SAMPLES["zh"][:16] * 3] * 4}))
+    run(tmp_path / "in", tmp_path / "out", model, session)
+    warned = [line for line in said() if "of the letters are CJK" in line]
+    assert len(warned) == 1 and "a.parquet" in warned[0] and "--language" in warned[0]
+
+
+def test_a_model_of_another_language_cuts_its_texts(tmp_path, model, session, said):
+    settings = TextSettings(language="zh", max_tokens=9, head_tokens=3)
+    card = replace(model.card, text=settings)
+    rows = pa.table({"text": ["好看", "good", "好" * 10, " "]})
+    source = write(tmp_path / "in.parquet", rows)
+    run(source, tmp_path / "out.parquet", replace(model, card=card), session)
+    statuses = pq.read_table(tmp_path / "out.parquet")["status"].to_pylist()
+    assert statuses == ["ok", "ok", "truncated", "empty"]
+    assert not any("of the letters" in line for line in said())
 
 
 @pytest.mark.parametrize(

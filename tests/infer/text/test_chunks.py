@@ -15,7 +15,7 @@ from infer.text.special_cases import SpecialCases
 from tests.infer.text.oracle import INVISIBLE, WHITE_SPACE
 from tests.infer.text.oracle import texts as odd_texts
 
-CHUNKER = Chunker(TextSettings(html_breaks=False), SpecialCases(rules_of("en")))
+CHUNKER = Chunker(TextSettings(html_breaks=False), SpecialCases(rules_of("en")).parting())
 COLUMNS = st.lists(st.one_of(st.none(), odd_texts()), max_size=6)
 
 

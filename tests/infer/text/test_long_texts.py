@@ -38,7 +38,7 @@ def drawn(draw: random.Random) -> str:
 def test_the_same_ids_without_the_middle(breaks: bool) -> None:
     draw = random.Random(0)
     encoder = Encoder(TextSettings(html_breaks=breaks), VOCABULARY)
-    around = Chunker(encoder.settings, SpecialCases(rules_of("en"))).around
+    chunker = Chunker(encoder.settings, SpecialCases(rules_of("en")).parting())
     shortened = 0
     for _ in range(600):
         longest = draw.randrange(1, 6)
@@ -47,7 +47,7 @@ def test_the_same_ids_without_the_middle(breaks: bool) -> None:
         )
         texts = [None, *(drawn(draw) for _ in range(8))]
         whole = pa.array(texts, pa.large_string())
-        short = Shortener(encoder.settings, around, long=10)(whole)
+        short = Shortener(encoder.settings, chunker, long=10)(whole)
         shortened += short.nbytes < whole.nbytes
         plain, fast = encoder.encode(whole), encoder.encode(short)
         assert fast.offsets.tolist() == plain.offsets.tolist()

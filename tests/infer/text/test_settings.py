@@ -14,7 +14,7 @@ def test_settings_survive_json() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"language": "de"}, "'de'"),
+        ({"language": "German"}, "'German'"),
         ({"max_tokens": 0}, "max_tokens 0"),
         ({"max_tokens": 5, "head_tokens": 6}, "head_tokens 6"),
         ({"lower": 1}, "lower"),
@@ -24,6 +24,12 @@ def test_settings_survive_json() -> None:
 def test_impossible_settings_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ModelFileError, match=message):
         TextSettings.from_json(TextSettings().to_json() | change)
+
+
+def test_settings_that_name_no_language_are_english() -> None:
+    values = TextSettings().to_json()
+    del values["language"]
+    assert TextSettings.from_json(values) == TextSettings(language="en")
 
 
 def test_missing_fields_are_refused() -> None:

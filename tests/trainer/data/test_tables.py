@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from infer.base.errors import InputError, UsageError
+from infer.table.files import read_columns, read_schema
 from trainer.data.datasets import load_dataset
 from trainer.data.reading import Columns, read_unlabelled
-from trainer.data.tables import read_columns, read_schema
 from trainer.run.train import carry_out
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request

@@ -22,7 +22,7 @@ from trainer.checkpoint.files import load_tensors
 from trainer.checkpoint.folder import TRAINING, WEIGHTS, Checkpoint, load_checkpoint
 from trainer.checkpoint.unfinished import load_begun
 from trainer.network.replicas import ROWS_OF_A_SHARE
-from trainer.run import epochs, train
+from trainer.run import epochs, keeping, train
 from trainer.run.resume import resumed
 from trainer.run.state import STATE_TENSORS, place_of
 from trainer.run.train import carry_out
@@ -96,7 +96,7 @@ def every_fifth_step(monkeypatch: pytest.MonkeyPatch) -> None:
             self.minutes += 1
             return 60.0 * self.minutes
 
-    monkeypatch.setattr(train, "time", Clock())
+    monkeypatch.setattr(keeping, "time", Clock())
 
 
 def place(folder: Path) -> tuple[int, int]:
@@ -204,7 +204,7 @@ def test_stopped_while_validating_it_keeps_the_epochs_steps(
     carry_out(whole)
     predict = train.predict
 
-    def interrupted(*arguments: object) -> object:
+    def interrupted(*arguments: object, **options: object) -> object:
         monkeypatch.setattr(train, "predict", predict)
         interrupt()
 
@@ -269,7 +269,7 @@ def test_a_disk_that_is_full_for_a_while_is_told_and_costs_nothing(
 ) -> None:
     request = replace(tiny, save_minutes=0)
     at_step(3, lambda: small_files(1_000))
-    monkey = train.replace_training
+    monkey = keeping.replace_training
     kept = []
 
     def and_room_again(*arguments: object) -> None:
@@ -280,11 +280,11 @@ def test_a_disk_that_is_full_for_a_while_is_told_and_costs_nothing(
             small_files(resource.RLIM_INFINITY)
             raise
 
-    train.replace_training = and_room_again
+    keeping.replace_training = and_room_again
     try:
         carry_out(request)
     finally:
-        train.replace_training = monkey
+        keeping.replace_training = monkey
     assert kept == [(0, 2)]
     (warning,) = [line for line in said() if line.startswith("Warning")]
     assert "too large" in warning and "training goes on" in warning

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from infer.base.console import Stopped, stop_signals
+from infer.base.console import LOGGER, Stopped, stop_signals
 from infer.base.errors import (
     DeviceError,
     InputError,
@@ -56,6 +56,31 @@ AVERAGED = {
 
 def weights(folder: Path) -> bytes:
     return (folder / WEIGHTS).read_bytes()
+
+
+CHINESE = ["这部电影很好看", "这部电影不好看", "演员非常好", "剧情非常差"]
+
+
+def test_another_language_is_trained_and_a_foreign_script_is_mentioned(
+    request_: Request, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", LOGGER.name)
+    path = tmp_path / "chinese.parquet"
+    pq.write_table(pa.table({"text": CHINESE * 20, "label": [1, 0, 1, 0] * 20}), path)
+    recipe = replace(request_.recipe, language="zh", epochs=1)
+    found = carry_out(replace(request_, data=str(path), recipe=recipe))
+    assert load_checkpoint(request_.output).text.language == "zh"
+    assert set(found.vocabulary.tokens[2:]) == set("".join(CHINESE))
+    assert "of the letters" not in caplog.text
+    carry_out(replace(request_, data=str(path), recipe=replace(recipe, language="en")))
+    warned = re.findall(r"Warning: .*chinese.parquet: 100% of the letters are CJK.*", caplog.text)
+    assert len(warned) == 1 and "--language" in warned[0]
+
+
+def test_an_unknown_language_is_refused_before_data_are_read(request_: Request) -> None:
+    recipe = replace(request_.recipe, language="klingon")
+    with pytest.raises(UsageError, match="'klingon', which spaCy has no tokenizer for"):
+        carry_out(replace(request_, data="nowhere.csv", recipe=recipe))
 
 
 def test_it_learns(request_: Request) -> None:

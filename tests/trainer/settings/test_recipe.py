@@ -45,7 +45,6 @@ def test_a_wrong_value_is_named(changes: dict[str, object], words: str) -> None:
 
 def test_a_recipe_of_an_older_version_is_read_where_it_computes_the_same() -> None:
     older = {**Recipe().to_json(), "virtual_adversarial": 0.0, "entropy": 0}
-    assert Recipe.from_json(older) == Recipe()
     for name in ADDED:
         del older[name]
     assert Recipe.from_json(older) == Recipe()

@@ -1,0 +1,73 @@
+"""What an output says of itself where its format has no place for it: a hidden note beside it.
+
+A Parquet file carries the fingerprint of the job that made it. CSV and JSON Lines cannot, so their
+note does, with a hash of the file that it is about: a note beside another file is none.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from os import stat_result
+from pathlib import Path
+from typing import Any, Final
+
+from infer.base.commit import atomic_file
+
+_SUFFIX: Final = ".sent-note"
+_READ_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is known of an output.
+
+    Attributes:
+        metadata: where its scores come from, and which job made it.
+        columns: its names.
+        rows: how many it has.
+        statuses: its rows by status.
+        predictions: its rows by predicted label.
+    """
+
+    metadata: Mapping[str, str]
+    columns: list[str]
+    rows: int
+    statuses: dict[str, int]
+    predictions: dict[str, int]
+
+
+def note_path(output: Path) -> Path:
+    """Return where the note of an output stands."""
+    return output.with_name(f".{output.name}{_SUFFIX}")
+
+
+def write_note(output: Path, content: Path, note: Note, like: stat_result | None) -> None:
+    """Write the note of an output that is about to get its name; durable when this returns.
+
+    Args:
+        output: what it will be called.
+        content: the file that will be called so.
+        note: what there is to say.
+        like: the file that it is about in the end; nobody may read the note who may not read that.
+    """
+    with atomic_file(note_path(output), like=like) as temporary:
+        whole = {"sha256": _hash(content), **asdict(note)}
+        temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
+
+
+def read_note(output: Path) -> Note | None:
+    """Return the note of an output that is there, None where there is none about this file."""
+    try:
+        values: dict[str, Any] = json.loads(note_path(output).read_text(encoding="utf-8"))
+        return Note(**values) if values.pop("sha256") == _hash(output) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _hash(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
