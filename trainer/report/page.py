@@ -19,7 +19,7 @@ from trainer.report.charts import accuracy_chart, length_chart, loss_chart, reli
 from trainer.settings.recipe import RECIPES
 
 SELECTED: Final = {
-    "loss": "lowest validation loss",
+    "loss": "lowest validation loss at its temperature",
     "accuracy": "highest validation accuracy",
     "f1": "highest validation macro F1",
 }

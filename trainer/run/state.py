@@ -101,11 +101,13 @@ def best_of(history: Sequence[dict[str, Any]], select: str) -> dict[str, Any]:
     Args:
         history: a mapping for each epoch, one at least.
         select: `loss`, or `accuracy` or `f1`, of which as many epochs are as good as reviews are
-            few, so that the loss decides between them.
+            few, so that the loss decides between them. It is the loss at the epoch's temperature,
+            since that goes into the model: n-grams beside the network make sums of logits that are
+            too sure of themselves.
     """
 
     def demerit(row: dict[str, Any]) -> tuple[float, float]:
-        loss = float(row["validation_loss"])
+        loss = float(row.get("calibrated_loss", row["validation_loss"]))
         return (loss if select == "loss" else -float(row[f"validation_{select}"]), loss)
 
     return min(history, key=demerit)

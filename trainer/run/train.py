@@ -272,6 +272,7 @@ def _validation_figures(
     figures = measure(logits, labels, temperature, threshold)
     return {
         "validation_loss": figures["loss"],
+        "calibrated_loss": measure(logits / np.float32(temperature), labels)["loss"],
         "validation_accuracy": figures["accuracy"],
         "validation_f1": figures["macro_f1"],
         "temperature": temperature,
