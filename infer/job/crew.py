@@ -120,9 +120,25 @@ class Crew:
         """Start one worker, in a thread of its own, and wait until it is ready.
 
         Raises:
-            JobError: it ended before.
+            JobError: it cannot be started, or ended before.
             SentError: the model or its device cannot be had.
         """
+        try:
+            worker = self._launch()
+        except OSError as error:
+            raise JobError(
+                f"a worker process cannot be started ({error.strerror}). Use fewer --processes"
+            ) from error
+        with _heard(worker):
+            worker.lines[0].send(order)
+        session: WorkerSession = _listen(worker, worker.lines[0], lambda rows: None)
+        worker.batch_tokens = session.batch_tokens
+        for line in worker.lines:
+            self._free.put((worker, line))
+        return session
+
+    def _launch(self) -> _Worker:
+        """Start a process with its lines."""
         context = get_context("spawn")
         ours, theirs = zip(*(context.Pipe() for _ in range(WINDOWS_A_WORKER)), strict=True)
         process = context.Process(target=work, args=(theirs,), name="sent-score worker")
@@ -139,13 +155,7 @@ class Crew:
             self._workers.append(worker)
         for line in theirs:
             line.close()  # so that ours end when the process does
-        with _heard(worker):
-            worker.lines[0].send(order)
-        session: WorkerSession = _listen(worker, worker.lines[0], lambda rows: None)
-        worker.batch_tokens = session.batch_tokens
-        for line in worker.lines:
-            self._free.put((worker, line))
-        return session
+        return worker
 
     def end(self) -> None:
         """End all processes at once: they hold nothing that is worth keeping."""

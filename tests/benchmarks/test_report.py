@@ -75,21 +75,40 @@ def test_nothing_measured_is_said(tmp_path):
     assert "not been measured yet" in found["scaling.md"]
 
 
-def test_scaling_counts_cores_for_eight_gpus(tmp_path):
+def test_scaling_says_what_fills_cores_and_gpus(tmp_path):
     rates = {"read": 80_000.0, "encode": 20_000.0, "pad": 400_000.0, "write": 1e6}
     raw = {"reviews_per_second": rates, "tokens_a_review": 270.0, "file_bytes_a_review": 456.0}
-    stages = {**body("stages"), "raw": raw}
-    (tmp_path / "stages.json").write_text(json.dumps(stages), encoding="utf-8")
+    one = {"title": "One thread", "columns": ["what", "reviews/s"], "note": "",
+           "rows": [["ours", 40_000.0], ["ours, cold", 10_000.0]]}  # fmt: skip
+    columns = ["precision", "reviews/s, process", "reviews/s, session.run", "times fp32"]
+    found = [
+        {"title": f"{size} model, 9 reviews", "columns": columns, "note": "",
+         "rows": [["fp32", 1.0, rate, 1.0], ["int8", 1.0, 2 * rate, 2.0]]}
+        for size, rate in (("article", 200.0), ("small", 2_000.0))
+    ]  # fmt: skip
+    for name, changes in (
+        ("stages", {"raw": raw}),
+        ("encoding", {"tables": [one]}),
+        ("precision", {"tables": found}),
+    ):
+        content = {**body(name), **changes}
+        (tmp_path / f"{name}.json").write_text(json.dumps(content), encoding="utf-8")
     text = documents(tmp_path)["scaling.md"]
-    assert "8 GPUs at 29,000 reviews/s need 232,000 reviews/s" in text
-    assert "| encode | 20,000 | 12 |" in text
-    assert "encode sets the pace: 20,000 reviews/s a GPU, 69% of what the GPU could take" in text
+    # One core: 1 / (1 / 20,000 + 1 / 400,000 + 1 / 2,000) = 1,810 reviews/s warm.
+    assert "| 16 | imdb-small (int8), warm | 20,000 | 4 | 28,959 | the cores |" in text
+    assert "| 16 | imdb-small (int8), cold | 10,000 | 4 | 26,556 | the cores |" in text
+    assert "| 64 | imdb-small (int8), warm | 20,000 | 16 | 74,074 | reading and writing |" in text
+    assert "8 at 29,000 reviews/s need 232,000 from each stage" in text
+    assert "| encode, warm | 20,000 | 12 |" in text
+    assert "| encode, cold | 10,000 | 24 |" in text
+    assert "So 2 processes a GPU fill it" in text
+    assert "One process reads 80,000 reviews/s, 34% of what 8 GPUs could take" in text
 
 
 def test_scaling_takes_the_rate_that_a_gpu_had():
     text = documents(RESULTS)["scaling.md"]
     assert "Rate of a GPU: measured on NVIDIA H200" in text
-    assert "8 GPUs at 45,449 reviews/s" in text
+    assert "8 at 45,449 reviews/s" in text
 
 
 def test_check_tells_stale_documents_and_writes_nothing(results, tmp_path, capsys):

@@ -1,7 +1,9 @@
 """Worker processes, for real: the bytes of one process, and nothing left whatever happens."""
 
+import itertools
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ import pytest
 import infer
 from infer.base.errors import JobError, ModelFileError, SentError, UsageError
 from infer.job import posts
+from infer.job.crew import open_crew
 from infer.job.posts import Post, find_posts
 from infer.model.file import read_model_file, stamp
 
@@ -192,6 +195,7 @@ def test_ctrl_c_reaches_the_whole_group(tmp_path, start, long_job, moment):
     assert "Traceback" not in (tmp_path / "said").read_text()
 
 
+@pytest.mark.slow
 def test_what_a_worker_meets_is_told_as_one_process_tells_it(tmp_path, model_path, said):
     """A graph that ONNX Runtime refuses, a model that computes no number, a damaged page."""
     source = tmp_path / "in.parquet"
@@ -224,6 +228,27 @@ def test_what_a_worker_meets_is_told_as_one_process_tells_it(tmp_path, model_pat
             told.append((str(caught.value), getattr(caught.value, "__notes__", [])))
         assert told[0] == told[1]
     assert set(names(tmp_path)) >= {"in.parquet", PARTS}
+
+
+@contextmanager
+def free_files(count):
+    """Let this process open so many files more."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    taken = {int(path.name) for path in Path("/proc/self/fd").iterdir()}
+    free = itertools.islice((number for number in itertools.count() if number not in taken), count)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(free) + 1, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_process_that_cannot_be_started(model):
+    """Files open for its lines, and not for the rest."""
+    posts = [Post("cpu", 1)] * 2
+    match = r"cannot be started .*Use fewer --processes"
+    with free_files(6), pytest.raises(JobError, match=match), open_crew(model, posts):
+        pass
 
 
 UNGUARDED = """
