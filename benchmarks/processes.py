@@ -25,6 +25,7 @@ EXPLANATION = (
 )
 COUNTS: Final = (1, 2)
 SOONER: Final = 1.8
+QUIET: Final = 0.5  # load, beyond which the cores are not ours alone
 # Two cores that are busy throughout are 1.8 times as fast where they do 1.11 times the work.
 COST: Final = len(COUNTS) / SOONER
 
@@ -47,6 +48,7 @@ SIZES = {
 
 def measure(settings: Settings) -> Result:
     """Score both tables with one process and with two, in turn."""
+    load = machine()["load_before"]
     sizes = settings.sizes("processes", SIZES)
     model = model_path(settings, "tiny fp32")
     largest = distinct_reviews(sizes.long)
@@ -61,12 +63,10 @@ def measure(settings: Settings) -> Result:
     }
     found = interleave(tasks, sizes.repeats)
     one, two = (beyond(found[f"{n}, {sizes.short}"], found[f"{n}, {sizes.long}"]) for n in COUNTS)
-    load = f"load {machine()['load_before']} before"
     goals: tuple[Goal, ...] = (
         ratio_goal("CPU seconds of two processes against one", COST, two["cpu"], one["cpu"],
                    better="lower", floor=1.0),
-        ratio_goal("two processes as fast as one, times", SOONER, one["seconds"], two["seconds"],
-                   floor=2.0, note=load),
+        sooner(one["seconds"], two["seconds"], load),
     )  # fmt: skip
     rows: tuple[tuple[Any, ...], ...] = tuple(
         (count, rows, *(median(values) for values in figures(found[f"{count}, {rows}"])))
@@ -82,6 +82,14 @@ def measure(settings: Settings) -> Result:
 def run(settings: Settings, source: Path, model: Path, count: int) -> Process:
     """Score with so many processes of one thread."""
     return score(settings, source, model, "--processes", str(count), "--threads", str(count))
+
+
+def sooner(one: list[float], two: list[float], load: float | None) -> Goal:
+    """Return the goal on seconds, not measured where others use the cores."""
+    name = "two processes as fast as one, times"
+    if load is None or load > QUIET:
+        return Goal(name, SOONER, None, floor=2.0, note=f"the cores were in use, load {load}")
+    return ratio_goal(name, SOONER, one, two, floor=2.0)
 
 
 def beyond(short: list[Process], long: list[Process]) -> dict[str, list[float]]:

@@ -18,7 +18,7 @@ from infer.text.encoding import EncodedTexts
 
 # What repeats in tables is short: "Good", "Five stars". A longer sequence would cost memory.
 MOST_TOKENS: Final = 128
-# What a sequence takes beside its ids: two Python objects, their places in a dictionary, logits.
+# What a sequence takes beside its ids and logits: two Python objects, places in a dictionary.
 ENTRY_BYTES: Final = 150
 MOST_BYTES: Final = 32 << 20
 
@@ -89,7 +89,7 @@ class Known:
         """Remember the logits of sequences (U,), those of at most `MOST_TOKENS` tokens."""
         short = np.flatnonzero(lengths <= MOST_TOKENS)
         names: list[Any] = sequences.take(pa.array(short)).to_pylist()
-        size = ENTRY_BYTES * len(names) + sum(map(len, names))
+        size = ENTRY_BYTES * len(names) + sum(map(len, names)) + logits[short].nbytes
         with self._lock:
             if self._bytes + size > self._most_bytes:
                 self._places, self._logits, self._bytes = {}, self._logits[:0], 0

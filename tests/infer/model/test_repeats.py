@@ -50,17 +50,21 @@ def test_what_is_remembered_is_found_bit_for_bit(shape):
     np.testing.assert_array_equal(known.find(other.sequences), logits[[2, 0, 1]])
 
 
-def test_its_memory_is_bounded():
-    known = Known(most_bytes=10_000)
+@pytest.mark.parametrize(("shape", "most"), [((), 60), ((100,), 20)])
+def test_its_memory_is_bounded(shape, most):
+    known = Known(shape, most_bytes=11_500)
     for start in range(0, 1_000, 20):
         new = distinct(encoded([[i, i + 1] for i in range(start, start + 20)]))
-        known.add(new.sequences, np.full(20, 2), np.zeros(20, np.float32))
-        assert 20 <= len(known) <= 10_000 / 150
+        known.add(new.sequences, np.full(20, 2), np.zeros((20, *shape), np.float32))
+        assert 20 <= len(known) <= most
         assert not np.isnan(known.find(new.sequences)).any()
+
+
+def test_long_sequences_are_not_remembered():
+    known = Known()
     long = distinct(encoded([[1] * (MOST_TOKENS + 1), [1] * MOST_TOKENS]))
-    before = len(known)
     known.add(long.sequences, np.array([MOST_TOKENS + 1, MOST_TOKENS]), np.zeros(2, np.float32))
-    assert len(known) == before + 1
+    assert len(known) == 1
 
 
 class Counting(Session):
