@@ -11,6 +11,7 @@ from typing import Any, Final
 from exporter.graph.build import build_graph
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
+from exporter.parity.known_answers import known_answers
 from exporter.parity.report import ParityReport
 from exporter.parity.reviews import Reviews, read_reviews
 from exporter.request import Exported, ExportRequest, ParityFailedError
@@ -56,7 +57,7 @@ def export_model(request: ExportRequest) -> Exported:
         graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
         draft = as_model_file(request.output, stamp(graph, card), card)
         report = compare(request, draft, checkpoint, reviews)
-        certified = replace(card, parity=report.certificate())
+        certified = replace(card, parity=report.certificate(), answers=known_answers(draft))
         write_model_file(request.output, stamp(graph, certified))
     return Exported(read_model_file(request.output), report, pytorch_bytes(checkpoint))
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from infer.base.errors import ModelFileError
+from infer.model.interface import in_words, interface
+from infer.model.known_answers import KnownAnswer
 from infer.model.labels import label_names, label_numbers
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
@@ -31,6 +33,7 @@ class ModelCard:
             known.
         threshold: the score from which on the positive of two labels is predicted.
         ordinal: whether the labels are numbers in an order, so that an expected value has a sense.
+        answers: texts of which ids and logits are known; files of before have none.
     """
 
     text: TextSettings
@@ -44,6 +47,7 @@ class ModelCard:
     text_column: str | None = None
     ordinal: bool = False
     threshold: float = 0.5
+    answers: tuple[KnownAnswer, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -72,9 +76,14 @@ class ModelCard:
         """The logit above which the positive of two labels is predicted."""
         return self.temperature * math.log(self.threshold / (1 - self.threshold))
 
+    def in_words(self) -> str:
+        """Return what the model is and how it is used, for the `doc_string` of its file."""
+        return in_words(self.labels, self.temperature, self.threshold, self.text)
+
     def to_json(self) -> str:
         """Return all but the vocabulary as JSON."""
         values = {
+            "interface": interface(len(self.labels)),
             "text": self.text.to_json(),
             "labels": list(self.labels),
             "precision": self.precision,
@@ -89,6 +98,8 @@ class ModelCard:
             values["ordinal"] = True
         if self.threshold != 0.5:
             values["threshold"] = self.threshold
+        if self.answers:
+            values["test_vectors"] = [answer.to_json() for answer in self.answers]
         return json.dumps(values, sort_keys=True)
 
 
@@ -112,6 +123,7 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
             text_column=_name(values.get("text_column")),
             ordinal=values.get("ordinal", False) is True,
             threshold=float(values.get("threshold", 0.5)),
+            answers=tuple(map(KnownAnswer.from_json, values.get("test_vectors", []))),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(

@@ -61,11 +61,15 @@ class ModelFile:
 def stamp(model: ModelProto, card: ModelCard) -> bytes:
     """Write the card into a copy of the graph's metadata and serialise the model file.
 
+    What it is in words stands in `doc_string` twice: viewers show the model's, and the digest is
+    over the graph's.
+
     Raises:
         ModelFileError: the graph or the card breaks the contract.
     """
     stamped = ModelProto()
     stamped.CopyFrom(model)
+    stamped.doc_string = stamped.graph.doc_string = card.in_words()
     del stamped.metadata_props[:]
     values = {
         _FORMAT: str(format_version(len(card.labels))),
@@ -124,6 +128,8 @@ def check_model(model: ModelProto, size: int) -> ModelCard:
         )
     check_interface(model.graph, labels)
     check_embedding(model.graph, card.vocabulary)
+    if model.doc_string != model.graph.doc_string:
+        raise ModelFileError("the model's doc_string is not the graph's. Export it again")
     if metadata[_DIGEST] != _digest(model):
         raise ModelFileError(
             "the content does not match its own digest: the file was changed after sent-export "

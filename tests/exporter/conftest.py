@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from exporter.graph.build import build_graph
+from exporter.parity.known_answers import TEXTS
 from infer.text.settings import TextSettings
+from infer.text.tokenizer import Tokenizer, spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import Checkpoint, save_checkpoint
 from trainer.checkpoint.record import DataRecord, TrainingRecord
@@ -150,3 +152,38 @@ def with_other_words(checkpoint):
     """The checkpoint with the vocabulary in another order: what a stale file would hold."""
     words = checkpoint.vocabulary.tokens
     return replace(checkpoint, vocabulary=Vocabulary((*words[:2], *reversed(words[2:]))))
+
+
+@pytest.fixture
+def speaking(tmp_path):
+    """Return `speaking(labels, settings)`: a checkpoint folder whose words are those of texts."""
+
+    def make(labels, settings):
+        text = TextSettings(
+            spacy_version=spacy_version(), **{"max_tokens": 40, "head_tokens": 10} | settings
+        )
+        counts = Tokenizer(text).count(pa.array([text for _, text in TEXTS]))
+        tokens = [*sorted(counts)[::2], "good", "film", "the", "bad"]
+        vocabulary = Vocabulary(("<pad>", "<unk>", *dict.fromkeys(tokens)))
+        torch.manual_seed(labels)
+        model = SentimentLSTM(ModelConfig(len(vocabulary), 6, 8, 1, "max_mean", labels=labels))
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(2.5)
+        names = ("negative", "positive") if labels == 2 else ("a", "b", "c", "d")[:labels]
+        table = pa.table({"text": ["good film", "a film"] * 9, "label": [0, 1] * 9})
+        checkpoint = Checkpoint(
+            model=model.eval(),
+            vocabulary=vocabulary,
+            text=text,
+            labels=names,
+            metrics={},
+            record=RECORD,
+            validation=table,
+            temperature=1.5,
+            threshold=0.25 if labels == 2 else 0.5,
+        )
+        save_checkpoint(tmp_path / "speaking", checkpoint, [])
+        return tmp_path / "speaking"
+
+    return make

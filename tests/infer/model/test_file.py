@@ -19,6 +19,7 @@ import infer.model.file
 from infer.base.errors import ModelFileError
 from infer.model.file import check_model, read_model_file, stamp
 from infer.model.graph_rules import graph_summary
+from infer.model.known_answers import KnownAnswer, in_blocks
 from infer.model.session import Session
 
 CANARY = "canary.bin"
@@ -205,6 +206,9 @@ HOSTILE = [
     (many_tensors, "tensors in its graph, expected at most 2,000"),
     (large_card, "bytes beside the weights, expected at most 16,777,216"),
     (lambda m: setattr(m, "doc_string", "x" * (20 << 20)), "bytes beside the weights"),
+    (lambda m: setattr(m, "doc_string", "logits are scores"), "doc_string is not the graph's"),
+    (lambda m: edit_card(m, test_vectors=7), "model card is damaged"),
+    (lambda m: edit_card(m, test_vectors=[{"text": "good"}]), "model card is damaged"),
     (lambda m: edit_card(m, text_column=7), "model card is damaged"),
     (lambda m: edit_card(m, text_column="\ud800"), "model card is damaged"),
     (unknown_field, "fields inside that ONNX does not define"),
@@ -270,6 +274,16 @@ def test_the_text_column_rides_along_where_it_is_known(model_path, model):
     card = dataclasses.replace(model.card, text_column="body")
     data = stamp(parse(model_path), card)
     assert check_model(ModelProto.FromString(data), len(data)).text_column == "body"
+
+
+def test_known_answers_ride_along(model_path, model):
+    answers = (
+        KnownAnswer("a run", (("good ", 9),), in_blocks([2] * 9 + [7, 7, 3]), (0.25,), 0.5, "x"),
+        KnownAnswer("none", ((" ", 1),), (), (), None, None),
+    )
+    assert answers[0].ids == (((2,), 9), ((7, 7, 3), 1))
+    data = stamp(parse(model_path), dataclasses.replace(model.card, answers=answers))
+    assert check_model(ModelProto.FromString(data), len(data)).answers == answers
 
 
 def too_large(path):
