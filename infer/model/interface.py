@@ -12,6 +12,7 @@ from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD_ID, UNK_ID
 
 SPECIFICATION: Final = "docs/model-file.md"
+# In words what `infer.text.chunks` leaves out: the test vectors hold the one against the other.
 INVISIBLE: Final = (
     "U+00AD, U+200B, U+200E, U+200F, U+202A to U+202E, U+2060 to U+2064, U+2066 to U+2069, U+FEFF"
 )

@@ -145,6 +145,9 @@ def check(path):
         ),
         pytest.param("w8", 3, {"max_tokens": 5, "head_tokens": 5}, marks=pytest.mark.slow),
         ("int8", 2, {"lower": True}),
+        pytest.param("fp32", 2, {"language": "de", "lower": True}, marks=pytest.mark.slow),
+        pytest.param("fp32", 3, {"language": "fr"}, marks=pytest.mark.slow),
+        pytest.param("fp32", 2, {"language": "zh"}, marks=pytest.mark.slow),
     ],
 )
 def test_the_page_is_enough_for_a_new_file(precision, labels, settings, speaking, tmp_path):
