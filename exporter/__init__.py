@@ -7,6 +7,6 @@ The main path is `exporter.pipeline.export_model`: checkpoint → graph → pari
 """
 
 from exporter.api import check, export
-from exporter.request import Exported, ParityFailedError
+from exporter.request import Exported, Network, ParityFailedError
 
-__all__ = ["Exported", "ParityFailedError", "check", "export"]
+__all__ = ["Exported", "Network", "ParityFailedError", "check", "export"]

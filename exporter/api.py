@@ -7,7 +7,7 @@ goes to the logger `sent_toolkit`.
 from pathlib import Path
 from typing import Final
 
-from exporter.request import Exported, ExportRequest
+from exporter.request import Exported, ExportRequest, Network
 from infer.base.console import require_packages
 
 DEFAULT_CHECKPOINT: Final = Path("artifacts/checkpoint")
@@ -16,7 +16,7 @@ NEEDED: Final = ("torch", "safetensors", "onnxscript")
 
 
 def export(
-    checkpoint: str | Path = DEFAULT_CHECKPOINT,
+    checkpoint: str | Path | Network = DEFAULT_CHECKPOINT,
     output: str | Path = DEFAULT_OUTPUT,
     *,
     opset: int = 17,
@@ -33,7 +33,7 @@ def export(
         >>> print(exported.model_file.path, exported.report.worst().logit_absolute.maximum)
 
     Args:
-        checkpoint: folder that training left.
+        checkpoint: folder that training left, or a `Network` of your own.
         output: model file to write; an older model file there is replaced.
         opset: version of ONNX's operators, 17 to 23.
         precision: `fp32`; `fp16` stores the weights in half; `int8` computes in integers.
@@ -54,7 +54,14 @@ def export(
             for a damaged checkpoint, `DeviceError`.
     """
     request = ExportRequest(
-        Path(checkpoint), Path(output), opset, precision, _path(parity_data), device, atol, threads
+        _source(checkpoint),
+        Path(output),
+        opset,
+        precision,
+        _path(parity_data),
+        device,
+        atol,
+        threads,
     )
     require_packages(NEEDED)
     from exporter.pipeline import export_model
@@ -64,7 +71,7 @@ def export(
 
 def check(
     model: str | Path,
-    checkpoint: str | Path = DEFAULT_CHECKPOINT,
+    checkpoint: str | Path | Network = DEFAULT_CHECKPOINT,
     *,
     parity_data: str | Path | None = None,
     device: str = "auto",
@@ -90,7 +97,7 @@ def check(
         infer.base.errors.SentError: as in `export`.
     """
     request = ExportRequest(
-        Path(checkpoint),
+        _source(checkpoint),
         Path(model),
         parity_data=_path(parity_data),
         device=device,
@@ -101,6 +108,10 @@ def check(
     from exporter.pipeline import check_model_file
 
     return check_model_file(request)
+
+
+def _source(value: str | Path | Network) -> Path | Network:
+    return value if isinstance(value, Network) else Path(value)
 
 
 def _path(value: str | Path | None) -> Path | None:

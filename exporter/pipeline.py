@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from exporter.graph.build import build_graph
+from exporter.graph.foreign import Foreign
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.known_answers import known_answers
 from exporter.parity.report import ParityReport
-from exporter.parity.reviews import Reviews, read_reviews
-from exporter.request import Exported, ExportRequest, ParityFailedError
+from exporter.parity.reviews import Reviews, read_reviews, reviews_of
+from exporter.parity.source import Brought, Source
+from exporter.request import Exported, ExportRequest, Network, ParityFailedError
 from infer import __version__
 from infer.base.commit import atomic_file, check_output, writable
 from infer.base.console import say
@@ -23,7 +25,9 @@ from infer.base.errors import DeviceError, ModelFileError, OutputError, SentErro
 from infer.model.card import ModelCard
 from infer.model.cuda import cuda_problem
 from infer.model.file import ModelFile, read_model_file, stamp
-from trainer.checkpoint.folder import Checkpoint, load_checkpoint
+from infer.text.tokenizer import spacy_version
+from infer.text.vocabulary import Vocabulary
+from trainer.checkpoint.folder import load_checkpoint
 from trainer.network.device import set_threads
 
 REPORT_SUFFIX: Final = ".parity-failure.json"
@@ -49,8 +53,7 @@ def export_model(request: ExportRequest) -> Exported:
             f"Warning: opset {request.opset} is above {LAST_CUDA_OPSET}: ONNX Runtime before 1.31 "
             "runs its LSTMs on the CPU only."
         )
-    checkpoint = load_checkpoint(request.checkpoint)
-    reviews = read_reviews(request.parity_data, checkpoint)
+    checkpoint, reviews = read_source(request)
     card = make_card(checkpoint, request.precision)
     with reporting_failure(request.output, card):
         say(f"Exporting {request.checkpoint} ({request.precision}, opset {request.opset})")
@@ -72,17 +75,42 @@ def check_model_file(request: ExportRequest) -> Exported:
     """
     model_file = read_model_file(request.output)
     check_device(request.device, model_file.card.precision)
-    checkpoint = load_checkpoint(request.checkpoint)
-    reviews = read_reviews(request.parity_data, checkpoint)
+    checkpoint, reviews = read_source(request)
     say(f"Checking {request.output} ({model_file.card.precision})")
     report = compare(request, model_file, checkpoint, reviews)
     return Exported(model_file, report, pytorch_bytes(checkpoint))
 
 
+def read_source(request: ExportRequest) -> tuple[Source, Reviews]:
+    """Return what is exported, and the texts that it is compared on.
+
+    Raises:
+        UsageError, InputError, ModelFileError: it cannot be.
+    """
+    given = request.checkpoint
+    if isinstance(given, Network):
+        return bring(given), reviews_of(given.texts)
+    checkpoint = load_checkpoint(given)
+    return checkpoint, read_reviews(request.parity_data, checkpoint)
+
+
+def bring(network: Network) -> Brought:
+    """Return somebody's own network as it is exported: a copy, tried once."""
+    return Brought(
+        model=Foreign(network.model, len(network.labels)),
+        vocabulary=Vocabulary(tuple(network.vocabulary)),
+        text=replace(network.text, spacy_version=network.text.spacy_version or spacy_version()),
+        labels=tuple(network.labels),
+        temperature=network.temperature,
+        threshold=network.threshold,
+        ordinal=network.ordinal,
+    )
+
+
 def compare(
     request: ExportRequest,
     model_file: ModelFile,
-    checkpoint: Checkpoint,
+    checkpoint: Source,
     reviews: Reviews,
 ) -> ParityReport:
     """Run the parity check that is asked for.
@@ -136,7 +164,7 @@ def check_device(device: str, precision: str) -> None:
         raise DeviceError(f"--device {wanted}: {problem}")
 
 
-def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
+def make_card(checkpoint: Source, precision: str) -> ModelCard:
     """Return the checkpoint's side of the model card, without a certificate yet."""
     return ModelCard(
         text=checkpoint.text,
@@ -148,8 +176,8 @@ def make_card(checkpoint: Checkpoint, precision: str) -> ModelCard:
         toolkit_version=__version__,
         temperature=checkpoint.temperature,
         threshold=checkpoint.threshold,
-        text_column=checkpoint.record.data.found_text_column,
-        ordinal=checkpoint.record.data.ordinal,
+        text_column=checkpoint.text_column,
+        ordinal=checkpoint.ordinal,
     )
 
 
@@ -179,7 +207,7 @@ def write_model_file(path: Path, data: bytes) -> None:
         read_model_file(temporary)
 
 
-def pytorch_bytes(checkpoint: Checkpoint) -> int:
+def pytorch_bytes(checkpoint: Source) -> int:
     """Return the size of the fp32 weights."""
     return sum(p.numel() * p.element_size() for p in checkpoint.model.parameters())
 

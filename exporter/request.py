@@ -1,19 +1,25 @@
 """What the exporter is asked for, and what comes back. Nothing heavy is imported."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.errors import ParityError, UsageError
+from infer.text.settings import TextSettings
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from exporter.parity.report import ParityReport
     from infer.model.file import ModelFile
 
 PRECISIONS: Final = ("fp32", "fp16", "w8", "int8")
 OLDEST_OPSET: Final = 17
 NEWEST_OPSET: Final = 23
+# What is done to the weights of a network that is not known from within.
+FOREIGN_PRECISIONS: Final = ("fp32", "fp16")
 
 
 class ParityFailedError(ParityError):
@@ -26,11 +32,42 @@ class ParityFailedError(ParityError):
 
 
 @dataclass(frozen=True)
+class Network:
+    """A network of your own, with what its model file has to say.
+
+    Attributes:
+        model: a module of `(input_ids, lengths)` → logits: (batch, sequence) int64, padded behind
+            each row, and (batch,) int32 → (batch,) float32 of two labels, else (batch, K). One
+            embedding is indexed by `input_ids`, with a row for each token of the vocabulary.
+        vocabulary: tokens in the order of their ids; `<pad>` is the first, `<unk>` the second.
+        labels: names, in the order of the logits; of two, the negative and the positive one.
+        texts: to compare on.
+        text: how text becomes tokens.
+        temperature: what logits are divided by before they become probabilities.
+        threshold: the score from which on the positive of two labels is predicted.
+        ordinal: whether the labels are numbers in an order.
+    """
+
+    model: "nn.Module"
+    vocabulary: Sequence[str]
+    labels: Sequence[str]
+    texts: Sequence[str]
+    text: TextSettings = field(default_factory=TextSettings)
+    temperature: float = 1.0
+    threshold: float = 0.5
+    ordinal: bool = False
+
+    def __str__(self) -> str:
+        """Return the name of the module's class."""
+        return type(self.model).__name__
+
+
+@dataclass(frozen=True)
 class ExportRequest:
     """What is to be exported, and where to.
 
     Attributes:
-        checkpoint: the folder that `sent-train` left.
+        checkpoint: the folder that `sent-train` left, or a network of somebody's own.
         output: the model file.
         opset: version of ONNX's operators, 17 to 23.
         precision: `fp32`, `fp16`, `w8` or `int8`.
@@ -40,7 +77,7 @@ class ExportRequest:
         threads: CPU threads of PyTorch and of ONNX Runtime, 0 = one for each core.
     """
 
-    checkpoint: Path
+    checkpoint: Path | Network
     output: Path
     opset: int = OLDEST_OPSET
     precision: str = "fp32"
@@ -58,10 +95,25 @@ class ExportRequest:
         if self.precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise UsageError(f"precision is {self.precision!r}, expected one of {known}")
+        if isinstance(self.checkpoint, Network):
+            self._check_network(self.checkpoint)
         if self.atol is not None and not 0 < self.atol < math.inf:
             raise UsageError(f"atol is {self.atol}, expected a finite number above 0")
         if self.threads < 0:
             raise UsageError(f"threads is {self.threads}, expected at least 0")
+
+    def _check_network(self, network: Network) -> None:
+        """Refuse what can be had of a checkpoint alone."""
+        if self.precision not in FOREIGN_PRECISIONS:
+            raise UsageError(
+                f"precision is {self.precision!r}, which knows the layers of sent-train's networks "
+                f"alone, not those of {network}. Use fp32 or fp16"
+            )
+        if self.parity_data is not None:
+            raise UsageError(
+                f"parity_data is {self.parity_data} beside the texts of {network} itself. Leave it "
+                "out"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
 """A checkpoint's model → a small ONNX graph: dynamic axes, named nodes, the opset asked for."""
 
 import ast
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from typing import Final
 
 import onnx
@@ -12,9 +13,10 @@ import onnx.numpy_helper
 import onnx.version_converter
 import torch
 
+from exporter.graph.foreign import Foreign
 from exporter.graph.module import ExportableLSTM
 from infer.base.errors import ParityError
-from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS, forbidden_operator
 from infer.model.probability import row_shape
 from trainer.network.model import SentimentLSTM
 
@@ -34,11 +36,11 @@ OWN_WARNINGS: Final = (
 EXAMPLE_SHAPE: Final = (3, 5)
 
 
-def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
+def build_graph(model: SentimentLSTM | Foreign, opset: int) -> onnx.ModelProto:
     """Export a model in evaluation mode as an fp32 ONNX graph.
 
     Args:
-        model: on the CPU, in evaluation mode.
+        model: on the CPU, in evaluation mode; the trainer's, or somebody's own.
         opset: version of ONNX's operators, one of `infer.model.file.OPSETS`.
 
     Returns:
@@ -47,7 +49,8 @@ def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
         metadata.
 
     Raises:
-        ParityError: the graph is of another opset, or an axis came out fixed.
+        ParityError: the graph is of another opset, an axis came out fixed, or PyTorch or a model
+            file has no place for what the network does.
     """
     traced = trace(model, max(opset, FIRST_TORCH_OPSET))
     drop_unread(traced)
@@ -55,29 +58,66 @@ def build_graph(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
     strip(traced)
     converted = onnx.version_converter.convert_version(traced, opset)
     strip(converted)
+    if opset < FIRST_TORCH_OPSET:
+        drop_newer_attribute(converted)
     name_nodes(converted)
     converted.ir_version = IR_VERSIONS[opset]
-    check_contract(converted, opset, model.config.labels)
+    check_contract(converted, opset, model.labels)
     return converted
 
 
-def trace(model: SentimentLSTM, opset: int) -> onnx.ModelProto:
-    """Run `torch.onnx.export` on the export-only module."""
+def trace(model: SentimentLSTM | Foreign, opset: int) -> onnx.ModelProto:
+    """Run `torch.onnx.export` on the export-only module, or on somebody's own."""
+    if isinstance(model, Foreign):
+        return trace_foreign(model, opset)
+    with quiet_exporter():
+        return run_exporter(ExportableLSTM(model).eval(), opset)
+
+
+def trace_foreign(model: Foreign, opset: int) -> onnx.ModelProto:
+    """Trace a network that is not known, and say so where that cannot be done.
+
+    What was traced before is forgotten first: PyTorch 2.13 fixes the second GRU's sequence axis.
+
+    Raises:
+        ParityError: PyTorch cannot export it, or a model file must not hold an operator.
+    """
+    name = type(model.network).__name__
+    torch.compiler.reset()
+    try:
+        with quiet_exporter(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            traced = run_exporter(model, opset)
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().partition("\n")[0]
+        raise ParityError(
+            f"PyTorch cannot export {name} ({type(error).__name__}: {reason}). Write it without "
+            "branches on values, packed sequences and loops over tokens"
+        ) from error
+    if operator := forbidden_operator(traced.graph):
+        raise ParityError(
+            f"{name} needs the operator {operator!r}, which a model file must not hold. Write it "
+            "with others: the list is ALLOWED_OPERATORS in infer/model/graph_rules.py"
+        )
+    return traced
+
+
+def run_exporter(module: torch.nn.Module, opset: int) -> onnx.ModelProto:
+    """Run `torch.onnx.export` on a module of `(input_ids, lengths)`, both axes dynamic."""
     rows, tokens = EXAMPLE_SHAPE
     batch, sequence = torch.export.Dim(BATCH), torch.export.Dim("sequence")
-    with quiet_exporter():
-        program = torch.onnx.export(
-            ExportableLSTM(model).eval(),
-            (torch.ones(rows, tokens, dtype=torch.int64), torch.full((rows,), tokens).int()),
-            dynamo=True,
-            external_data=False,
-            optimize=True,
-            opset_version=opset,
-            input_names=[INPUT_IDS, LENGTHS],
-            output_names=[LOGITS],
-            dynamic_shapes={INPUT_IDS: {0: batch, 1: sequence}, LENGTHS: {0: batch}},
-            verbose=False,
-        )
+    program = torch.onnx.export(
+        module,
+        (torch.ones(rows, tokens, dtype=torch.int64), torch.full((rows,), tokens).int()),
+        dynamo=True,
+        external_data=False,
+        optimize=True,
+        opset_version=opset,
+        input_names=[INPUT_IDS, LENGTHS],
+        output_names=[LOGITS],
+        dynamic_shapes={INPUT_IDS: {0: batch, 1: sequence}, LENGTHS: {0: batch}},
+        verbose=False,
+    )
     if program is None:
         raise ParityError("torch.onnx.export returned nothing, expected an ONNXProgram")
     return program.model_proto
@@ -113,6 +153,15 @@ def drop_unread(model: onnx.ModelProto) -> None:
         node.output[:] = [name if name in read else "" for name in node.output]
         while node.output and not node.output[-1]:
             del node.output[-1]
+
+
+def drop_newer_attribute(model: onnx.ModelProto) -> None:
+    """Take away what onnx's converter leaves of opset 18 on reductions, but for sums: a default."""
+    for node in model.graph.node:
+        if node.op_type.startswith("Reduce") and node.op_type != "ReduceSum":
+            kept = [a for a in node.attribute if a.name != "noop_with_empty_axes"]
+            del node.attribute[:]
+            node.attribute.extend(kept)
 
 
 def name_values(model: onnx.ModelProto) -> None:

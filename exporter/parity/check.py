@@ -10,17 +10,18 @@ from datetime import UTC, datetime
 import numpy as np
 import onnx
 
+from exporter.graph.foreign import Foreign
 from exporter.parity.comparisons import compare_session
 from exporter.parity.localise import Stage, compare_stages, first_difference
 from exporter.parity.reference import Batch, Material, make_material
 from exporter.parity.report import Accuracy, Comparison, ParityReport
 from exporter.parity.reviews import Reviews
-from exporter.parity.tolerance import tolerance_for
+from exporter.parity.source import Source
+from exporter.parity.tolerance import for_foreign, tolerance_for
 from infer.model.file import ModelFile
 from infer.model.graph_rules import graph_summary
 from infer.model.session import CPU, Session
 from infer.text.batching import pad
-from trainer.checkpoint.folder import Checkpoint
 from trainer.network.model import SentimentLSTM
 
 
@@ -41,7 +42,7 @@ class Conditions:
 
 def check_parity(
     model_file: ModelFile,
-    checkpoint: Checkpoint,
+    checkpoint: Source,
     reviews: Reviews,
     conditions: Conditions,
 ) -> ParityReport:
@@ -70,6 +71,8 @@ def check_parity(
             conditions.atol,
             len(checkpoint.labels),
         )
+        if isinstance(checkpoint.model, Foreign):
+            tolerance = for_foreign(tolerance)
         compared, measured = compare_session(session, tolerance, material)
         comparisons += compared
         accuracies += measured
@@ -102,7 +105,7 @@ def open_sessions(model_file: ModelFile, conditions: Conditions) -> list[Session
     return sessions
 
 
-def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
+def contradictions(model_file: ModelFile, checkpoint: Source) -> list[str]:
     """Say what the model card has differently from the checkpoint."""
     card = model_file.card
     pairs = {
@@ -110,7 +113,7 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
         "text settings": (card.text, checkpoint.text),
         "labels": (card.labels, checkpoint.labels),
         "temperature": (card.temperature, checkpoint.temperature),
-        "order of labels": (card.ordinal, checkpoint.record.data.ordinal),
+        "order of labels": (card.ordinal, checkpoint.ordinal),
         "threshold": (card.threshold, checkpoint.threshold),
     }
     return [
@@ -123,11 +126,13 @@ def contradictions(model_file: ModelFile, checkpoint: Checkpoint) -> list[str]:
 def locate(
     session: Session,
     data: bytes,
-    model: SentimentLSTM,
+    model: SentimentLSTM | Foreign,
     material: Material,
     comparisons: list[Comparison],
 ) -> list[Stage]:
     """Compare the stages on the first batch whose logits differ from PyTorch's, if there is one.
+
+    A network that somebody brought has no stages that are known.
 
     Args:
         session: what was compared.
@@ -136,6 +141,8 @@ def locate(
         material: what was compared on.
         comparisons: the session's: the grid's in its order, then the texts'.
     """
+    if isinstance(model, Foreign):
+        return []
     grid = len(material.grid)
     batches = [*material.grid, _worst_text(material, comparisons[grid])]
     for comparison, batch in zip(comparisons[: grid + 1], batches, strict=True):

@@ -188,17 +188,20 @@ def compare_mates(subject: Subject, batch: Batch) -> Comparison:
         return np.concatenate((some(rows), some(rows[::-1])[::-1], *pairs, thrice))
 
     outcome = subject.compare("batch-mates", input_ids.shape, np.tile(lengths, 6), alone, among)
-    problems = (*outcome.problems, *mates_problems(outcome.difference, subject.tolerance))
+    problems = (*mates_problems(outcome.difference, subject.tolerance), *outcome.problems)
     return replace(outcome, problems=problems)
 
 
 def mates_problems(difference: Difference | None, tolerance: Tolerance) -> list[str]:
     """Say whether a row's logit hangs on the rows beside it where it must not."""
-    if difference is None or not tolerance.same_bits or not difference.logit_absolute.maximum:
+    if difference is None or tolerance.mates is None:
         return []
+    found = difference.logit_absolute.maximum
+    if found <= tolerance.mates * max(1.0, abs(difference.worst.expected)):
+        return []
+    allowed = f"{tolerance.mates:g}" if tolerance.mates else "not a bit"
     return [
-        f"a text's logit changes by up to {difference.logit_absolute.maximum:.3g} with its "
-        "batch-mates (allowed: not a bit)"
+        f"a text's logit changes by up to {found:.3g} with its batch-mates (allowed: {allowed})"
     ]
 
 

@@ -11,14 +11,15 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from exporter.graph.foreign import Foreign
 from exporter.parity.reviews import Reviews
+from exporter.parity.source import Source
 from infer.base.console import progress
 from infer.model.file import ModelFile
 from infer.model.probability import row_shape
 from infer.model.session import CPU, DEFAULT_BATCH_TOKENS
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder
-from trainer.checkpoint.folder import Checkpoint
 from trainer.data.epoch_batches import encode_with_bar
 from trainer.network.model import SentimentLSTM
 
@@ -73,7 +74,7 @@ class Material:
         }
 
 
-def make_material(model_file: ModelFile, checkpoint: Checkpoint, reviews: Reviews) -> Material:
+def make_material(model_file: ModelFile, checkpoint: Source, reviews: Reviews) -> Material:
     """Encode the texts and run PyTorch on everything."""
     card = model_file.card
     expected = found = encode_with_bar(
@@ -111,7 +112,7 @@ def make_grid(vocabulary_size: int, max_tokens: int) -> list[Batch]:
     return batches
 
 
-def run_pytorch(model: SentimentLSTM) -> Run:
+def run_pytorch(model: SentimentLSTM | Foreign) -> Run:
     """Return a function from a batch to PyTorch's logits."""
 
     @torch.inference_mode()

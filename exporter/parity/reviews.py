@@ -1,5 +1,6 @@
 """The real texts that parity is checked on, with their labels where there are any."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infer.base.errors import InputError
+from infer.base.errors import InputError, UsageError
 from infer.model.probability import Labels
 from infer.table.columns import LABEL_COLUMNS
 from infer.table.files import read_schema
@@ -50,12 +51,28 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
     else:
         table, source, sha256 = _read(path, checkpoint), path.name, hash_files([path])
     reviews = _reviews(table, source, sha256)
-    if not pc.any(pc.greater(pc.utf8_length(reviews.texts), 0)).as_py():
+    if not _has_text(reviews.texts):
         raise InputError(
             f"{path or source}: {len(reviews.texts)} rows without any text, expected reviews to "
             "compare on. Use --parity-data with another file"
         )
     return reviews
+
+
+def reviews_of(texts: Sequence[str]) -> Reviews:
+    """Return texts that a caller has, which are not labelled.
+
+    Raises:
+        UsageError: there is nothing in them to compare on.
+    """
+    found = pa.array(texts, pa.large_string())
+    if not _has_text(found):
+        raise UsageError(f"{len(found)} texts without any text, expected some to compare on")
+    return Reviews(found, None, "the caller's texts")
+
+
+def _has_text(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.greater(pc.utf8_length(texts), 0)).as_py())
 
 
 def _read(path: Path, checkpoint: Checkpoint) -> pa.Table:

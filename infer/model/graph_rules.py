@@ -18,14 +18,16 @@ OPSETS: Final = range(17, 24)
 # the square of a chain's length: 16,000 nodes took 17 seconds.
 MAX_NODES: Final = 2_000
 
-# Operators without subgraphs, files or code: what the exporter's graphs are made of.
+# Operators without subgraphs, files or code: what the exporter's graphs are made of, and small
+# networks of others.
 ALLOWED_OPERATORS: Final = frozenset(
     [("", name) for name in (
-        "Add", "And", "Cast", "Clip", "Concat", "Constant", "DequantizeLinear", "Div",
-        "DynamicQuantizeLinear", "Expand", "Flatten", "Gather", "GatherElements", "GatherND",
-        "Gemm", "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul", "MatMulInteger", "Max",
-        "Mod", "Mul", "Not", "Range", "ReduceMax", "ReduceMean", "ReduceSum", "Reshape", "Shape",
-        "Slice", "Squeeze", "Sub", "Transpose", "Unsqueeze", "Where",
+        "Add", "And", "Cast", "Clip", "Concat", "Constant", "Conv", "DequantizeLinear", "Div",
+        "DynamicQuantizeLinear", "Equal", "Expand", "Flatten", "GRU", "Gather", "GatherElements",
+        "GatherND", "Gemm", "Greater", "GreaterOrEqual", "Identity", "LSTM", "Less", "MatMul",
+        "MatMulInteger", "Max", "Mod", "Mul", "Not", "Or", "Range", "ReduceMax", "ReduceMean",
+        "ReduceSum", "Relu", "Reshape", "Shape", "Sigmoid", "Slice", "Softmax", "Squeeze", "Sub",
+        "Tanh", "Transpose", "Unsqueeze", "Where",
     )]
     + [("com.microsoft", name) for name in (
         "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulIntegerToFloat",
@@ -79,12 +81,19 @@ def check_graph(graph: GraphProto) -> None:
         raise ModelFileError("sparse tensors inside, expected none")
     for tensor in graph.initializer:
         _check_tensor(tensor)
+    if name := forbidden_operator(graph):
+        raise ModelFileError(f"operator {name!r} is not on the list of allowed ones")
     for node in graph.node:
-        if (node.domain, node.op_type) not in ALLOWED_OPERATORS:
-            name = f"{node.domain}.{node.op_type}" if node.domain else node.op_type
-            raise ModelFileError(f"operator {name!r} is not on the list of allowed ones")
         for attribute in node.attribute:
             _check_attribute(node.op_type, attribute)
+
+
+def forbidden_operator(graph: GraphProto) -> str | None:
+    """Return the name of the first operator that a model file must not hold, None without one."""
+    for node in graph.node:
+        if (node.domain, node.op_type) not in ALLOWED_OPERATORS:
+            return f"{node.domain}.{node.op_type}" if node.domain else str(node.op_type)
+    return None
 
 
 def _check_attribute(operator: str, attribute: AttributeProto) -> None:

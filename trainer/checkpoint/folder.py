@@ -89,6 +89,16 @@ class Checkpoint:
     temperature: float = 1.0
     threshold: float = 0.5
 
+    @property
+    def ordinal(self) -> bool:
+        """Whether the labels are numbers in an order."""
+        return self.record.data.ordinal
+
+    @property
+    def text_column(self) -> str | None:
+        """The column that the texts of training stood in, where that is known."""
+        return self.record.data.found_text_column
+
 
 def save_checkpoint(
     folder: Path,
