@@ -209,7 +209,7 @@ def write_model_file(path: Path, data: bytes) -> None:
 
 def pytorch_bytes(checkpoint: Source) -> int:
     """Return the size of the fp32 weights."""
-    return sum(p.numel() * p.element_size() for p in checkpoint.model.parameters())
+    return sum(t.numel() * t.element_size() for t in checkpoint.model.state_dict().values())
 
 
 def refuse_failed(report: ParityReport) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 import trainer
 from exporter.pipeline import export_model, make_card
@@ -19,8 +20,12 @@ from infer.api import load as load_model
 from infer.base.errors import InputError
 from infer.text.encoding import Encoder
 from trainer.checkpoint.folder import METRICS, load_checkpoint
+from trainer.data.prepared import begin_record, prepare_data
 from trainer.network.evaluate import decide, predict
 from trainer.network.figures import class_figures
+from trainer.run.train import begin
+from trainer.settings.recipe import Recipe
+from trainer.settings.request import Request
 
 SMALL: dict[str, Any] = {
     "recipe": "article",
@@ -107,6 +112,21 @@ def test_the_threshold_goes_all_the_way(
     test = by_f1.metrics["test"]["confusion"]
     counted = test["true_positive"] + test["false_positive"]
     assert (predictions == "positive").sum() == counted
+
+
+def test_balanced_labels_count_in_the_n_grams_too(lopsided: Path, tmp_path: Path) -> None:
+    """One in ten is positive; that shows in nothing but the n-grams' bias."""
+    biases, shares = [], []
+    for rule in ("none", "balanced"):
+        recipe = Recipe(hidden=6, ngrams=2, ngram_buckets=1_000, class_weight=rule)
+        request = Request(recipe, data=str(lopsided), output=tmp_path / "c", device="cpu")
+        prepared = prepare_data(request, None)
+        record = begin_record(request, prepared, torch.device("cpu"))
+        ngrams = begin(request, prepared, None, record)[0].model.ngrams
+        assert ngrams is not None
+        biases.append(float(ngrams.bias))
+        shares.append(float(prepared.targets.mean()))
+    assert biases[1] - biases[0] == pytest.approx(np.log(1 / shares[0] - 1), abs=1e-4)
 
 
 def test_a_network_behind_the_linear_model_is_the_last_line(lopsided: Path, tmp_path: Path) -> None:

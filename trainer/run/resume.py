@@ -17,6 +17,8 @@ from trainer.settings.request import Request, folders
 LOCAL: Final = ("data", "unlabelled", "device", "threads", "save_minutes", "tensorboard")
 # of the recipe, what decides when training ends.
 LENGTH: Final = ("epochs", "patience")
+# What a recipe says of it too, and --epochs overrules.
+OF_LENGTH: Final = (*LENGTH, "steps")
 
 
 def resumed(folder: Path, asked: Mapping[str, Any] | None = None) -> Request:
@@ -86,7 +88,7 @@ def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
     had = {**vars(run), **vars(run.recipe)}
     wanted = dict(asked)
     if (recipe := wanted.pop("recipe", None)) is not None:
-        named = {n: value for n, value in vars(named_recipe(recipe)).items() if n not in LENGTH}
+        named = {n: value for n, value in vars(named_recipe(recipe)).items() if n not in OF_LENGTH}
         wanted = {**named, **wanted}
     for name, value in sorted(wanted.items()):
         if name not in had:

@@ -15,8 +15,7 @@ from infer.base.errors import DivergedError, TrainingError
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
 from trainer.network.device import seed_of
-from trainer.run.seeds import NAMES
-from trainer.run.series import carry_out_one, demerit, under_way
+from trainer.run.series import carry_out_one, demerit, judging_figures, under_way
 from trainer.settings.search import span_of
 
 if TYPE_CHECKING:
@@ -120,8 +119,7 @@ def _try_one(
         say(f"trial {number} came to no end: {error}")
         study.tell(number, state=TrialState.FAIL)
     else:
-        found = checkpoint.metrics["validation"]
-        figures = {name: found[name] for name in NAMES}
+        figures = judging_figures(checkpoint)
         study.set_user_attr(str(number), {"epoch": checkpoint.metrics["epoch"], **figures})
         study.tell(number, demerit(figures, series.request.recipe.select)[0])
     _drop_losers(study, series)

@@ -8,9 +8,8 @@ from typing import Any, Final
 from infer.base.console import say, say_table
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
-from trainer.run.series import carry_out_one, demerit, under_way
+from trainer.run.series import NAMES, carry_out_one, demerit, judging_figures, under_way
 
-NAMES: Final = ("accuracy", "macro_f1", "loss")
 FIGURES: Final = tuple((part, name) for part in ("validation", "test") for name in NAMES)
 
 
@@ -40,10 +39,12 @@ def carry_out_seeds(series: Series) -> Checkpoint:
 
 def _row(seed: int, checkpoint: Checkpoint) -> dict[str, Any]:
     metrics = checkpoint.metrics
-    parts: dict[str, Any] = {part: {} for part, _ in FIGURES}
-    for part, name in FIGURES:
-        parts[part][name] = metrics[part][name]
-    return {"seed": seed, "epoch": metrics["epoch"], **parts}
+    return {
+        "seed": seed,
+        "epoch": metrics["epoch"],
+        "validation": judging_figures(checkpoint),
+        "test": {name: metrics["test"][name] for name in NAMES},
+    }
 
 
 def summary(runs: Sequence[dict[str, Any]], select: str) -> dict[str, Any]:

@@ -17,7 +17,9 @@ from trainer.run.train import carry_out
 from trainer.settings.request import Request
 
 # What the best run is the best in → the name of the figure.
-SELECTED: Final = {"loss": "loss", "accuracy": "accuracy", "f1": "macro_f1"}
+SELECTED: Final = {"loss": "calibrated_loss", "accuracy": "accuracy", "f1": "macro_f1"}
+# The figures of each run that are told.
+NAMES: Final = ("accuracy", "macro_f1", "loss")
 
 
 def resumed_series(folder: Path, asked: Mapping[str, Any]) -> Series:
@@ -68,15 +70,22 @@ def under_way(series: Series) -> Iterator[None]:
             raise
 
 
-def demerit(validation: Mapping[str, Any], select: str) -> tuple[float, float]:
+def judging_figures(checkpoint: Checkpoint) -> dict[str, float]:
+    """Return the validation figures of a run: those that are told, and the loss that decides."""
+    found = checkpoint.metrics["validation"]
+    loss = found.get("calibrated_loss", found["loss"])  # runs of older versions have one loss
+    return {**{name: found[name] for name in NAMES}, "calibrated_loss": loss}
+
+
+def demerit(validation: Mapping[str, float], select: str) -> tuple[float, float]:
     """Return by what a run is behind another one: the least is the best, as among epochs.
 
     Args:
-        validation: figures of its best epoch.
+        validation: `judging_figures` of it.
         select: the recipe's.
     """
-    loss = float(validation["loss"])
-    return (loss if select == "loss" else -float(validation[SELECTED[select]]), loss)
+    loss, decides = validation["calibrated_loss"], validation[SELECTED[select]]
+    return (loss if select == "loss" else -decides, loss)
 
 
 def carry_out_one(series: Series, name: object, request: Request, test: bool = True) -> Checkpoint:

@@ -50,7 +50,7 @@ from trainer.network.device import (
 )
 from trainer.network.evaluate import decide, measure, named_confusion, predict, threshold_by
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.network.ngrams import room_for
+from trainer.network.ngrams import NGrams, room_for
 from trainer.report.analysis import absolute_error, analyse, most_confident_mistakes
 from trainer.run.epochs import enough_epochs, run_epoch
 from trainer.run.events import event_file, note_epoch, note_step
@@ -75,7 +75,7 @@ from trainer.run.state import (
 from trainer.run.talk import epoch_line, test_lines
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
-from trainer.teaching.beside import Beside, beside, fit_linear, in_words
+from trainer.teaching.beside import Beside, beside, class_shift, fit_linear, in_words
 from trainer.teaching.linear import fit_ngrams
 from trainer.teaching.scores import compare, note_scores
 from trainer.teaching.self_training import add_unlabelled, save_targets
@@ -171,8 +171,7 @@ def begin(
         model.embedding.weight.data.copy_(torch.from_numpy(vectors.matrix))
         record = replace(record, vectors=VectorsRecord(vectors.source, vectors.coverage))
     if saved is None and model.ngrams is not None:
-        linear = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, prepared.targets)
-        model.ngrams.load_state_dict(linear.state_dict())
+        model.ngrams.load_state_dict(_fitted_ngrams(request, prepared).state_dict())
     device = torch.device(record.device)
     state = start(model.to(device), request.recipe)
     parameters = sum(p.numel() for p in model.parameters())
@@ -187,6 +186,16 @@ def begin(
         record = replace(record, vectors=saved.record.vectors)
         say(f"going on after {where(request.output)} of the run in {request.output}")
     return state, record
+
+
+def _fitted_ngrams(request: Request, prepared: Prepared) -> NGrams:
+    """Fit the n-grams to what the network learns too, with what each class counts there."""
+    try:
+        fitted = fit_ngrams(request.recipe, request.seed, prepared.fitting_texts, prepared.targets)
+    except InputError as error:
+        raise InputError(f"{error}. Use --ngrams 0") from error
+    fitted.bias += torch.from_numpy(class_shift(prepared))
+    return fitted
 
 
 def _check_same_validation(kept: Checkpoint, prepared: Prepared) -> None:
@@ -297,6 +306,7 @@ def _save_unfinished(
         "accuracy": best["validation_accuracy"],
         "macro_f1": best.get("validation_f1"),
         "loss": best["validation_loss"],
+        "calibrated_loss": best.get("calibrated_loss", best["validation_loss"]),
         "reviews": prepared.validation.num_rows,
         "beside": to_beat,
     }
@@ -309,6 +319,8 @@ def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict
     logits = predict(state.average, prepared.validation_texts, "validating the best epoch")
     labels = labels_of(prepared.validation)
     found = _figures(prepared, state, logits, labels)
+    calibrated = logits / np.float32(state.best_row["temperature"])
+    found |= {"calibrated_loss": measure(calibrated, labels)["loss"]}
     found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
     if prepared.validation["score"].is_valid().to_numpy().any():
         best = state.best_row

@@ -93,9 +93,10 @@ class Recipe:
     )
     ngram_buckets: int = option(
         2**20,
-        "Size of the table that the n-grams are hashed into: 2 bytes each in the model file.",
+        "Size of the table that the n-grams are hashed into: 2 bytes each in the model file. Of "
+        "K labels each has K weights, of which the table holds 2^24 at most: so it may be smaller.",
         minimum=1_000,
-        maximum=2**26,
+        maximum=2**24,
     )
     dropout: float = option(
         0.5, "Probability of dropping an activation.", minimum=0.0, maximum=0.95

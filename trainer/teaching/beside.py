@@ -88,7 +88,7 @@ def beside(request: Request, prepared: Prepared, linear: NGrams | None) -> Besid
     """Take down what the two give; the test's figures are not looked at before the end."""
     known = prepared.fitting["label"].drop_null().to_numpy()
     number = majority(known)
-    found = Beside(number, prepared.dataset.labels[number], linear, _shift(prepared), 0.5)
+    found = Beside(number, prepared.dataset.labels[number], linear, class_shift(prepared), 0.5)
     labels, logits = labels_of(prepared.validation), found.logits(prepared.validation_texts)
     if logits is not None:
         threshold = threshold_by(request.recipe.threshold, logits, labels)
@@ -98,8 +98,12 @@ def beside(request: Request, prepared: Prepared, linear: NGrams | None) -> Besid
     return found
 
 
-def _shift(prepared: Prepared) -> npt.NDArray[np.float32]:
-    """Return what classes count as differences of logits: () of two labels, else (K,) float32."""
+def class_shift(prepared: Prepared) -> npt.NDArray[np.float32]:
+    """Return what classes count as differences of logits: () of two labels, else (K,) float32.
+
+    A model that was fitted on rows that count alike, with this added to its logits, says what one
+    says that was trained with the classes' weights.
+    """
     counted = np.log(prepared.class_weights)  # (K,)
     own = counted if row_shape(len(counted)) else counted[1] - counted[0]
     return np.asarray(own, np.float32)

@@ -19,7 +19,7 @@ import torch
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError
-from infer.model.probability import label_count, predicted
+from infer.model.probability import label_count
 from infer.text.encoding import EncodedTexts
 from trainer.network.evaluate import predict
 from trainer.network.model import as_logits
@@ -56,12 +56,14 @@ def fit_ngrams(
     longest, buckets = recipe.ngrams or NGRAMS, room_for(recipe.ngram_buckets, labels)
     rows = _some(encoded.lengths, seed)
     say(f"fitting the linear model on {len(rows):,} reviews")
-    counts, wanted = count(encoded, longest, buckets)[rows], targets[rows].astype(np.float64)
-    if len(np.unique(predicted(wanted, 0.5))) < 2:
+    wanted = targets[rows].astype(np.float64)
+    # Probabilities may all lie on one side, as a teacher's do of a rare label, and yet differ.
+    if (wanted == wanted[:1]).all():
         raise InputError(
             f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
             "are all of one label, expected two labels or more"
         )
+    counts = count(_taken(encoded, rows), longest, buckets)
     # A bucket that no text has would keep a weight of 0, and take as long as any other.
     there = np.unique(counts.indices)  # (V,)
     counts = counts[:, there]  # (R, V)
@@ -93,6 +95,14 @@ def _some(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
         drawn = np.random.default_rng(seed).permutation(rows)
         rows = np.sort(drawn[np.cumsum(lengths[drawn]) <= MOST_TOKENS])
     return rows
+
+
+def _taken(encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> EncodedTexts:
+    """Return some of the texts, whose numbers ascend."""
+    chosen = np.isin(np.arange(len(encoded)), rows)
+    ids = encoded.ids[np.repeat(chosen, encoded.lengths)]
+    offsets = np.concatenate(([0], np.cumsum(encoded.lengths[chosen])))
+    return EncodedTexts(ids, offsets, encoded.statuses[chosen])
 
 
 def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:

@@ -69,9 +69,9 @@ def test_a_search(
     own = Recipe()
     first = {"learning_rate": own.learning_rate, "dropout": own.dropout}
     assert [run["settings"] == first for run in runs] == [True, False, False]
-    losses = [run["validation"]["loss"] for run in runs]
+    losses = [run["validation"]["calibrated_loss"] for run in runs]
     best = figures["kept"]
-    assert losses[best] == min(losses) == result.metrics["validation"]["loss"]
+    assert losses[best] == min(losses) == result.metrics["validation"]["calibrated_loss"]
     assert result.metrics["test"]["reviews"] == 60
     assert json.loads((output / "metrics.json").read_text()) == result.metrics
     places = sorted(p.name for p in (output / "trials").iterdir())

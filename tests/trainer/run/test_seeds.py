@@ -14,6 +14,7 @@ import trainer
 from infer.base.console import Stopped, stop_signals, talking
 from infer.base.errors import UsageError
 from trainer.checkpoint.folder import WEIGHTS, Checkpoint, load_checkpoint, load_record
+from trainer.run.seeds import summary
 from trainer.run.train import carry_out
 from trainer.settings.request import Request
 
@@ -64,7 +65,7 @@ def test_three_seeds(
     figures = result.metrics["seeds"]
     runs = figures["runs"]
     assert [run["seed"] for run in runs] == [123, 124, 125]
-    losses = [run["validation"]["loss"] for run in runs]
+    losses = [run["validation"]["calibrated_loss"] for run in runs]
     best = runs[losses.index(min(losses))]
     assert figures["kept"] == best["seed"] == result.checkpoint.record.seed
     accuracies = [run["test"]["accuracy"] for run in runs]
@@ -85,6 +86,23 @@ def test_three_seeds(
     carry_out(request_)  # a single run takes the place of all
     assert load_record(output).seed == 123
     assert not (output / "seeds").exists()
+
+
+@pytest.mark.parametrize(("select", "kept"), [("loss", 2), ("accuracy", 1), ("f1", 2)])
+def test_the_best_run_is_chosen_as_the_best_epoch_is(select: str, kept: int) -> None:
+    """By the loss at its temperature, which the model has, not by that of logits too sure."""
+    rows = [(1, 0.9, 0.6, 0.3, 0.29), (2, 0.8, 0.7, 0.4, 0.28), (3, 0.8, 0.7, 0.5, 0.28 + 1e-9)]
+    names = ("accuracy", "macro_f1", "loss", "calibrated_loss")
+    runs = [
+        {
+            "seed": seed,
+            "epoch": 1,
+            "validation": dict(zip(names, figures, strict=True)),
+            "test": dict(zip(names, figures, strict=True)),
+        }
+        for seed, *figures in rows
+    ]
+    assert summary(runs, select)["kept"] == kept
 
 
 @pytest.fixture

@@ -36,10 +36,10 @@ from trainer.network.device import choose_device
 from trainer.network.model import ModelConfig, SentimentLSTM
 from trainer.network.replicas import ROWS_OF_A_SHARE
 from trainer.run.epochs import take_step
-from trainer.run.resume import resumed
+from trainer.run.resume import check_asked, resumed
 from trainer.run.state import STATE_TENSORS, learning_rate, start
 from trainer.run.train import carry_out
-from trainer.settings.recipe import Recipe
+from trainer.settings.recipe import RECIPES, Recipe
 from trainer.settings.request import Request
 
 Interrupt = Callable[[Request, str], Stopped]
@@ -193,6 +193,14 @@ def test_sigterm_in_the_middle_of_an_epoch(request_: Request) -> None:
     assert load_checkpoint(request_.output)
     beside = {p.name for p in request_.output.parent.iterdir()}
     assert beside == {"c"}
+
+
+def test_the_same_command_with_resume_goes_on(request_: Request) -> None:
+    """`--recipe small --epochs 2` begins a run without the recipe's fewest steps."""
+    recipe = replace(RECIPES["small"], epochs=2, steps=0)
+    check_asked(replace(request_, recipe=recipe), {"recipe": "small"})
+    with pytest.raises(UsageError, match=r"steps is 600, the run in .* has 0"):
+        check_asked(replace(request_, recipe=recipe), {"steps": 600})
 
 
 def test_only_an_unfinished_run_of_the_same_kind_is_resumed(

@@ -73,6 +73,14 @@ def test_it_learns_towards_probabilities(request_: Request) -> None:
     assert 1 / (1 + np.exp(-logits[[0, -1]])) == pytest.approx([0.7, 0.3], abs=0.02)
 
 
+def test_it_learns_towards_probabilities_that_are_all_on_one_side(request_: Request) -> None:
+    """A teacher's are, of a label that is rare."""
+    texts = encode([[5, 6]] * 4_000 + [[7, 8]] * 4_000)
+    targets = np.repeat(np.float32([0.4, 0.1]), 4_000)
+    logits = predict_linear(fit_ngrams(request_.recipe, 1, texts, targets), texts)
+    assert 1 / (1 + np.exp(-logits[[0, -1]])) == pytest.approx([0.4, 0.1], abs=0.02)
+
+
 @pytest.mark.parametrize("texts", [[[3, 4], [5, 6]], [[], []], []])
 def test_what_cannot_be_learned_is_said(request_: Request, texts: list[list[int]]) -> None:
     with pytest.raises(InputError, match=r"cannot be fitted on \d reviews .* two labels"):
@@ -83,10 +91,15 @@ def test_of_very_many_reviews_a_sample_is_drawn(
     request_: Request, monkeypatch: pytest.MonkeyPatch, said: Callable[[], list[str]]
 ) -> None:
     monkeypatch.setattr(linear, "MOST_TOKENS", 100)
+    counted = []
+    monkeypatch.setattr(
+        linear, "count", lambda *given: counted.append(given[0].lengths.sum()) or count(*given)
+    )
     texts, targets = encode([[5, 6], [7, 8]] * 500), np.float32([1, 0] * 500)
     logits = predict_linear(fit_ngrams(request_.recipe, 1, texts, targets), texts)
     assert ((logits > 0) == (targets == 1)).all()
     assert said()[-1] == "fitting the linear model on 50 reviews"
+    assert counted == [100], "what is not drawn takes no memory"
 
 
 def test_a_network_with_n_grams_is_at_least_as_right_as_either(wide: Request) -> None:
@@ -114,8 +127,10 @@ def test_a_resumed_run_ends_with_the_same_weights(
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_its_model_file_scores_alike(wide: Request, precision: str, tmp_path: Path) -> None:
     checkpoint = carry_out(wide)
+    weights = checkpoint.model.state_dict()
     path = tmp_path / "model.onnx"
-    exporter.export(wide.output, path, precision=precision, device="cpu", threads=1)
+    exported = exporter.export(wide.output, path, precision=precision, device="cpu", threads=1)
+    assert exported.pytorch_bytes == 4 * sum(map(len, map(torch.flatten, weights.values())))
     texts = checkpoint.validation["text"]
     encoded = prepare_data(wide, None).encoder.encode(
         texts.cast(pa.large_string()).combine_chunks()
