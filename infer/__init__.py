@@ -6,7 +6,7 @@ Example:
     >>> model.score(["A wonderful film.", None])["prediction"].to_pylist()
     ['positive', None]
 
-Whole Parquet files go through `infer.score_files`, which is what the command `sent-score` does.
+Whole files go through `infer.score_files`, which is what the command `sent-score` does.
 Nothing is printed: what there is to say goes to the logger `sent_toolkit`.
 """
 

@@ -118,7 +118,7 @@ class Model:
             table: R rows; a Table or a RecordBatch, and the same comes back.
             text_column: the column to score (None: the one that the model was trained on, else
                 `text`, else `review`, else the only one of strings).
-            prefix: put before the names `score`, `prediction` and `status`.
+            prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
             probabilities: see `score`.
 
         Raises:
@@ -236,12 +236,13 @@ def score_files(
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only one of strings).
         columns: the columns to carry over (None: all but the text).
-        prefix: put before the names `score`, `prediction` and `status`.
+        prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
         delimiter: what parts the fields of CSV (None: what a file's name and its looks say).
         device: see `load`; also several GPUs, `cuda:N,M,…`, with a process or more for each.
         threads: see `load`; of all processes together.
         processes: how many score side by side, 0 for what fills the machine. More than one are new
-            processes, so that a script has to guard its own work (`if __name__ == "__main__":`).
+            processes, so that a script is a file and guards its own work
+            (`if __name__ == "__main__":`).
         tf32: see `load`.
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows between two saved parts (None: the provider's default).

@@ -61,7 +61,7 @@ Examples:
     default="",
     show_default=False,
     metavar="TEXT",
-    help="Put before the names score, prediction and status.  [default: none]",
+    help="Put before the names of the new columns (score, prediction, status, …).  [default: none]",
 )
 @click.option(
     "--delimiter",
@@ -103,8 +103,8 @@ Examples:
     "--part-rows",
     type=click.IntRange(min=1),
     default=None,
-    help="Rows between two saved parts; a kill costs at most the three that are under way.  "
-    "[default: 16384 on the CPU, 65536 on CUDA]",
+    help="Rows between two saved parts; a kill costs at most those under way: three, or with "
+    "several processes two for each and two more.  [default: 16384 on the CPU, 65536 on CUDA]",
 )
 @click.option(
     "--probabilities",
@@ -179,6 +179,7 @@ def tell(summary: "Summary") -> None:
         **_most(summary.predictions),
         **{f"status {k}": v for k, v in summary.statuses.items()},
     }
-    say("  " + ", ".join(f"{name} {rows:,}" for name, rows in counts.items() if rows))
+    if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
+        say("  " + ", ".join(some))
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

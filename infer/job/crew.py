@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -42,6 +42,13 @@ class _Worker:
     lines: list[Connection]
     batch_tokens: int = 0
     run_seconds: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ended(self) -> int:
+        """Return its exit code; the threads of all its lines ask, and the system tells one."""
+        with self.lock:
+            self.process.join(_END_SECONDS)
+            return self.process.exitcode or 0
 
 
 class Crew:
@@ -214,14 +221,13 @@ def _heard(worker: _Worker) -> Iterator[None]:
     try:
         yield
     except (EOFError, OSError) as error:
-        worker.process.join(_END_SECONDS)
-        code = worker.process.exitcode or 0
+        code = worker.ended()
         how = (
             f"was ended by {signal.Signals(-code).name}. Where that is for want of memory, use "
             "fewer --processes"
             if code < 0
-            else "could not begin: see what it said. A script that asks for processes keeps its "
-            'own work under `if __name__ == "__main__":`'
+            else "could not begin: see what it said. A script that asks for processes is a file, "
+            'not stdin, and keeps its own work under `if __name__ == "__main__":`'
         )
         raise JobError(f"worker process {worker.process.pid} {how}") from error
 

@@ -1,9 +1,9 @@
 """Progress that survives a kill: part files by the output, each bound to the file it belongs to.
 
-A part holds the scores of one window of rows of one input and nothing else, some five bytes a row.
-It hangs on what those scores depend on: the input's content and text column, which its name holds,
-and the model and settings, which `job.json` holds for the whole folder. It does not hang on which
-other files a job has, nor on which columns are carried over.
+A part holds the scores of one window of rows of one input and nothing else: some seven bytes a row,
+and four for each further column. It hangs on what those scores depend on: the input's content and
+text column, which its name holds, and the model and settings, which `job.json` holds for the whole
+folder. It does not hang on which other files a job has, nor on which columns are carried over.
 
 ::
 

@@ -28,7 +28,7 @@ from infer.table.formats import PARQUET, find_format
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
 from infer.table.parquet import check_carried, open_parquet
-from infer.table.spool import Spooled, as_parquet
+from infer.table.spool import Spooled, allow_open_files, as_parquet
 
 # Of an output's metadata: the fingerprints of the job that made it, and of its scores.
 JOB_KEY: Final = "sent.job"
@@ -42,7 +42,7 @@ class ScoreOptions:
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only string one).
         columns: the columns to carry over (None: all but the text).
-        prefix: put before the names of the three new columns.
+        prefix: put before the names of the new columns.
         delimiter: what parts the fields of CSV (None: what a file's name and its looks say).
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
@@ -175,12 +175,10 @@ def make_plan(
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
-    if facts().further:
+    if (name := _trained(options, facts)) is not None or facts().further:
         tasks, lost = _look_at(inputs, paths, options, facts())
-    if (name := _trained(options, facts)) is not None:
-        tasks, lost = _look_at(inputs, paths, options, facts())
-        if count := sum(task.columns.text == name for task in tasks):
-            say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
+    if count := sum(task.columns.text == name for task in tasks):
+        say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
     for warning in lost:
         say(warning)
     return Plan(tuple(tasks), parts, options)
@@ -190,6 +188,7 @@ def _readable(inputs: Inputs, output: Path, options: ScoreOptions) -> Inputs:
     """Return the inputs as Parquet; what is of another format is read, once."""
     files: list[InputFile] = []
     errors: list[InputError] = []
+    allow_open_files(inputs.files)
     for source in inputs.files:
         try:
             files.append(as_parquet(source, output.parent, options.delimiter))

@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
-    """Score Parquet files: the same rows in the same order, with score, prediction and status.
+    """Score a plan: the same rows in the same order, with score, prediction and status.
 
     Args:
         plan: what `make_plan` returned.

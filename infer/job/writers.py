@@ -65,6 +65,10 @@ def check_types(schema: pa.Schema, names: tuple[str, ...], output: Path, source:
         InputError: naming them.
     """
     kind = find_format(output)
+    if kind is PARQUET:
+        return
+    for name in names:
+        _check_time_zone(schema.field(name), source)
     if not kind.delimiter:
         return
     nested = [name for name in names if pa.types.is_nested(schema.field(name).type)]
@@ -74,6 +78,19 @@ def check_types(schema: pa.Schema, names: tuple[str, ...], output: Path, source:
             f"{kind.name} cannot hold. Leave it out with --columns, or name an output that ends "
             "with .jsonl or .parquet"
         )
+
+
+def _check_time_zone(field: pa.Field, source: str) -> None:
+    """Refuse times in a zone that is not known here, which only Parquet writes as they are."""
+    if not pa.types.is_timestamp(field.type):
+        return
+    try:
+        pa.nulls(1, field.type).cast(pa.string())
+    except pa.ArrowInvalid as error:
+        raise InputError(
+            f"{source}: column {field.name!r} has type {field.type}, whose time zone is not known "
+            "here. Leave it out with --columns, or name an output that ends with .parquet"
+        ) from error
 
 
 class _Parquet:
@@ -154,11 +171,31 @@ def _values(column: pa.Array, field: pa.Field) -> list[Any]:
         texts = [_json(value) for value in column.cast(pa.large_binary()).to_pylist()]
         is_json = (field.metadata or {}).items() >= WRITTEN_OUT.items()
         return [json.loads(t) if is_json and t is not None else t for t in texts]
-    return [_json(value) for value in column.to_pylist()]
+    return [_json(value) for value in column.cast(_python_type(kind)).to_pylist()]
+
+
+def _python_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type in which all values of a type can be had in Python, at any depth.
+
+    Python has neither nanoseconds nor years above 9999, and strings need not be UTF-8.
+    """
+    if _is_bytes(kind):
+        return pa.large_binary()
+    if pa.types.is_temporal(kind):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_python_type(field.type)) for field in kind.fields])
+    if pa.types.is_map(kind):
+        return pa.map_(_python_type(kind.key_type), _python_type(kind.item_type))
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return pa.large_list(_python_type(kind.value_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.list_(_python_type(kind.value_type), kind.list_size)
+    return kind
 
 
 def _json(value: Any) -> Any:
-    """Return a value of Python's as JSON has it: no NaN, no bytes, no dates."""
+    """Return a value of Python's as JSON has it: no NaN, no bytes, no decimals."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -172,7 +209,7 @@ def _json(value: Any) -> Any:
         return {str(key): _json(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_json(inner) for inner in value]
-    return value.isoformat() if hasattr(value, "isoformat") else str(value)
+    return str(value)
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""What lies below a folder: its Parquet files, each once, and what was passed over."""
+"""What lies below a folder: its files of a kind, each once, and what was passed over."""
 
 import contextlib
 import os

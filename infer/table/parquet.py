@@ -265,8 +265,8 @@ def text_windows(
         max_bytes: text in a window at most; a single longer text is a window of its own.
 
     Yields:
-        Windows in the column's type (a dictionary's value type, string where it has none), at
-        least one row each.
+        Windows in the column's type (a dictionary's value type, string where it is none of
+        strings or binary), at least one row each.
 
     Raises:
         InputError: the file is damaged.
@@ -337,9 +337,10 @@ def _carried(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.Record
 
 
 def _decoded(texts: pa.Array) -> pa.Array:
-    if pa.types.is_null(texts.type):
-        return texts.cast(pa.string())
-    return texts.dictionary_decode() if pa.types.is_dictionary(texts.type) else texts
+    if pa.types.is_dictionary(texts.type):
+        return texts.dictionary_decode()
+    # Without a value there is no type; and JSON has texts that are numbers, as "1984" may be.
+    return texts if _has_lengths(texts.type) else texts.cast(pa.string())
 
 
 def _window_end(texts: pa.Array, rows: int, max_bytes: int) -> int | None:

@@ -8,11 +8,12 @@ and has no name, so that nothing is left of it, not even after `kill -9`.
 
 import hashlib
 import os
+import resource
 import stat
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,7 @@ from infer.table.places import told
 _COPIED_BYTES: Final = 1 << 20
 _WRITTEN_AT_ONCE: Final = 128  # values between two looks at whether a page is full
 _MAGIC: Final = b"PAR1"
+_OTHER_FILES: Final = 128  # open ones beside those of the rows
 _OPENED: Final = "/dev/fd/"  # and a number: what opens a file that is open anew
 
 
@@ -66,6 +68,25 @@ class Spooled(InputFile):
     def status(self) -> os.stat_result | None:
         """Return what the system says of the file that the rows come from."""
         return self.origin
+
+
+def allow_open_files(sources: Sequence[InputFile]) -> None:
+    """Let this process hold a file open for each source that is no Parquet.
+
+    Raises:
+        InputError: the system allows too few.
+    """
+    count = sum(find_format(source.name) is not PARQUET for source in sources)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHER_FILES
+    if count < 2 or soft == resource.RLIM_INFINITY or wanted <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and wanted > hard:
+        raise InputError(
+            f"{count:,} files of text: this system lets a process open {hard:,} files, expected "
+            f"{wanted:,} or more. Score fewer at a time, or write them as Parquet first"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def as_parquet(source: InputFile, folder: Path, delimiter: str | None = None) -> InputFile:

@@ -244,8 +244,71 @@ def test_columns_of_every_type_are_written_as_text(tmp_path, score):
     score(tmp_path / "in.parquet", tmp_path / "out.jsonl")
     first = rows_of(tmp_path / "out.jsonl")[0]
     assert list(first.values())[:8] == [
-        "x", "x", "\udcff", "1970-01-01T00:00:00", None, True, "1.0", None,
+        "x", "x", "\udcff", "1970-01-01 00:00:00.000", None, True, "1.0", None,
     ]  # fmt: skip
+
+
+def test_times_that_python_has_not_are_written_as_json(tmp_path, score):
+    """Nanoseconds, years above 9999, and what lies within lists, structures and maps."""
+    nanoseconds = pa.array([1, None], pa.timestamp("ns"))
+    no_utf8 = pa.array([b"\xff", None]).view(pa.string())
+    table = pa.table({
+        "text": ["good"] * 2,
+        "ns": nanoseconds,
+        "day": pa.array([1, None], pa.time64("ns")),
+        "for": pa.array([7, None], pa.duration("ns")),
+        "far": pa.array([1 << 61, None], pa.timestamp("us")),
+        "list": pa.ListArray.from_arrays([0, 1, 1], nanoseconds),
+        "struct": pa.StructArray.from_arrays([nanoseconds, no_utf8], names=["a", "b"]),
+        "map": pa.MapArray.from_arrays([0, 1, 1], pa.array(["k"]), nanoseconds[:1]),
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "in.parquet")
+    score(tmp_path / "in.parquet", tmp_path / "out.jsonl")
+    first, second = rows_of(tmp_path / "out.jsonl")
+    instant = "1970-01-01 00:00:00.000000001"
+    assert (first["ns"], first["day"], first["for"]) == (instant, "00:00:00.000000001", "7")
+    assert (first["list"], first["map"]) == ([instant], [["k", instant]])
+    assert first["struct"] == {"a": instant, "b": "\udcff"}
+    assert str(1 << 61) in first["far"]
+    assert (second["ns"], second["far"], second["list"]) == (None, None, [])
+
+
+@pytest.mark.parametrize("output", ["out.csv", "out.jsonl"])
+def test_a_time_zone_that_is_not_known_is_told_before_any_work(tmp_path, score, output):
+    times = pa.array([1], pa.timestamp("us", "Mars/Olympus"))
+    pq.write_table(pa.table({"text": ["good"], "at": times}), tmp_path / "in.parquet")
+    with pytest.raises(InputError, match=r"'at' has type .*Mars/Olympus.*not known.*--columns"):
+        score(tmp_path / "in.parquet", tmp_path / output)
+    score(tmp_path / "in.parquet", tmp_path / "out.parquet")
+
+
+def test_json_texts_that_are_numbers_are_scored_as_training_reads_them(tmp_path, score):
+    (tmp_path / "in.jsonl").write_text('{"text": 1984}\n{"text": null}\n')
+    (tmp_path / "in.csv").write_text("text,n\n1984,1\n,2\n")
+    score(tmp_path / "in.jsonl", tmp_path / "json.parquet")
+    score(tmp_path / "in.csv", tmp_path / "csv.parquet", columns=())
+    found = pq.read_table(tmp_path / "json.parquet")
+    assert found["status"].to_pylist() == ["ok", "null"]
+    assert found.equals(pq.read_table(tmp_path / "csv.parquet"))
+
+
+@pytest.mark.parametrize("is_enough", [True, False])
+def test_more_text_files_than_may_be_open(tmp_path, model_path, is_enough):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(70):
+        (folder / f"{number}.csv").write_text("text,id\ngood,1\n")
+    limits = f"ulimit -Sn 60; {'' if is_enough else 'ulimit -Hn 60;'} exec"
+    command = [sys.executable, "-c", "from infer.cli import main; main()", str(folder)]
+    command += ["-o", str(tmp_path / "out"), "--model", str(model_path), "--device", "cpu"]
+    shell = ["sh", "-c", f'{limits} "$@"', "sh"]
+    done = subprocess.run([*shell, *command], capture_output=True, text=True, check=False)
+    if is_enough:
+        assert done.returncode == 0, done.stderr
+        assert len(list((tmp_path / "out").glob("*.csv"))) == 70
+    else:
+        assert done.returncode == 2
+        assert "70 files of text: this system lets a process open 60 files" in done.stderr
 
 
 def test_nobody_may_read_an_output_who_may_not_read_the_input(tmp_path, score):
