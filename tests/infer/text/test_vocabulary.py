@@ -34,7 +34,8 @@ def test_storing_and_reading_gives_the_same_tokens(tokens: list[str]) -> None:
     [
         (("good", PAD, UNK), "starts with"),
         ((PAD, UNK, "a", "a"), "twice"),
-        ((PAD, UNK, "a b"), "white space"),
+        ((PAD, UNK, "a  b"), "white space"),
+        ((PAD, UNK, " a"), "white space"),
         ((PAD, UNK, ""), "white space"),
     ],
 )

@@ -1,6 +1,7 @@
 """A teacher's scores are read, and what is none is left alone or refused."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from infer.base.errors import InputError, UsageError
 from infer.table.columns import find_text_column
 from trainer.data.datasets import Dataset, load_dataset
-from trainer.data.prepared import targets_of, truth_of
+from trainer.data.prepared import prepare_data, targets_of, truth_of
 from trainer.data.reading import Columns, read_scored
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
@@ -116,7 +117,9 @@ def test_rows_without_a_label_are_never_tested_on(tmp_path: Path) -> None:
 def test_a_text_without_a_label_that_is_tested_on_is_warned_of(tmp_path: Path) -> None:
     folder(tmp_path, pa.array([0.1] * 6), labels=pa.array([0, 1, 0, 1, None, None]))
     pq.write_table(pa.table({"text": ["e", "y"], "label": [0, 1]}), tmp_path / "test.parquet")
-    assert any(note.startswith("Warning: 1 of the 2 test texts") for note in load(tmp_path).notes)
+    recipe = replace(RECIPES["article"], validation=0.5)
+    prepared = prepare_data(Request(recipe, data=str(tmp_path), output=tmp_path / "c"), None)
+    assert prepared.overlap == {"test_texts_in_training": 1}
 
 
 def test_csv_and_json_lines(tmp_path: Path) -> None:
