@@ -96,7 +96,7 @@ Examples:
     type=click.IntRange(min=0),
     default=0,
     help="Processes that score side by side; 0 is what fills the machine: one for each GPU or for "
-    "every four cores, and for every 50,000 rows.",
+    "every four cores and GB of memory, and for every 50,000 rows.",
 )
 @click.option("--tf32/--no-tf32", default=True, help="On CUDA, round matrix inputs to TF32.")
 @click.option(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from infer.base.cores import cores
+from infer.base.cores import cores, memory
 from infer.base.device import Device
 from infer.base.errors import UsageError
 from infer.model.cuda import cuda_problem, device_count
@@ -11,6 +11,8 @@ from infer.model.cuda import cuda_problem, device_count
 # One process encodes 5,000 to 7,500 new reviews a second, 20,000 to 60,000 of known words, and a
 # core runs some 2,000 through the smaller shipped model.
 CORES_A_PROCESS: Final = 4
+# What one takes at most on the CPU, whatever stands in a table (tests/faults/test_heavy.py).
+MEMORY_A_PROCESS: Final = 1 << 30
 # A process takes a second to start, and has to learn the words by itself.
 ROWS_A_PROCESS: Final = 50_000
 
@@ -52,7 +54,7 @@ def find_posts(
             f"--device {device}. Use 0 for what fills the machine"
         )
     cards = [str(d) for d in named] if len(named) > 1 else _cards(named[0], processes, precision)
-    most = len(cards) if cards else -(-(threads or cores()) // CORES_A_PROCESS)
+    most = len(cards) or _on_cpu(threads)
     worth = most if len(named) > 1 else max(1, rows // ROWS_A_PROCESS)
     count = processes or min(most, worth)
     if count == 1:
@@ -62,6 +64,11 @@ def find_posts(
         return tuple(Post(device, share, count) for share in shares)
     used = [cards[number % len(cards)] for number in range(count)]
     return tuple(Post(card, threads, used.count(card)) for card in used)
+
+
+def _on_cpu(threads: int) -> int:
+    """Return how many processes the cores are worth, as far as there is memory for them."""
+    return min(-(-(threads or cores()) // CORES_A_PROCESS), max(1, memory() // MEMORY_A_PROCESS))
 
 
 def _cards(wanted: Device, processes: int, precision: str) -> list[str]:

@@ -4,6 +4,7 @@ A score hangs on a text's tokens alone, so what is equal need not be computed ag
 U distinct sequences, K labels.
 """
 
+import math
 import threading
 from dataclasses import dataclass
 from itertools import count, repeat
@@ -67,6 +68,7 @@ class Known:
         self._lock = threading.Lock()
         self._places: dict[bytes, int] = {}
         self._logits: Logits = np.zeros((0, *shape), np.float32)
+        self._entry_bytes = ENTRY_BYTES + math.prod(shape) * self._logits.itemsize
         self._bytes = 0
 
     def __len__(self) -> int:
@@ -89,7 +91,7 @@ class Known:
         """Remember the logits of sequences (U,), those of at most `MOST_TOKENS` tokens."""
         short = np.flatnonzero(lengths <= MOST_TOKENS)
         names: list[Any] = sequences.take(pa.array(short)).to_pylist()
-        size = ENTRY_BYTES * len(names) + sum(map(len, names)) + logits[short].nbytes
+        size = self._entry_bytes * len(names) + sum(map(len, names))
         with self._lock:
             if self._bytes + size > self._most_bytes:
                 self._places, self._logits, self._bytes = {}, self._logits[:0], 0

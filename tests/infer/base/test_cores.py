@@ -1,10 +1,10 @@
-"""Cores: the affinity, and the limits of the groups of processes that this one is in."""
+"""Cores and memory: the affinity, and the limits of the groups of processes that this one is in."""
 
 import os
 
 import pytest
 
-from infer.base.cores import cores
+from infer.base.cores import cores, memory
 
 
 @pytest.fixture
@@ -81,3 +81,24 @@ def test_within_a_container_the_path_may_be_the_hosts(groups):
 
 def test_this_machine():
     assert 1 <= cores() <= os.cpu_count()
+
+
+def test_the_smallest_memory_of_any_group_holds(groups):
+    def memory_here():
+        return memory(groups / "fs", groups / "cgroup")
+
+    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    assert memory_here() == machine
+    (groups / "fs" / "outer" / "inner" / "memory.max").write_text("max\n")
+    (groups / "fs" / "outer" / "memory.max").write_text(f"{1 << 62}\n")
+    assert memory_here() == machine
+    (groups / "fs" / "memory.max").write_text("123456\n")
+    assert memory_here() == 123_456
+
+
+def test_the_memory_of_an_older_tree(groups):
+    (groups / "cgroup").write_text("4:memory:/a/b\n3:cpu,cpuacct:/a/b\n")
+    group = groups / "fs" / "memory" / "a"
+    group.mkdir(parents=True)
+    (group / "memory.limit_in_bytes").write_text("4096\n")
+    assert memory(groups / "fs", groups / "cgroup") == 4_096

@@ -314,6 +314,7 @@ def test_a_card_that_is_not_there(rehearse, model_path, tmp_path):
 
 def test_what_fills_a_machine(monkeypatch):
     monkeypatch.setattr(posts, "cores", lambda: 16)
+    monkeypatch.setattr(posts, "memory", lambda: 64 << 30)
     million = 1_000_000
     assert find_posts("cpu", 0, 0, million, "fp32") == (Post("cpu", 4, 4),) * 4
     assert find_posts("cpu", 6, 0, million, "fp32") == (Post("cpu", 3, 2),) * 2
@@ -326,6 +327,11 @@ def test_what_fills_a_machine(monkeypatch):
     cards = find_posts("cuda:2,0", 0, 3, 10, "fp32")
     assert cards == (Post("cuda:2", 0, 2), Post("cuda:0", 0, 1), Post("cuda:2", 0, 2))
     assert find_posts("cuda:1", 0, 0, million, "fp32") == (Post("cuda:1"),)
+    monkeypatch.setattr(posts, "memory", lambda: 5 << 29)
+    assert len(find_posts("cpu", 0, 0, million, "fp32")) == 2
+    assert len(find_posts("cpu", 0, 3, million, "fp32")) == 3
+    monkeypatch.setattr(posts, "memory", lambda: 1 << 29)
+    assert find_posts("cpu", 0, 0, million, "fp32") == (Post("cpu"),)
     with pytest.raises(UsageError, match="processes: 1, expected at least 2: one for each card"):
         find_posts("cuda:0,1", 0, 1, million, "fp32")
 
