@@ -77,13 +77,11 @@ def trace(model: SentimentLSTM | Foreign, opset: int) -> onnx.ModelProto:
 def trace_foreign(model: Foreign, opset: int) -> onnx.ModelProto:
     """Trace a network that is not known, and say so where that cannot be done.
 
-    What was traced before is forgotten first: PyTorch 2.13 fixes the second GRU's sequence axis.
-
     Raises:
         ParityError: PyTorch cannot export it, or a model file must not hold an operator.
     """
     name = type(model.network).__name__
-    torch.compiler.reset()
+    forget_recurrent_kernels()
     try:
         with quiet_exporter(), warnings.catch_warnings(), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
@@ -100,6 +98,16 @@ def trace_foreign(model: Foreign, opset: int) -> onnx.ModelProto:
             "with others: the list is ALLOWED_OPERATORS in infer/model/graph_rules.py"
         )
     return traced
+
+
+def forget_recurrent_kernels() -> None:
+    """Let PyTorch look again for what traces a recurrent layer (there is no public way).
+
+    While it exports, PyTorch 2.13 puts in a kernel that keeps the sequence axis dynamic, but not
+    into the cache that the first export has filled: the second GRU would come out with a fixed one.
+    """
+    for operator in (torch.ops.aten.gru.input, torch.ops.aten.lstm.input):
+        operator._dispatch_cache.clear()
 
 
 def run_exporter(module: torch.nn.Module, opset: int) -> onnx.ModelProto:
