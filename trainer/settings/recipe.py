@@ -161,8 +161,8 @@ class Recipe:
     )
     select: str = option(
         "loss",
-        "In what the kept epoch is the best on the validation reviews: loss, accuracy or f1 (macro "
-        "F1).",
+        "In what the kept epoch is the best on the validation reviews: loss (at its temperature), "
+        "accuracy or f1 (macro F1).",
         choices=("loss", "accuracy", "f1"),
     )
     threshold: str = option(
