@@ -110,8 +110,8 @@ def load_dataset(
     """Load the reviews that `--data` names.
 
     Args:
-        name: `sample`, `imdb`, a file of Parquet, CSV or JSON Lines, or a folder of two such
-            files, train and test, and perhaps a third, validation.
+        name: `sample`, `imdb`, a file of Parquet, CSV, TSV or JSON Lines, or a folder of two
+            such files, train and test, and perhaps a third, validation.
         seed: decides which rows of a single file become the test part.
         columns: where texts and labels stand.
         rules: what was asked for about the labels.
@@ -142,8 +142,8 @@ def _locate(name: str) -> Path:
     path = Path(name)
     if not path.exists():
         raise InputError(
-            f"--data {name}: no such file or folder. Expected sample, imdb, a file (Parquet, CSV "
-            "or JSON Lines), or a folder with train.parquet and test.parquet"
+            f"--data {name}: no such file or folder. Expected sample, imdb, a file (Parquet, CSV, "
+            "TSV, JSON Lines), or a folder with train.parquet and test.parquet"
         )
     return path
 
@@ -171,7 +171,7 @@ def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -
         raise InputError(
             f"{folder}: no {'test' if train else 'train'}.parquet. A data folder holds "
             "train.parquet and test.parquet (and perhaps validation.parquet and unsup.parquet), or "
-            "the same as .csv or .jsonl"
+            "the same as .csv, .tsv or .jsonl"
         )
     found = _read_training_file(train, columns, rules)
     labels = found.labels

@@ -284,6 +284,12 @@ def row_weights(prepared: Prepared) -> npt.NDArray[np.float64]:
     return weights
 
 
+def validates_alike(kept: pa.Table, prepared: Prepared) -> bool:
+    """Tell whether the validation reviews that a checkpoint keeps are the first of this run's."""
+    now = prepared.validation["text"].slice(0, kept.num_rows)
+    return bool(kept["text"].to_pylist() == now.to_pylist())
+
+
 def ids_of(table: pa.Table) -> list[str]:
     """Return what tells the reviews apart, the column `id`: R strings."""
     ids: list[str] = table["id"].to_pylist()

@@ -36,11 +36,12 @@ def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
     epochs = math.ceil(recipe.steps / max(1, len(batches)))
     if epochs <= recipe.epochs:
         return recipe
+    patience = max(recipe.patience, math.ceil(epochs / 3))
     say(
         f"{np.count_nonzero(lengths):,} reviews make {len(batches):,} batches: up to {epochs} "
-        f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps)"
+        f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps), with patience "
+        f"for {patience}"
     )
-    patience = max(recipe.patience, math.ceil(epochs / 3))
     return replace(recipe, epochs=epochs, patience=patience)
 
 

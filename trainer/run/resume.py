@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from infer.base.console import say
 from infer.base.errors import UsageError
+from infer.table.delimiters import read_delimiter
 from trainer.checkpoint.folder import load_record
 from trainer.checkpoint.unfinished import is_unfinished, load_begun
 from trainer.settings.labels import renamings
@@ -92,7 +93,7 @@ def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
         wanted = {**named, **wanted}
     for name, value in sorted(wanted.items()):
         if name not in had:
-            raise UsageError(f"--resume: a run has no setting {name!r}")
+            raise UsageError(f"--resume: a run has no setting {name!r}. Leave it out")
         if had[name] != _like(name, had[name], value):
             raise UsageError(
                 f"--resume: {name} is {value!r}, the run in {run.output} has "
@@ -101,9 +102,11 @@ def check_asked(run: Request, asked: Mapping[str, Any]) -> None:
 
 
 def _like(name: str, had: object, value: Any) -> object:
-    """Return a value as a request holds it, where the run has paths or names of labels."""
+    """Return a value as a request holds it: paths, names of labels, a delimiter."""
     if name == "labels":
         return renamings(value)
+    if name == "delimiter":
+        return read_delimiter(value)
     if isinstance(had, tuple):
         return folders(value)
     return Path(value) if isinstance(had, Path) else value

@@ -171,11 +171,12 @@ def _drop_losers(study: "optuna.Study", series: Series) -> None:
 def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Show the table, and how the best settings are asked for."""
     names = (name.replace("_", " ") for name in figures["searched"])
-    header = ("trial", *names, "validation accuracy", "validation loss")
+    header = ("trial", *names, "validation accuracy", "validation loss at its temperature")
     rows = []
     for row in figures["runs"]:
         found = row["validation"]
-        told = (f"{found['accuracy']:.2%}", f"{found['loss']:.4f}") if found else ("", "diverged")
+        loss = f"{found['calibrated_loss']:.4f}" if found else "diverged"
+        told = (f"{found['accuracy']:.2%}" if found else "", loss)
         values = (f"{row['settings'][name]:.4g}" for name in figures["searched"])
         rows.append((str(row["trial"]), *values, *told))
     say_table(f"{len(rows)} trials", rows, header)

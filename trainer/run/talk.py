@@ -11,12 +11,19 @@ def epoch_line(row: Mapping[str, Any], epochs: int, is_best: bool, to_beat: str)
     """Return what is said of a finished epoch."""
     return (
         f"epoch {row['epoch']}/{epochs}: training loss {row['training_loss']:.4f}, "
-        f"validation loss {row['validation_loss']:.4f}, "
+        f"validation loss {row['validation_loss']:.4f}{_calibrated(row)}, "
         f"accuracy {row['validation_accuracy']:.2%} ({to_beat}), "
         f"macro F1 {row['validation_f1']:.2%}; {row['seconds']:,.1f} s, "
         f"{row['tokens_per_second']:,.0f} tokens/s, {row['padding_share']:.1%} padding"
         f"{' (best so far)' if is_best else ''}"
     )
+
+
+def _calibrated(row: Mapping[str, Any]) -> str:
+    """Return the loss by which the best epoch is chosen, where a temperature makes it another."""
+    if row["temperature"] == 1.0:
+        return ""
+    return f" ({row['calibrated_loss']:.4f} at temperature {row['temperature']:.2f})"
 
 
 def test_lines(test: Mapping[str, Any], best: Mapping[str, Any]) -> Iterable[str]:

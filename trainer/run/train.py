@@ -37,6 +37,7 @@ from trainer.data.prepared import (
     labels_of,
     prepare_data,
     texts_of,
+    validates_alike,
 )
 from trainer.data.vectors import check_vectors
 from trainer.network.calibration import calibration_error, fit_mix, fit_temperature
@@ -200,8 +201,7 @@ def _fitted_ngrams(request: Request, prepared: Prepared) -> NGrams:
 
 def _check_same_validation(kept: Checkpoint, prepared: Prepared) -> None:
     """Refuse to go on where other reviews validate: the run has learned from some of them."""
-    now = prepared.validation.slice(0, kept.validation.num_rows)
-    if kept.validation["text"].to_pylist() != now["text"].to_pylist():
+    if not validates_alike(kept.validation, prepared):
         raise InputError(
             "--resume: the validation reviews are not those that the run began with; another "
             "version of the toolkit drew them. Start anew without --resume"

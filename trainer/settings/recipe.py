@@ -140,7 +140,10 @@ class Recipe:
         minimum=0,
     )
     patience: int = option(
-        3, "Epochs that are no better on validation after which training stops.", minimum=1
+        3,
+        "Epochs that are no better on validation after which training stops (at least a third of "
+        "them where --steps makes them more).",
+        minimum=1,
     )
     clip: float = option(1.0, "Largest norm of the gradient (0: unbounded).", minimum=0.0)
     validation: float = option(
@@ -158,8 +161,8 @@ class Recipe:
     )
     select: str = option(
         "loss",
-        "In what the kept epoch is the best on the validation reviews: loss, accuracy or f1 (macro "
-        "F1).",
+        "In what the kept epoch is the best on the validation reviews: loss (at its temperature), "
+        "accuracy or f1 (macro F1).",
         choices=("loss", "accuracy", "f1"),
     )
     threshold: str = option(

@@ -37,6 +37,7 @@ from trainer.data.prepared import (
     scores_of,
     texts_of,
     unlabelled_path,
+    validates_alike,
 )
 from trainer.data.reading import hash_files
 from trainer.data.scores import column_of
@@ -225,7 +226,7 @@ def soft_labels(
         )
     labels = prepared.dataset.labels
     networks = [
-        (str(folder), checkpoint_labeller(folder, labels, record)) for folder in request.teacher
+        (str(folder), checkpoint_labeller(folder, prepared, record)) for folder in request.teacher
     ]
     labellers = [("linear", linear_labeller(prepared, linear)), *networks]
     found, teachers = [], []
@@ -249,20 +250,25 @@ def linear_labeller(prepared: Prepared, teacher: NGrams) -> Labeller:
     return label
 
 
-def checkpoint_labeller(folder: Path, labels: tuple[str, ...], record: TrainingRecord) -> Labeller:
+def checkpoint_labeller(folder: Path, prepared: Prepared, record: TrainingRecord) -> Labeller:
     """Take a trained network as a teacher.
 
     Raises:
         ModelFileError: the checkpoint is damaged.
         InputError: it has other labels, or may have learned from this run's validation reviews.
     """
-    teacher = load_checkpoint(folder)
+    teacher, labels = load_checkpoint(folder), prepared.dataset.labels
     if teacher.labels != labels:
         raise InputError(
             f"--teacher {folder}: its labels are {listed(teacher.labels)}, this run's are "
             f"{listed(labels)}. Use a teacher of the same"
         )
     _check_same_task(folder, teacher.record, record)
+    if not validates_alike(teacher.validation, prepared):
+        raise InputError(
+            f"--teacher {folder}: its validation reviews are not this run's, since another version "
+            "of the toolkit drew them, so it may have learned from those. Train it anew"
+        )
     model = teacher.model.to(record.device)
     encoder = Encoder(teacher.text, teacher.vocabulary)
 

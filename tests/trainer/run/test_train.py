@@ -201,6 +201,7 @@ def test_the_same_command_with_resume_goes_on(request_: Request) -> None:
     check_asked(replace(request_, recipe=recipe), {"recipe": "small"})
     with pytest.raises(UsageError, match=r"steps is 600, the run in .* has 0"):
         check_asked(replace(request_, recipe=recipe), {"steps": 600})
+    check_asked(replace(request_, delimiter="\t"), {"delimiter": "tab"})
 
 
 def test_only_an_unfinished_run_of_the_same_kind_is_resumed(

@@ -18,7 +18,13 @@ from infer.model.probability import sigmoid
 from infer.text.encoding import Encoder
 from trainer.checkpoint.config import CONFIG
 from trainer.checkpoint.files import load_tensors, save_tensors
-from trainer.checkpoint.folder import TRAINING, Checkpoint, load_checkpoint, load_record
+from trainer.checkpoint.folder import (
+    TRAINING,
+    VALIDATION,
+    Checkpoint,
+    load_checkpoint,
+    load_record,
+)
 from trainer.checkpoint.record import TeacherRecord
 from trainer.data.datasets import load_dataset
 from trainer.data.prepared import (
@@ -250,6 +256,17 @@ def test_a_teacher_given_twice_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match="is given twice, expected each once"):
         replace(teaching, teacher=(trained[0], trained[0]))
+
+
+def test_a_teacher_that_held_out_other_reviews_is_refused(
+    teaching: Request, trained: tuple[Path, Checkpoint], tmp_path: Path
+) -> None:
+    """Of the same seed, when a version before drew them: its own file of them tells."""
+    folder = Path(shutil.copytree(trained[0], tmp_path / "older"))
+    kept = pq.read_table(folder / VALIDATION)
+    pq.write_table(kept.take(list(reversed(range(kept.num_rows)))), folder / VALIDATION)
+    with pytest.raises(InputError, match=r"--teacher .*older: its validation reviews are not"):
+        carry_out(replace(teaching, teacher=(folder,)))
 
 
 def test_a_teachers_folder_may_have_any_name(
