@@ -24,7 +24,7 @@ from infer.table.columns import (
     choose_columns,
 )
 from infer.table.folders import PARTS_SUFFIX
-from infer.table.formats import PARQUET, find_format
+from infer.table.formats import ENDINGS, PARQUET, find_format, has_known_ending
 from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
 from infer.table.leaves import lost_meanings
 from infer.table.parquet import check_carried, open_parquet
@@ -158,7 +158,7 @@ def make_plan(
     output, named = Path(output), output
     with writable(output):
         paths = output_paths(inputs, named)
-    for remark in inputs.remarks:
+    for remark in (*inputs.remarks, *_unknown_ending(output, inputs.single)):
         say(remark)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
@@ -182,6 +182,13 @@ def make_plan(
     for warning in lost:
         say(warning)
     return Plan(tuple(tasks), parts, options)
+
+
+def _unknown_ending(output: Path, is_file: bool) -> list[str]:
+    """Say that a file is written as Parquet though its name ends as if it were something else."""
+    if not is_file or not output.suffix or has_known_ending(output):
+        return []
+    return [f"{output}: is written as Parquet. A name's end tells another format: {ENDINGS}."]
 
 
 def _readable(inputs: Inputs, output: Path, options: ScoreOptions) -> Inputs:

@@ -36,7 +36,7 @@ _ICEBERG_FILES: Final = (".metadata.json", "version-hint.text")
 
 # Why something is passed over, as it is said behind a number.
 HIDDEN, PARTS = "hidden by a leading . or _", "of a job's part files"
-OTHERS, LOST = "not ending with .parquet", "links to nothing"
+OTHERS, LOST = "of another format", "links to nothing"
 AGAIN = "links to what is read anyway"
 
 

@@ -80,6 +80,11 @@ def find_format(name: str | PurePath) -> Format:
     return next(ends, PARQUET)
 
 
+def has_known_ending(name: str | PurePath) -> bool:
+    """Whether a file's name ends with a format."""
+    return PurePath(name).name.lower().endswith(tuple(FORMATS))
+
+
 def compression_of(name: str | PurePath) -> str | None:
     """Return how a file is compressed by its name, as Arrow calls it."""
     return COMPRESSED.get(PurePath(name).suffix.lower())

@@ -1,4 +1,4 @@
-"""What is to be scored: files, folders, globs and URIs → Parquet files and their output paths."""
+"""What is to be scored: files, folders, globs, URIs and stdin → files and their output paths."""
 
 import fnmatch
 import hashlib
@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from infer.base.errors import InputError, OutputError, all_at_once
 from infer.table.folders import Listing, Parts, list_folder
-from infer.table.formats import ENDINGS, FORMATS
+from infer.table.formats import ENDINGS, has_known_ending
 from infer.table.places import Place, check_utf8, locate, told
 
 _FOOTER_TAIL = 8  # a Parquet file ends with its footer's length and the letters PAR1
@@ -140,7 +140,7 @@ def _ends_with_parquet(parts: Parts) -> bool:
 
 
 def _ends_like_a_table(parts: Parts) -> bool:
-    return parts[-1].lower().endswith(tuple(FORMATS))
+    return has_known_ending(parts[-1])
 
 
 def _inputs(place: Place, base: PurePosixPath, listing: Listing, nothing: str) -> Inputs:
@@ -199,7 +199,7 @@ def output_paths(inputs: Inputs, output: str | Path) -> list[Path]:
         raise OutputError(
             f"{output}: is a file, expected a folder for the scores of {len(inputs.files)} files"
         )
-    if not path.exists() and _ends_like_a_table((path.name,)):
+    if not path.exists() and has_known_ending(path):
         raise OutputError(
             f"{output}: is a file's name, expected a folder for the scores of "
             f"{len(inputs.files)} files. Name one, such as {path.with_suffix('')}"

@@ -138,6 +138,15 @@ def test_what_has_changed_is_scored_anew(tmp_path, score, monkeypatch):
         score(source, tmp_path / "out.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_said"), [("out.txt", True), ("out.csv.xz", True), ("out.PARQUET", False), ("o", 0)]
+)
+def test_parquet_under_the_name_of_something_else_is_said(tmp_path, score, said, name, is_said):
+    score(write(tmp_path / "in.csv"), tmp_path / name)
+    assert pq.read_metadata(tmp_path / name).num_rows == len(IDS)
+    assert any(f"{name}: is written as Parquet" in line for line in said()) == is_said
+
+
 def test_a_folder_of_text_files(tmp_path, score):
     folder = tmp_path / "in"
     folder.mkdir()

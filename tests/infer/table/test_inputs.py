@@ -193,7 +193,7 @@ def test_hidden_is_a_leading_dot_or_an_underscore_without_a_value(tree: Path) ->
     ]
     (remark,) = inputs.remarks
     assert "3 hidden by a leading . or _ (.hidden.parquet, _SUCCESS, _temporary)" in remark
-    assert "1 not ending with .parquet (notes.txt)" in remark
+    assert "1 of another format (notes.txt)" in remark
     assert "1 of a job's part files" in remark
 
 
