@@ -67,14 +67,6 @@ def test_long_sequences_are_not_remembered():
     assert len(known) == 1
 
 
-def test_many_labels_count_as_memory():
-    known = Known((1_000,), most_bytes=1 << 20)
-    for start in range(0, 1_000, 50):
-        new = distinct(encoded([[i] for i in range(start, start + 50)]))
-        known.add(new.sequences, np.ones(50), np.zeros((50, 1_000), np.float32))
-        assert 50 <= len(known) <= (1 << 20) / 4_000
-
-
 class Counting(Session):
     """Remembers which rows it was given."""
 
