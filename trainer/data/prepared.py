@@ -85,21 +85,7 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
         InputError: the data cannot be trained on, or is not that of the run to be taken up.
     """
     recipe = request.recipe
-    # Older versions, whose recipes have no `select`, drew parts in which labels varied more.
-    near = USUAL_NEAR if saved is None or "select" in saved.record.recipe else OLD_NEAR
-    dataset = load_dataset(
-        request.data, request.parts_seed, columns_of(request), request.label_rules, near
-    )
-    for note in dataset.notes:
-        say(note)
-    _check_score_column(request, dataset)
-    _check_threshold(recipe, dataset)
-    fitting, validation = _parts(request, dataset, near)
-    fitting = pa.concat_tables([fitting, dataset.scored])
-    say(
-        f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
-        f"{dataset.test.num_rows:,} to test on at the end"
-    )
+    dataset, fitting, validation = _load(request, saved)
     overlap, warnings = find_overlap(
         fitting, validation, dataset.test, _unlabelled_in_use(request, dataset)
     )
@@ -129,6 +115,26 @@ def prepare_data(request: Request, saved: Begun | None) -> Prepared:
     )
     _check_parts(prepared)
     return prepared
+
+
+def _load(request: Request, saved: Begun | None) -> tuple[Dataset, pa.Table, pa.Table]:
+    """Load the reviews; return the rows to train on and those to validate by besides."""
+    # Older versions, whose recipes have no `select`, drew parts in which labels varied more.
+    near = USUAL_NEAR if saved is None or "select" in saved.record.recipe else OLD_NEAR
+    dataset = load_dataset(
+        request.data, request.parts_seed, columns_of(request), request.label_rules, near
+    )
+    for note in dataset.notes:
+        say(note)
+    _check_score_column(request, dataset)
+    _check_threshold(request.recipe, dataset)
+    fitting, validation = _parts(request, dataset, near)
+    fitting = pa.concat_tables([fitting, dataset.scored])
+    say(
+        f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
+        f"{dataset.test.num_rows:,} to test on at the end"
+    )
+    return dataset, fitting, validation
 
 
 def _check_threshold(recipe: Recipe, dataset: Dataset) -> None:
