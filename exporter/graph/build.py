@@ -16,7 +16,8 @@ import torch
 from exporter.graph.foreign import Foreign
 from exporter.graph.module import ExportableLSTM
 from infer.base.errors import ParityError
-from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS, forbidden_operator
+from infer.model.graph_rules import forbidden_operator
+from infer.model.interface import INPUT_IDS, LENGTHS, LOGITS
 from infer.model.probability import row_shape
 from trainer.network.model import SentimentLSTM
 

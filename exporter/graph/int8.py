@@ -25,7 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 
-from infer.model.graph_rules import LENGTHS
+from infer.model.interface import LENGTHS
 
 Weights = dict[str, npt.NDArray[Any]]
 Floats = npt.NDArray[np.float32]

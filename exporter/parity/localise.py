@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from exporter.graph.int8 import STORED_RANGE, quantize_columns, without_spare
-from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.interface import INPUT_IDS, LENGTHS, LOGITS
 from trainer.network.model import SentimentLSTM, reorder, reversal
 
 # The last thing added to the sum over the n-grams.

@@ -158,7 +158,7 @@ def make_plan(
     output, named = Path(output), output
     with writable(output):
         paths = output_paths(inputs, named)
-    for remark in (*inputs.remarks, *_unknown_ending(output, inputs.single)):
+    for remark in inputs.remarks:
         say(remark)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
@@ -179,7 +179,7 @@ def make_plan(
         tasks, lost = _look_at(inputs, paths, options, facts())
     if count := sum(task.columns.text == name for task in tasks):
         say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
-    for warning in lost:
+    for warning in (*lost, *_unknown_ending(output, inputs.single)):
         say(warning)
     return Plan(tuple(tasks), parts, options)
 

@@ -9,10 +9,10 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from infer.base.errors import ModelFileError
+from infer.model.interface import INPUT_IDS, LENGTHS, LOGITS
 from infer.model.probability import row_shape
 from infer.text.vocabulary import Vocabulary
 
-INPUT_IDS, LENGTHS, LOGITS = "input_ids", "lengths", "logits"
 OPSETS: Final = range(17, 24)
 # The largest graph that the exporter writes has some hundred nodes. ONNX Runtime's time grows with
 # the square of a chain's length: 16,000 nodes took 17 seconds.

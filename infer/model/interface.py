@@ -6,11 +6,11 @@ the whole specification.
 
 from typing import Any, Final
 
-from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
 from infer.model.probability import row_shape
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD_ID, UNK_ID
 
+INPUT_IDS, LENGTHS, LOGITS = "input_ids", "lengths", "logits"
 SPECIFICATION: Final = "docs/model-file.md"
 # In words what `infer.text.chunks` leaves out: the test vectors hold the one against the other.
 INVISIBLE: Final = (

@@ -18,7 +18,7 @@ from infer.base.cores import cores
 from infer.base.device import Device
 from infer.base.errors import DeviceError, ModelFileError, SentError
 from infer.model.cuda import CUDA, cuda_problem, free_memory
-from infer.model.graph_rules import INPUT_IDS, LENGTHS, LOGITS
+from infer.model.interface import INPUT_IDS, LENGTHS, LOGITS
 
 CPU: Final = "CPUExecutionProvider"
 # Padded tokens in a batch: benchmarks/batching.py sweeps them. On the CPU a batch has to fit the

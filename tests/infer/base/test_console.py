@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,15 @@ def test_a_terminal_gets_a_bar_and_no_lines() -> None:
     assert "━" in told and "2/2" in told and "Scoring: " not in told
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """SIGINT raises, even where these tests run in the background of a shell, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_waits_for_its_moment() -> None:
     done = []
     with pytest.raises(Stopped) as stopped, stop_signals(), held_signals() as let_through:
@@ -92,6 +102,7 @@ def test_a_signal_waits_for_its_moment() -> None:
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_that_waits_comes_at_the_end() -> None:
     done = []
     with pytest.raises(KeyboardInterrupt), held_signals():
@@ -100,6 +111,7 @@ def test_a_signal_that_waits_comes_at_the_end() -> None:
     assert done == ["all"]
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_signals_of_others_and_in_other_threads_are_left_alone() -> None:
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
