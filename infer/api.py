@@ -17,7 +17,7 @@ import pyarrow as pa
 from infer.base.console import default_signals, say
 from infer.base.device import Device
 from infer.base.errors import InputError, UsageError
-from infer.job.plan import ModelFacts, ScoreOptions, make_plan
+from infer.job.plan import ModelFacts, Plan, ScoreOptions, make_plan
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
 from infer.table.delimiters import read_delimiter
@@ -300,22 +300,43 @@ def score_files(
     with default_signals():
         plan = make_plan(sources, str(output), options, path, facts)
     facts()
+    place = model._options if isinstance(model, Model) else (device, threads, tf32)
+    return _carry_out(plan, model, files[0], remark, place, processes)
+
+
+def _carry_out(
+    plan: Plan,
+    model: Name | Model | None,
+    file: "ModelFile",
+    remark: str | None,
+    place: tuple[str, int, bool],
+    processes: int,
+) -> "Summary":
+    """Score what is planned, in this process or in several.
+
+    Args:
+        plan: what `make_plan` returned.
+        model: what was asked for: a loaded model, or what names one.
+        file: its file.
+        remark: what there is to say of the choice; a model that is loaded here says it itself.
+        place: device, threads, and whether TF32 is used.
+        processes: how many were asked for, 0 for what fills the machine.
+    """
     # Only now what takes a second to import: everything is in order.
     from infer.job.crew import open_crew
     from infer.job.posts import find_posts
     from infer.job.scoring import score_plan
 
-    if isinstance(model, Model):
-        device, threads, tf32 = model._options
-    posts = find_posts(device, threads, processes, plan.rows, files[0].card.precision)
+    device, threads, tf32 = place
+    options = plan.options
+    posts = find_posts(device, threads, processes, plan.rows, file.card.precision)
     if len(posts) == 1:
-        if not isinstance(model, Model):
-            model = Model(model, device, threads, tf32, *files)
-        return score_plan(plan, model.new_scorer(batch_tokens))
+        loaded = model if isinstance(model, Model) else Model(model, *place, file)
+        return score_plan(plan, loaded.new_scorer(options.batch_tokens))
     if remark:
         say(remark)
-    with open_crew(files[0], posts, tf32, batch_tokens, probabilities) as crew:
-        _say_what(files[0], crew.session, f", {len(posts)} processes")
+    with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
+        _say_what(file, crew.session, f", {len(posts)} processes")
         return score_plan(plan, crew)
 
 
