@@ -61,7 +61,7 @@ class Job:
             InputError: the input is not what it was.
             OSError: the disk is full or failing.
         """
-        if self.is_done(task):
+        if self.is_done(task) or self._is_done_elsewhere(task):
             remove_stale_temporaries(task.output)  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
         metadata = {
@@ -77,6 +77,12 @@ class Job:
         self._done.add(task.output)
         self._parts.has_outputs = True
         return counts
+
+    def _is_done_elsewhere(self, task: Task) -> bool:
+        """Whether a run with other shards has made a task's output meanwhile."""
+        options = self._plan.options
+        is_alone = options.shard is None or options.overwrite
+        return not is_alone and _is_there(self._plan, task, self._settings)
 
     def finish(self) -> None:
         """Drop the parts: all outputs are there."""
@@ -108,18 +114,19 @@ def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
 
 def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
     """Return the outputs that this job need not make."""
-    there = {
-        task.output
-        for task in plan.tasks
-        if check_task(
-            task,
-            plan.options,
-            fingerprint=fingerprint(plan, task, settings),
-            further=settings.get("further", ()),
-        )
-    }
+    there = {task.output for task in plan.tasks if _is_there(plan, task, settings)}
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
     return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
+
+
+def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
+    """Whether a task's output is there as this job would make it."""
+    return check_task(
+        task,
+        plan.options,
+        fingerprint=fingerprint(plan, task, settings),
+        further=settings.get("further", ()),
+    )
 
 
 def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:

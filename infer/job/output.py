@@ -55,12 +55,12 @@ def write_output(
             file.schema, task.columns.carried, options.prefix, dict(metadata), further
         )
         with open_writer(temporary, output, schema) as writer:
-            for table in carried_tables(file, task.columns.carried):
+            for table in carried_tables(file, task.columns.carried, task.start, task.end):
                 part = rows.take(table.num_rows)
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, labels)]
                 writer.write_table(pa.table(arrays, schema=schema))
-        rows_of_each = {file.rows, counter.rows}
+        rows_of_each = {task.rows, counter.rows}
         if find_format(output) is PARQUET:
             rows_of_each.add(pq.read_metadata(temporary).num_rows)
         if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
