@@ -195,5 +195,7 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    if summary.warning:
+        say(f"  {summary.warning}")
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

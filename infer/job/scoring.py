@@ -71,7 +71,7 @@ def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
                 for task, future in running:
                     if future is not None:
                         window = future.result()
-                        job.keep(task, window.scores)
+                        job.keep(task, window)
                         summary.add(window)
                         continue
                     with summary.seconds.measure("write"):
