@@ -9,13 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from infer import __version__
-from infer.base.commit import remove_stale_temporaries
 from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
@@ -25,6 +23,7 @@ from infer.job.windows import Window
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
 from infer.model.results import further_columns
 from infer.model.scorer import Scorer
+from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
 
 
@@ -32,7 +31,7 @@ class Job:
     """What is done of a plan, and how more gets done; made by `open_job`."""
 
     def __init__(
-        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Path]
+        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Target]
     ) -> None:
         """Take the parts of the plan's inputs; `done` are the outputs that are there."""
         self._plan, self._parts, self._done = plan, parts, done
@@ -64,7 +63,7 @@ class Job:
             OSError: the disk is full or failing.
         """
         if self.is_done(task) or self._is_done_elsewhere(task):
-            remove_stale_temporaries(task.output)  # the second name of a file just linked
+            task.output.tidy()  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
@@ -94,8 +93,7 @@ class Job:
             self._parts.drop(self._key(task))
 
     def _key(self, task: Task) -> PartKey:
-        place = task.output.relative_to(self._plan.parts.parent)
-        return PartKey.of(place.as_posix(), task.content)
+        return PartKey.of(task.output.place, task.content)
 
 
 @contextmanager
@@ -116,7 +114,7 @@ def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
             job.finish()
 
 
-def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
+def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Target]:
     """Return the outputs that this job need not make."""
     there = {task.output for task in plan.tasks if _is_there(plan, task, settings)}
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
