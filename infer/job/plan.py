@@ -16,6 +16,7 @@ from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
 from infer.job.writers import check_types
+from infer.model.risk import check_accuracy
 from infer.table.columns import (
     RESULT_COLUMNS,
     TEXT_COLUMNS,
@@ -48,11 +49,13 @@ class ScoreOptions:
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
             provider's default).
         probabilities: whether the probability of each label is written too.
+        abstain_below: how often the labels that are marked as confident have to be right in
+            validation (None: none are marked).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
     Raises:
-        UsageError: a number is below one.
+        UsageError: a number is below one, or no accuracy from 0.5 to 1.
     """
 
     text_column: str | None = None
@@ -62,6 +65,7 @@ class ScoreOptions:
     batch_tokens: int | None = None
     part_rows: int | None = None
     probabilities: bool = False
+    abstain_below: float | None = None
     overwrite: bool = False
     resume: bool = True
 
@@ -70,6 +74,8 @@ class ScoreOptions:
         for name in ("batch_tokens", "part_rows"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+        if self.abstain_below is not None:
+            check_accuracy(self.abstain_below)
 
 
 @dataclass(frozen=True)
