@@ -21,7 +21,7 @@ from infer.job.plan import JOB_KEY, Plan, Task, check_task
 from infer.job.summary import Counts
 from infer.job.windows import Window
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
-from infer.model.results import further_columns
+from infer.model.results import CONFIDENT, further_columns
 from infer.model.scorer import Scorer
 from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
@@ -38,6 +38,7 @@ class Job:
         self._settings = settings_of(plan, scorer)
         self._labels = scorer.file.card.labels
         self._further = _further(plan, scorer)
+        self._point = scorer.file.card.point(plan.options.abstain_below)
         parts.has_outputs = bool(done)
         for task in plan.tasks:
             parts.drop_older(self._key(task))
@@ -64,7 +65,7 @@ class Job:
         """
         if self.is_done(task) or self._is_done_elsewhere(task):
             task.output.tidy()  # the second name of a file just linked
-            return count_output(task.output, self._plan.options.prefix, self._labels)
+            return count_output(task.output, self._plan.options, self._labels)
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
@@ -75,7 +76,7 @@ class Job:
         }
         scores = self._parts.read(self._key(task))
         counts = write_output(
-            task, scores, self._labels, self._further, self._plan.options, metadata
+            task, scores, self._labels, self._further, self._plan.options, metadata, self._point
         )
         self._done.add(task.output)
         self._parts.has_outputs = True
@@ -127,7 +128,7 @@ def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
         task,
         plan.options,
         fingerprint=fingerprint(plan, task, settings),
-        further=settings.get("further", ()),
+        further=_columns_behind(plan, settings),
     )
 
 
@@ -152,6 +153,12 @@ def _further(plan: Plan, scorer: Scorer | Crew) -> tuple[str, ...]:
     return further_columns(scorer.file.card, plan.options.probabilities)
 
 
+def _columns_behind(plan: Plan, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of an output's columns behind score, prediction and status."""
+    confident = () if plan.options.abstain_below is None else (CONFIDENT,)
+    return (*settings.get("further", ()), *confident)
+
+
 def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
     """Hash everything that a task's output depends on."""
     whole = {
@@ -160,4 +167,7 @@ def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
         "columns": list(task.columns.carried),
         "prefix": plan.options.prefix,
     }
+    # The scores are the same, so that parts stay of use: it is no part of the settings.
+    if plan.options.abstain_below is not None:
+        whole["abstain below"] = plan.options.abstain_below
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -30,6 +30,7 @@ class Note:
         rows: how many it has.
         statuses: its rows by status.
         predictions: its rows by predicted label.
+        confident: its rows that are marked as confident; None where none are marked.
     """
 
     metadata: Mapping[str, str]
@@ -37,6 +38,7 @@ class Note:
     rows: int
     statuses: dict[str, int]
     predictions: dict[str, int]
+    confident: int | None = None
 
 
 def note_of(output: Target) -> Target:

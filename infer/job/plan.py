@@ -18,6 +18,7 @@ from infer.job.notes import read_note
 from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
 from infer.job.shards import Shard
 from infer.job.writers import check_types
+from infer.model.risk import check_accuracy
 from infer.table.columns import (
     RESULT_COLUMNS,
     TEXT_COLUMNS,
@@ -54,11 +55,13 @@ class ScoreOptions:
         piece_rows: rows of a large input that become one output at most (None: all rows, or the
             default where there are shards).
         probabilities: whether the probability of each label is written too.
+        abstain_below: how often the labels that are marked as confident have to be right in
+            validation (None: none are marked).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
     Raises:
-        UsageError: a number is below one.
+        UsageError: a number is below one, or no accuracy from 0.5 to 1.
     """
 
     text_column: str | None = None
@@ -70,6 +73,7 @@ class ScoreOptions:
     shard: Shard | None = None
     piece_rows: int | None = None
     probabilities: bool = False
+    abstain_below: float | None = None
     overwrite: bool = False
     resume: bool = True
 
@@ -78,6 +82,8 @@ class ScoreOptions:
         for name in ("batch_tokens", "part_rows", "piece_rows"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+        if self.abstain_below is not None:
+            check_accuracy(self.abstain_below)
 
     @property
     def rows_a_piece(self) -> int | None:
