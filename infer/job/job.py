@@ -9,13 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from infer import __version__
-from infer.base.commit import remove_stale_temporaries
 from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
@@ -25,6 +23,7 @@ from infer.job.windows import Window
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
 from infer.model.results import CONFIDENT, further_columns
 from infer.model.scorer import Scorer
+from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
 
 
@@ -32,7 +31,7 @@ class Job:
     """What is done of a plan, and how more gets done; made by `open_job`."""
 
     def __init__(
-        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Path]
+        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Target]
     ) -> None:
         """Take the parts of the plan's inputs; `done` are the outputs that are there."""
         self._plan, self._parts, self._done = plan, parts, done
@@ -64,8 +63,8 @@ class Job:
             InputError: the input is not what it was.
             OSError: the disk is full or failing.
         """
-        if self.is_done(task):
-            remove_stale_temporaries(task.output)  # the second name of a file just linked
+        if self.is_done(task) or self._is_done_elsewhere(task):
+            task.output.tidy()  # the second name of a file just linked
             return count_output(task.output, self._plan.options, self._labels)
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
@@ -83,14 +82,19 @@ class Job:
         self._parts.has_outputs = True
         return counts
 
+    def _is_done_elsewhere(self, task: Task) -> bool:
+        """Whether a run with other shards has made a task's output meanwhile."""
+        options = self._plan.options
+        is_alone = options.shard is None or options.overwrite
+        return not is_alone and _is_there(self._plan, task, self._settings)
+
     def finish(self) -> None:
         """Drop the parts: all outputs are there."""
         for task in self._plan.tasks:
             self._parts.drop(self._key(task))
 
     def _key(self, task: Task) -> PartKey:
-        place = task.output.relative_to(self._plan.parts.parent)
-        return PartKey.of(place.as_posix(), task.content)
+        return PartKey.of(task.output.place, task.content)
 
 
 @contextmanager
@@ -111,20 +115,21 @@ def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
             job.finish()
 
 
-def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
+def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Target]:
     """Return the outputs that this job need not make."""
-    there = {
-        task.output
-        for task in plan.tasks
-        if check_task(
-            task,
-            plan.options,
-            fingerprint=fingerprint(plan, task, settings),
-            further=_columns_behind(plan, settings),
-        )
-    }
+    there = {task.output for task in plan.tasks if _is_there(plan, task, settings)}
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
     return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
+
+
+def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
+    """Whether a task's output is there as this job would make it."""
+    return check_task(
+        task,
+        plan.options,
+        fingerprint=fingerprint(plan, task, settings),
+        further=_columns_behind(plan, settings),
+    )
 
 
 def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:

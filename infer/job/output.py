@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from infer.base.commit import atomic_file, remove_stale_temporaries
 from infer.base.errors import InputError, OutputError
 from infer.job.notes import Note, read_note, write_note
 from infer.job.plan import ScoreOptions, Task
@@ -21,6 +19,7 @@ from infer.model.results import CONFIDENT, Scores, join_scores, no_scores
 from infer.model.risk import RiskPoint, confidences
 from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.formats import PARQUET, find_format
+from infer.table.outputs import Target
 from infer.table.parquet import carried_tables, open_parquet
 from infer.text.encoding import STATUSES
 
@@ -51,28 +50,26 @@ def write_output(
         OSError: the disk is full or failing; there is no debris and an old output is intact.
     """
     source, output = task.source, task.output
-    remove_stale_temporaries(output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     counter, rows = _Counter(labels, point), _RowReader(scores, len(further))
     like = source.status()
-    with open_parquet(source) as file, atomic_file(output, options.overwrite, like) as temporary:
+    with open_parquet(source) as file, output.create(options.overwrite, like) as temporary:
         behind = further if point is None else (*further, CONFIDENT)
         schema = output_schema(
             file.schema, task.columns.carried, options.prefix, dict(metadata), behind
         )
-        with open_writer(temporary, output, schema) as writer:
-            for table in carried_tables(file, task.columns.carried):
+        with open_writer(temporary, output.name, schema) as writer:
+            for table in carried_tables(file, task.columns.carried, task.start, task.end):
                 part = rows.take(table.num_rows)
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, labels, point)]
                 writer.write_table(pa.table(arrays, schema=schema))
-        rows_of_each = {file.rows, counter.rows}
-        if find_format(output) is PARQUET:
+        rows_of_each = {task.rows, counter.rows}
+        if find_format(output.name) is PARQUET:
             rows_of_each.add(pq.read_metadata(temporary).num_rows)
         if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
         counts = counter.counts(_profile(metadata, labels, output))
-        if find_format(output) is not PARQUET:
+        if find_format(output.name) is not PARQUET:
             # Before the output has its name: a note without its file is of no account.
             note = Note(
                 metadata,
@@ -86,13 +83,13 @@ def write_output(
     return counts
 
 
-def count_output(output: Path, options: ScoreOptions, labels: tuple[str, ...]) -> Counts:
+def count_output(output: Target, options: ScoreOptions, labels: tuple[str, ...]) -> Counts:
     """Count the rows of an output that is there, by status, predicted label and confidence.
 
     Raises:
         OutputError: it is damaged.
     """
-    if find_format(output) is not PARQUET:
+    if find_format(output.name) is not PARQUET:
         if (note := read_note(output)) is None:
             raise OutputError(
                 f"{output}: changed meanwhile. Remove it, and run the same command again"
@@ -105,7 +102,7 @@ def count_output(output: Path, options: ScoreOptions, labels: tuple[str, ...]) -
     predictions: Counter[str] = Counter()
     marked = 0
     try:
-        with pq.ParquetFile(output, page_checksum_verification=True) as file:
+        with output.open() as raw, pq.ParquetFile(raw, page_checksum_verification=True) as file:
             for batch in file.iter_batches(columns=[prediction, status, *confident]):
                 marked += sum(batch[name].true_count for name in confident)
                 for counts, name in ((predictions, prediction), (statuses, status)):
@@ -126,7 +123,9 @@ def count_output(output: Path, options: ScoreOptions, labels: tuple[str, ...]) -
     )
 
 
-def _profile(metadata: Mapping[str, str | bytes], labels: tuple[str, ...], output: Path) -> Profile:
+def _profile(
+    metadata: Mapping[str, str | bytes], labels: tuple[str, ...], output: Target
+) -> Profile:
     """Return what the rows of an output are like, as it says itself.
 
     Raises:

@@ -17,6 +17,7 @@ from infer.model.profile import Profile
 from infer.model.risk import RiskPoint
 from infer.model.scorer import Scorer
 from infer.model.shipped import COST_OF_DRIFT, is_shipped
+from infer.table.outputs import Target
 from infer.text.encoding import STATUSES
 
 # What of the parity certificate a summary repeats.
@@ -206,7 +207,7 @@ class Summary:
         """Share of the tokens run that were padding, 0 to 1."""
         return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
 
-    def count(self, source: str, output: Path, counts: Counts) -> None:
+    def count(self, source: str, output: Target, counts: Counts) -> None:
         """Add an output that was written."""
         self.files.append({"input": source, "output": str(output), "rows": counts.rows})
         self.rows += counts.rows
