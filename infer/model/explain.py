@@ -73,23 +73,23 @@ class Explanation:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as a JSON-ready mapping."""
-        return asdict(self)
+        return asdict(self) | {"words": [asdict(word) for word in self.words]}
 
 
-def explain(scorer: Scorer, text: str | bytes | None) -> Explanation | None:
+def explain(scorer: Scorer, text: bytes | None) -> Explanation | None:
     """Leave the words of a text out, one after the other.
 
     Args:
         scorer: the model on its device.
-        text: a text; None where there is none.
+        text: as UTF-8; None where there is none.
 
     Returns:
         None where the text has no score.
     """
-    encoded = scorer.encode(pa.array([text], pa.binary() if isinstance(text, bytes) else None))
+    encoded = scorer.encode(pa.array([text], pa.large_binary()))
     if text is None or not len(encoded.ids):
         return None
-    spans = scorer.spans(text if isinstance(text, str) else text.decode())
+    spans = scorer.spans(text.decode())
     read = _read(len(spans.places), len(encoded.ids), scorer.file.card.text.head_tokens)
     at_once = -(-len(read) // MOST_VARIANTS)
     whole, without = _logits(scorer, encoded, at_once)
