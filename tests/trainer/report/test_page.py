@@ -16,17 +16,12 @@ import pytest
 
 from infer.base.console import Stopped
 from infer.base.errors import MissingExtraError
+from reporter.frame.confusion import confused_pairs, confusion_rows
+from reporter.frame.page import EXCERPT, excerpt
 from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.network.evaluate import measure, named_confusion
 from trainer.report.analysis import analyse, most_confident_mistakes
-from trainer.report.page import (
-    EXCERPT,
-    confused_pairs,
-    confusion_rows,
-    excerpt,
-    recipe_words,
-    render_report,
-)
+from trainer.report.page import confusion_counts, recipe_words, render_report
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
@@ -232,7 +227,7 @@ def test_the_confusion_matrix_by_hand() -> None:
         "false_negative": 1,
         "true_negative": 8,
     }
-    assert confusion_rows(confusion, ("no", "yes")) == [
+    assert confusion_rows(confusion_counts(confusion, ("no", "yes")), ("no", "yes")) == [
         ("no", [(8, 0.8), (2, 0.2)]),
         ("yes", [(1, 0.25), (3, 0.75)]),
     ]
@@ -332,8 +327,9 @@ def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
     counts[3, 4], counts[4, 3], counts[20, 0] = 2, 1, 15
     confusion = named_confusion(counts.tolist(), labels)
     assert confusion["l3"] == {"l3": 5, "l4": 2}
-    assert confusion_rows(confusion, labels) == []
-    assert confused_pairs(confusion, labels) == [
+    named = confusion_counts(confusion, labels)
+    assert confusion_rows(named, labels) == []
+    assert confused_pairs(named, labels) == [
         {"truth": "l20", "predicted": "l0", "count": 15, "share": 0.75},
         {"truth": "l3", "predicted": "l4", "count": 2, "share": 2 / 7},
         {"truth": "l4", "predicted": "l3", "count": 1, "share": 1 / 6},
@@ -342,6 +338,7 @@ def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
         a: {b: n for b, n in row.items() if b < "l2"} for a, row in confusion.items() if a < "l2"
     }
     assert len(few) == 12  # l0, l1, l10 … l19
-    assert confused_pairs(few, tuple(few)) == []
-    rows = confusion_rows(few, tuple(few))
+    counted = confusion_counts(few, tuple(few))
+    assert confused_pairs(counted, tuple(few)) == []
+    rows = confusion_rows(counted, tuple(few))
     assert rows[0] == ("l0", [(5, 1.0), *[(0, 0.0)] * 11])
