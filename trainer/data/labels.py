@@ -10,15 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.model.labels import MOST_LABELS, label_numbers
+from infer.model.labels import (
+    KNOWN_PAIRS,
+    MOST_LABELS,
+    PLAIN_PAIRS,
+    fold,
+    label_numbers,
+    spellings,
+)
 from infer.text.encoding import decode_utf8
 from trainer.settings.labels import LabelRules
 
 LABEL_NAMES: Final = ("negative", "positive")
-# How strings that mean the two classes are written, in lower case: (negative, positive).
-KNOWN_PAIRS: Final = (("negative", "positive"), ("neg", "pos"))
-# How numbers and truth values that mean the two classes are written.
-PLAIN_PAIRS: Final = (("0", "1"), ("false", "true"))
 USUAL_RULES: Final = LabelRules()
 # Of so many times the most labels it is not worth to look at each.
 FAR_TOO_MANY: Final = 10
@@ -152,11 +155,7 @@ def _called(names: tuple[str, ...], rules: LabelRules) -> Labels:
 
     Of two that are called negative and positive, or so in short, they may hold any that mean these.
     """
-    numbers: dict[str, int | None] = {}
-    if tuple(map(fold, names)) in KNOWN_PAIRS:
-        plain = [pair[::-1] if rules.positive == pair[0] else pair for pair in PLAIN_PAIRS]
-        numbers = {text: n for pair in (*KNOWN_PAIRS, *plain) for n, text in enumerate(pair)}
-    numbers |= {fold(name): number for number, name in enumerate(names)}
+    numbers = spellings(names, rules.positive)
     known = {name: number for number, name in enumerate(names)}
     renamed = {old: known.get(new) for old, new in rules.renamed if not new or new in known}
     return Labels(names, numbers | {fold(old): number for old, number in renamed.items()})
@@ -188,11 +187,6 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Array
             f"{listed(tuple(labels.numbers))}, the labels of the training part{seen}"
         )
     return read
-
-
-def fold(text: str) -> str:
-    """Return what is the same for labels that are one: no blanks at the ends, no capitals."""
-    return text.strip().casefold()
 
 
 def listed(names: Sequence[str]) -> str:
