@@ -83,8 +83,7 @@ class Counts:
             f"WHERE kind = {kind} GROUP BY ALL ORDER BY sum(rows) DESC, value LIMIT {number}"
         )
         return count, (
-            f"EXISTS (SELECT 1 FROM most_{column} "
-            f"WHERE value IS NOT DISTINCT FROM counts.{column})"
+            f"EXISTS (SELECT 1 FROM most_{column} WHERE value IS NOT DISTINCT FROM counts.{column})"
         )
 
     def ranges(self) -> dict[str | None, Range]:
@@ -129,7 +128,7 @@ def count_rows(database: Database, rows: Rows, every: str) -> Counts:
           count(*) FILTER (is_nan) AS nan, count(*) FILTER (dated AND period IS NULL) AS undated
         FROM (
           SELECT {_expressions(there, every, rows)}
-          FROM (SELECT * REPLACE (CASE WHEN NOT isnan(score) THEN score END AS score),
+          FROM (SELECT * REPLACE (CASE WHEN NOT isnan(score) THEN score::DOUBLE END AS score),
                 isnan(score) AS is_nan FROM stream)
         )
         GROUP BY GROUPING SETS ({grouping})
@@ -178,13 +177,14 @@ def _expressions(there: Mapping[str, str], every: str, rows: Rows) -> str:
         f"WHEN length(text) >= {edge} THEN {number}"
         for number, edge in reversed(list(enumerate(LENGTHS)))
     )
+    last = BINS - 1  # which has a score of 1, too
     found = {
         "score": "score",
         "is_nan": "is_nan",
         "status": "status",
-        "prediction": "prediction",
+        "prediction": "CASE WHEN score IS NOT NULL THEN prediction END",
         "truth": "truth" if "truth" in there else "NULL",
-        "bin": f"least(floor(score * {BINS}), {BINS - 1})",
+        "bin": f"CASE WHEN score < 1 THEN floor(score * {BINS}) WHEN score >= 1 THEN {last} END",
         "period": period if has_date else "NULL",
         "grp": '"group"' if "group" in there else "NULL",
         "len": f"CASE {edges} END" if "text" in there else "NULL",

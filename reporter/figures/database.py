@@ -46,7 +46,9 @@ class Database:
         except duckdb.Error as error:
             if faults:
                 raise faults[0] from None
-            raise SentError(f"the rows cannot be counted ({' '.join(str(error).split())})") from error
+            raise SentError(
+                f"the rows cannot be counted ({' '.join(str(error).split())})"
+            ) from error
         finally:
             if rows is not None:
                 self._connection.unregister("stream")

@@ -1,4 +1,4 @@
-"""Rows to look at: the surest of each label, the least sure, some at random, the surest mistakes."""
+"""Rows to look at: the surest of each label, the least sure, at random, the surest mistakes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -47,8 +47,9 @@ def find_examples(
     source = "stream"
     if truth is not None:
         source += f" LEFT JOIN {known} ON truth = written" if known else ", (SELECT NULL AS meant)"
+    greatest = ", ".join(f"max({kind}, {number})" for kind in kinds)
     found = database.ask(
-        f"SELECT grouping(prediction), prediction, {', '.join(f'max({k}, {number})' for k in kinds)} "
+        f"SELECT grouping(prediction), prediction, {greatest} "
         f"FROM {source} WHERE score IS NOT NULL AND NOT isnan(score) "
         "GROUP BY GROUPING SETS ((prediction), ())",
         rows,
@@ -84,9 +85,7 @@ def _with_texts(
     }
 
 
-def _example(
-    rows: Rows, row: Mapping[str, Any], truth: Mapping[str, str] | None
-) -> dict[str, Any]:
+def _example(rows: Rows, row: Mapping[str, Any], truth: Mapping[str, str] | None) -> dict[str, Any]:
     file = next(f for f in reversed(rows.files) if f.start <= row["position"])
     number = row["position"] - file.start
     identity = row.get("id")

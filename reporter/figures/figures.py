@@ -9,7 +9,7 @@ from infer.base.errors import InputError
 from reporter.figures.counts import Counts, count_rows
 from reporter.figures.database import Database
 from reporter.figures.examples import MOST_LABELS, find_examples
-from reporter.figures.labels import Labels, find_labels, read_truth
+from reporter.figures.labels import find_labels, read_truth
 from reporter.figures.model import find_model_file, model_hashes
 from reporter.figures.overall import by_length, overall
 from reporter.figures.shares import Truth, by_group, over_time
@@ -57,7 +57,7 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
     asked, name = rows.asked, files_in_words(rows)
     file = find_model_file(rows, settings.model)
     counts = count_rows(database, rows, settings.every)
-    labels = find_labels(counts.ranges(), *_known(rows, file, name))
+    labels = find_labels(counts.ranges(), *known_labels(rows, file))
     truth: Truth | None = None
     if asked.truth is not None:
         written = [(each.values[0], each.rows) for each in counts.by("truth")]
@@ -110,15 +110,21 @@ def files_in_words(rows: Rows) -> str:
     return rows.files[0].source.name + more
 
 
-def _known(rows: Rows, file: "ModelFile | None", name: str) -> tuple[Sequence[str], str, str]:
-    """Return the labels that there can be, by the model or the columns of probabilities."""
+def known_labels(rows: Rows, file: "ModelFile | None") -> tuple[Sequence[str], str, str]:
+    """Return the labels that there can be, by the model or the columns of probabilities.
+
+    Returns:
+        The labels, () where nothing tells; what the files are called, and what the source of the
+        labels is, for messages.
+    """
+    name = files_in_words(rows)
     if file is not None:
         return file.card.labels, name, f"the model {file.path}"
     columns = {found.columns.labels for found in rows.files}
     if len(columns) > 1:
         raise InputError(
-            f"{name}: the files have different columns of probabilities. Make a report of the files "
-            "of each model"
+            f"{name}: the files have different columns of probabilities. Make a report of those of "
+            "each model"
         )
     (labels,) = columns
     return (labels if len(labels) > 1 else ()), name, "the columns of probabilities"
@@ -131,9 +137,10 @@ def _model(rows: Rows, file: "ModelFile | None") -> dict[str, Any]:
         "scored_by_version": first.get("sent.version"),
         "provider": first.get("sent.provider"),
     }
+    named: dict[str, Any] = {"file": None, "threshold": None}
     if file is not None:
-        found |= {"file": file.path.name, "threshold": file.card.threshold}
-    return found
+        named = {"file": file.path.name, "threshold": file.card.threshold}
+    return found | named
 
 
 def _notes(rows: Rows, counts: Counts, figures: dict[str, Any]) -> list[str]:

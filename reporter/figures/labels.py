@@ -1,4 +1,4 @@
-"""The labels of a file of scores: which there are, whose probability a score is, what truth means."""
+"""The labels of scored rows: which there are, whose probability a score is, what truth means."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,11 +28,12 @@ class Labels:
     positive: str | None
     are_known: bool
 
-    def surety(self, prediction: str = "prediction", score: str = "score") -> str:
+    def surety(self) -> str:
         """Return SQL for the probability of a row's own prediction."""
+        score = "score::DOUBLE"
         if self.positive is None:
             return score
-        return f"CASE WHEN {prediction} = {quoted(self.positive)} THEN {score} ELSE 1 - {score} END"
+        return f"CASE WHEN prediction = {quoted(self.positive)} THEN {score} ELSE 1 - {score} END"
 
 
 def quoted(text: str) -> str:
@@ -48,7 +49,7 @@ def find_labels(
 
     Args:
         ranges: of the scores of each prediction.
-        known: the labels by the model or by the columns of probabilities; () where neither is there.
+        known: the labels by the model or by the columns of probabilities; () without either.
         name: the files, for messages.
         source: where the known ones are known from.
 
@@ -97,8 +98,8 @@ def _check_scores(ranges: Mapping[str | None, Range], name: str) -> None:
         if found.scores and not 0 <= found.least <= found.most <= 1:
             wrong = found.least if found.least < 0 else found.most
             raise InputError(
-                f"{name}: a score is {wrong}, expected probabilities from 0 to 1, as sent-score "
-                "writes them"
+                f"{name}: a score is {wrong:.7g}, expected probabilities from 0 to 1, as "
+                "sent-score writes them"
             )
     if (bare := ranges.get(None)) is not None and bare.scores:
         raise InputError(f"{name}: {bare.scores:,} rows have a score and no prediction")
@@ -132,10 +133,10 @@ def read_truth(
             strange[value] = rows
         else:
             found[value] = labels.names[number]
-    if strange and not labels.are_known and len(labels.names) > 2:
-        if len(strange) + len(labels.names) <= MOST_LABELS:
-            names = in_order([*labels.names, *strange])
-            return found | {value: value for value in strange}, Labels(names, None, False)
+    is_open = not labels.are_known and 2 < len(labels.names) <= MOST_LABELS - len(strange)
+    if strange and is_open:
+        names = in_order([*labels.names, *strange])
+        return found | {value: value for value in strange}, Labels(names, None, False)
     if strange:
         value = max(strange, key=lambda value: strange[value])
         more = f" and {len(strange) - 1:,} other values" if len(strange) > 1 else ""

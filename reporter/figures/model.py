@@ -1,4 +1,4 @@
-"""Which model made the scores: the one that is named, or the one that the files name by its hash."""
+"""Which model made the scores: the one that is named, or whose hash the files name."""
 
 import hashlib
 from pathlib import Path

@@ -16,7 +16,7 @@ ID_COLUMNS: Final = ("id", "review_id")
 POSITION: Final = "position"
 TYPES: Final = {
     POSITION: pa.int64(),
-    "score": pa.float64(),
+    "score": pa.float32(),
     "prediction": pa.large_string(),
     "status": pa.large_string(),
     "expected": pa.float64(),

@@ -5,7 +5,7 @@ Files are opened one after the other. What is no Parquet is read once, into Parq
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +16,8 @@ import pyarrow as pa
 from infer.base.console import say
 from infer.base.errors import InputError, all_at_once
 from infer.job.notes import read_note
-from infer.table.inputs import InputFile, find_inputs
+from infer.table.columns import TEXT_COLUMNS, is_text
+from infer.table.inputs import InputFile, Inputs
 from infer.table.parquet import ParquetInput, open_parquet
 from infer.table.places import told
 from infer.table.spool import Spooled, allow_open_files, as_parquet
@@ -153,44 +154,73 @@ class Rows:
         return fields
 
 
-def open_rows(sources: Sequence[str], asked: Asked, folder: Path, delimiter: str | None) -> Rows:
-    """Find files of scores, and look at their columns.
+def open_rows(
+    inputs: Inputs, asked: Asked, folder: Path, delimiter: str | None, texts: bool
+) -> Rows:
+    """Look at the columns of files of scores.
 
     Args:
-        sources: files, folders, globs and URIs.
+        inputs: the files.
         asked: the columns to look at.
         folder: where to put the rows of files that are no Parquet, without a name.
         delimiter: what parts the fields of CSV; None: what a file's name and its looks say.
+        texts: whether texts are looked at: where no column is named, `text`, else `review`.
 
     Raises:
-        InputError: something is missing, damaged, or no output of `sent-score`.
+        InputError: a file or column is missing, damaged, or no output of `sent-score`.
     """
-    inputs = find_inputs(sources)
     allow_open_files(inputs.files)
-    files: list[ScoreFile] = []
+    found: list[tuple[InputFile, Opened]] = []
     errors: list[InputError] = []
-    start = 0
     for source in inputs.files:
         try:
-            files.append(_look_at(as_parquet(source, folder, delimiter), asked, start))
-            start += files[-1].rows
+            read = as_parquet(source, folder, delimiter)
+            found.append((read, _open(read)))
         except InputError as error:
             errors.append(error)
+    all_at_once(errors, len(inputs.files), "files")
+    if texts and asked.text is None:
+        asked = replace(asked, text=_usual_text([opened.looks for _, opened in found]))
+    files: list[ScoreFile] = []
+    for source, opened in found:
+        try:
+            columns = find_columns(opened.looks, source.name, asked)
+        except InputError as error:
+            errors.append(error)
+            continue
+        start = files[-1].start + files[-1].rows if files else 0
+        files.append(ScoreFile(source, columns, opened.schema, opened.rows, start, opened.metadata))
     all_at_once(errors, len(inputs.files), "files")
     for remark in inputs.remarks:
         say(remark)
     return Rows(tuple(files), asked, inputs.remarks)
 
 
-def _look_at(source: InputFile, asked: Asked, start: int) -> ScoreFile:
+def _usual_text(schemas: Sequence[pa.Schema]) -> str | None:
+    """Return the usual text column that all files have."""
+    for name in TEXT_COLUMNS:
+        if all(s.names.count(name) == 1 and is_text(s.field(name).type) for s in schemas):
+            return name
+    return None
+
+
+class Opened(NamedTuple):
+    """What a look into a file tells: its schema, that by its looks, rows, what scoring wrote."""
+
+    schema: pa.Schema
+    looks: pa.Schema
+    rows: int
+    metadata: dict[str, str]
+
+
+def _open(source: InputFile) -> Opened:
     looks = source.looks if isinstance(source, Spooled) else None
     with open_parquet(source) as opened:
-        found = find_columns(looks or opened.schema, source.name, asked)
         metadata = _told(opened.schema.metadata or {})
         if looks is not None and source.status() is not None:
             note = read_note(Path(source.name))
             metadata = dict(note.metadata) if note is not None else {}
-        return ScoreFile(source, found, opened.schema, opened.rows, start, metadata)
+        return Opened(opened.schema, looks or opened.schema, opened.rows, metadata)
 
 
 def _told(metadata: dict[bytes, bytes]) -> dict[str, str]:

@@ -100,16 +100,8 @@ def name_labels(column: pa.ChunkedArray, path: Path, rules: LabelRules = USUAL_R
     )
 
 
-def missing_labels(column: pa.ChunkedArray, path: Path) -> InputError:
-    """Return the error that some labels (R,) are missing."""
-    return InputError(
-        f"{path}: {_told_missing(_plain(column, path))}. Remove these rows, pass them with "
-        "--unlabelled, or give them a score (--score-column)"
-    )
-
-
 def _told_missing(column: pa.ChunkedArray) -> str:
-    return f"{column.null_count:,} of {len(column):,} labels are missing or not UTF-8"
+    return f"{column.null_count:,} of {len(column):,} labels are missing, blank or not UTF-8"
 
 
 def has_label(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
@@ -211,8 +203,6 @@ def _spellings(column: pa.ChunkedArray, path: Path) -> dict[str, Spelling]:
     for value in sorted(values.to_pylist(), key=lambda value: value["values"]):
         text = _text(value["values"])
         kinds.setdefault(fold(text), Counter())[text] += value["counts"]
-    if "" in kinds:
-        raise InputError(f"{path}: a label is an empty string, expected the name of a class")
     return {key: _spelling(texts) for key, texts in kinds.items()}
 
 
@@ -315,7 +305,11 @@ def _pair(
 
 
 def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
-    """Return the column as int64, bool or large_string; a string that is not UTF-8 as null."""
+    """Return the column as int64, bool or large_string.
+
+    What is no label is null: a blank string, as in a table that is yet to be filled in, and one
+    that is not UTF-8.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -329,12 +323,17 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind):
         return column.cast(pa.bool_())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.large_string())
+        return _strings(column)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.large_string())
+        return _strings(column)
     raise InputError(f"{path}: labels are of type {kind}, expected integers, booleans or strings")
+
+
+def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
+    texts = pa.chunked_array(chunks, pa.large_string())
+    is_blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
+    return pc.if_else(is_blank, pa.scalar(None, pa.large_string()), texts)
 
 
 def _whole(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
