@@ -19,8 +19,8 @@ TITLE = "Reports"
 EXPLANATION = (
     "`sent-report` as a whole process, start-up included, on made-up scores: an id, one of 200 "
     "products, a date in two years, a true label, score, prediction and status. Once nothing is "
-    "asked for, once everything but texts: `--by`, `--over`, `--label-column`. Without a text there "
-    "are no examples. Medians."
+    "asked for, once everything but texts: `--by`, `--over`, `--label-column`. Without a text "
+    "there are no examples. Medians."
 )
 SECONDS: Final = 60
 MEMORY_MIB: Final = 1_000

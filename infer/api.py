@@ -18,6 +18,7 @@ from infer.base.console import default_signals, say
 from infer.base.device import Device
 from infer.base.errors import InputError, UsageError
 from infer.job.plan import ModelFacts, Plan, ScoreOptions, make_plan
+from infer.job.shards import read_shard
 from infer.model.shipped import SHIPPED, find_model
 from infer.table.columns import choose_columns, is_text, output_schema
 from infer.table.delimiters import read_delimiter
@@ -25,6 +26,7 @@ from infer.table.delimiters import read_delimiter
 if TYPE_CHECKING:
     from infer.job.summary import Summary
     from infer.job.worker import WorkerSession
+    from infer.model.explain import Explanation
     from infer.model.file import ModelFile
     from infer.model.results import Scores
     from infer.model.scorer import Scorer
@@ -71,23 +73,29 @@ class Model:
         self.provider = self._session.provider
         self._scorers: dict[int, Scorer] = {}
 
-    def score(self, texts: Texts, *, probabilities: bool = False) -> pa.Table:
+    def score(
+        self, texts: Texts, *, probabilities: bool = False, abstain_below: float | None = None
+    ) -> pa.Table:
         """Score texts, each as if it stood alone.
 
         Args:
             texts: (R,) strings, bytes that should be UTF-8, or None: a list, a pandas Series, or
                 an Arrow array or chunked array of strings, binary, or a dictionary of these.
             probabilities: whether to tell the probability of each label too.
+            abstain_below: the accuracy that labels marked as confident had in validation, at the
+                least, from 0.5 to 1 (None: none are marked).
 
         Returns:
             R rows of `score` (float32, the probability of the positive label, or of the predicted
             one where there are more than two; null where there is nothing to score), `prediction`
             (string, a label) and `status` (string: `ok`, `truncated`, `null`, `empty` or
             `invalid`); of ordered labels `expected`, and for each label `probability_LABEL` where
-            these are asked for (float32).
+            these are asked for (float32); with `abstain_below` `confident` (bool; null without a
+            score).
 
         Raises:
             InputError: these are no texts.
+            UsageError: the model was never right so often, or its file does not say.
 
         Example:
             >>> import infer
@@ -97,11 +105,11 @@ class Model:
         """
         from infer.job.output import result_columns
 
+        further = facts_of(self._file, probabilities, abstain_below).further
+        point = self._file.card.point(abstain_below)
         scored = self._scored(texts, probabilities)
-        parts = [result_columns(part, self.labels) for part in scored]
-        schema = output_schema(
-            pa.schema([]), (), "", {}, facts_of(self._file, probabilities).further
-        )
+        parts = [result_columns(part, self.labels, point) for part in scored]
+        schema = output_schema(pa.schema([]), (), "", {}, further)
         return pa.Table.from_batches([pa.record_batch(part, schema) for part in parts], schema)
 
     def __call__(
@@ -111,6 +119,7 @@ class Model:
         prefix: str = "",
         *,
         probabilities: bool = False,
+        abstain_below: float | None = None,
     ) -> TableOrBatch:
         """Score a table's texts and put the new columns behind its own.
 
@@ -120,6 +129,7 @@ class Model:
                 `text`, else `review`, else the only one of strings).
             prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
             probabilities: see `score`.
+            abstain_below: see `score`.
 
         Raises:
             InputError: this is no Arrow table, there is no such column, it holds no text, or a
@@ -136,7 +146,7 @@ class Model:
                 f"the table: of type {type(table).__name__}, expected an Arrow Table or "
                 "RecordBatch. Use pyarrow.table(…)"
             )
-        facts = facts_of(self._file, probabilities)
+        facts = facts_of(self._file, probabilities, abstain_below)
         columns = choose_columns(
             table.schema,
             "the table",
@@ -147,12 +157,36 @@ class Model:
             facts.further,
         )
         schema = output_schema(table.schema, columns.carried, prefix, {}, facts.further)
-        scores = self.score(table[columns.text], probabilities=probabilities)
+        scores = self.score(
+            table[columns.text], probabilities=probabilities, abstain_below=abstain_below
+        )
         behind: list[Any] = list(scores.columns)
         if isinstance(table, pa.RecordBatch):
             behind = [column.combine_chunks() for column in behind]
             return cast(TableOrBatch, pa.record_batch([*table.columns, *behind], schema))
         return cast(TableOrBatch, pa.table([*table.columns, *behind], schema=schema))
+
+    def explain(self, text: str | bytes | None) -> "Explanation | None":
+        """Tell which words of a text move its score, by leaving each out.
+
+        Returns:
+            The text as it is read, and its words with their places and with what each does to the
+            log-odds and to the probability of a label: the positive one of two, the predicted one
+            of more. None where the text has no score.
+
+        Raises:
+            InputError: this is no text.
+
+        Example:
+            >>> import infer
+            >>> model = infer.load("imdb-small", device="cpu")
+            >>> model.explain("A film that is truly wonderful.").strongest(1)[0].word
+            'wonderful'
+        """
+        from infer.model.explain import explain
+
+        (array,) = _arrays([text])
+        return explain(self._scorer, array.cast(pa.large_binary())[0].as_py())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the name and the options."""
@@ -219,7 +253,11 @@ def score_files(
     tf32: bool = True,
     batch_tokens: int | None = None,
     part_rows: int | None = None,
+    shard: str | None = None,
+    piece_rows: int | None = None,
     probabilities: bool = False,
+    abstain_below: float | None = None,
+    explain: int | None = None,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -246,7 +284,15 @@ def score_files(
         tf32: see `load`.
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows between two saved parts (None: the provider's default).
+        shard: which share of the rows to score, `I/N` with I from 1 to N, or `auto` for what Slurm
+            or Kubernetes say in the environment (None: all). The output is a folder.
+        piece_rows: rows of a Parquet file that go into one output at most; the output is a folder
+            (None: all rows, with `shard` 1,048,576).
         probabilities: whether to write the probability of each label too.
+        abstain_below: the accuracy that labels marked as `confident` had in validation, at the
+            least (None: no such column).
+        explain: of how many rows, the first that have a score, to tell in the summary which words
+            moved it (None: of none).
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -279,7 +325,11 @@ def score_files(
         delimiter=read_delimiter(delimiter),
         batch_tokens=batch_tokens,
         part_rows=part_rows,
+        shard=None if shard is None else read_shard(shard),
+        piece_rows=piece_rows,
         probabilities=probabilities,
+        abstain_below=abstain_below,
+        explain=explain,
         overwrite=overwrite,
         resume=resume,
     )
@@ -295,7 +345,7 @@ def score_files(
             from infer.model.file import read_model_file
 
             files.append(read_model_file(path))
-        return facts_of(files[0], probabilities)
+        return facts_of(files[0], probabilities, abstain_below)
 
     with default_signals():
         plan = make_plan(sources, str(output), options, path, facts)
@@ -324,27 +374,48 @@ def _carry_out(
     """
     # Only now what takes a second to import: everything is in order.
     from infer.job.crew import open_crew
+    from infer.job.explaining import explain_first
     from infer.job.posts import find_posts
     from infer.job.scoring import score_plan
+    from infer.model.scorer import Scorer
+    from infer.model.session import Session
 
     device, threads, tf32 = place
     options = plan.options
     posts = find_posts(device, threads, processes, plan.rows, file.card.precision)
     if len(posts) == 1:
         loaded = model if isinstance(model, Model) else Model(model, *place, file)
-        return score_plan(plan, loaded.new_scorer(options.batch_tokens))
-    if remark:
-        say(remark)
-    with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
-        _say_what(file, crew.session, f", {len(posts)} processes")
-        return score_plan(plan, crew)
+        scorer = loaded.new_scorer(options.batch_tokens)
+        summary = score_plan(plan, scorer)
+    else:
+        if remark:
+            say(remark)
+        with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
+            _say_what(file, crew.session, f", {len(posts)} processes")
+            summary = score_plan(plan, crew)
+        if options.explain is not None:
+            post = posts[0]
+            session = Session(file.data, post.device, post.threads, file.card.precision, tf32)
+            scorer = Scorer(file, session, options.batch_tokens)
+    if options.explain is not None:
+        summary.explained = explain_first(plan, scorer, options.explain)
+    return summary
 
 
-def facts_of(file: "ModelFile", probabilities: bool) -> ModelFacts:
-    """Return what a plan needs to know of a model file."""
-    from infer.model.results import further_columns
+def facts_of(
+    file: "ModelFile", probabilities: bool, abstain_below: float | None = None
+) -> ModelFacts:
+    """Return what a plan needs to know of a model file.
 
-    return ModelFacts(file.card.text_column, further_columns(file.card, probabilities))
+    Raises:
+        UsageError: it cannot tell which labels are right so often.
+    """
+    from infer.model.results import CONFIDENT, further_columns
+
+    further = further_columns(file.card, probabilities)
+    if file.card.point(abstain_below) is not None:
+        further = (*further, CONFIDENT)
+    return ModelFacts(file.card.text_column, further)
 
 
 def _check_number(name: str, number: int) -> None:

@@ -107,9 +107,38 @@ Examples:
     "several processes two for each and two more.  [default: 16384 on the CPU, 65536 on CUDA]",
 )
 @click.option(
+    "--shard",
+    default=None,
+    metavar="I/N|auto",
+    help="Score one of N shares of the rows, I from 1 to N, into a folder that all shards share; "
+    "auto asks Slurm's or Kubernetes' environment.  [default: all rows]",
+)
+@click.option(
+    "--piece-rows",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Rows of a Parquet file that go into one output at most; the output is a folder.  "
+    "[default: all rows; with --shard 1048576]",
+)
+@click.option(
     "--probabilities",
     is_flag=True,
     help="Write the probability of each label too, as probability_LABEL.",
+)
+@click.option(
+    "--abstain-below",
+    type=click.FloatRange(0.5, 1),
+    default=None,
+    metavar="ACCURACY",
+    help="Mark in a column 'confident' the labels that are so sure that in validation they were "
+    "right at least so often, such as 0.95.",
+)
+@click.option(
+    "--explain",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Tell of the first N rows with a score which words moved it, by leaving each out.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
@@ -181,5 +210,11 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    for row in summary.explained:
+        say(f"  {row.in_words()}")
+    if summary.abstained:
+        say(f"  {summary.abstained.in_words()}")
+    if summary.warning:
+        say(f"  {summary.warning}")
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

@@ -11,11 +11,14 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
+from infer.base.commit import NO_FILES, FileKey, check_folder, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
+from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
+from infer.job.shards import Shard
 from infer.job.writers import check_types
+from infer.model.risk import check_accuracy
 from infer.table.columns import (
     RESULT_COLUMNS,
     TEXT_COLUMNS,
@@ -25,8 +28,9 @@ from infer.table.columns import (
 )
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.formats import ENDINGS, PARQUET, find_format, has_known_ending
-from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
+from infer.table.inputs import InputFile, Inputs, find_inputs
 from infer.table.leaves import lost_meanings
+from infer.table.outputs import Target, find_targets
 from infer.table.parquet import check_carried, open_parquet
 from infer.table.spool import Spooled, allow_open_files, as_parquet
 
@@ -47,12 +51,18 @@ class ScoreOptions:
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
             provider's default).
+        shard: which share of the rows to score (None: all).
+        piece_rows: rows of a large input that become one output at most (None: all rows, or the
+            default where there are shards).
         probabilities: whether the probability of each label is written too.
+        abstain_below: how often the labels that are marked as confident have to be right in
+            validation (None: none are marked).
+        explain: of how many rows, the first that have a score, it is told why (None: of none).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
     Raises:
-        UsageError: a number is below one.
+        UsageError: a number is below one, or no accuracy from 0.5 to 1.
     """
 
     text_column: str | None = None
@@ -61,15 +71,26 @@ class ScoreOptions:
     delimiter: str | None = None
     batch_tokens: int | None = None
     part_rows: int | None = None
+    shard: Shard | None = None
+    piece_rows: int | None = None
     probabilities: bool = False
+    abstain_below: float | None = None
+    explain: int | None = None
     overwrite: bool = False
     resume: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the command's options refuse."""
-        for name in ("batch_tokens", "part_rows"):
+        for name in ("batch_tokens", "part_rows", "piece_rows", "explain"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+        if self.abstain_below is not None:
+            check_accuracy(self.abstain_below)
+
+    @property
+    def rows_a_piece(self) -> int | None:
+        """Rows of an input that become one output at most; None where files stay whole."""
+        return self.piece_rows or (PIECE_ROWS if self.shard else None)
 
 
 @dataclass(frozen=True)
@@ -90,27 +111,37 @@ NOTHING_KNOWN: Final = ModelFacts()
 
 @dataclass(frozen=True)
 class Task:
-    """One input and its output.
+    """Rows of one input and their output.
 
     Attributes:
         source: the input.
         identity: what it was when the job was planned (`InputFile.identity`).
         columns: which of its columns are read.
-        rows: how many it has.
+        rows: how many rows of it.
         output: the file to make.
+        start: the number of the first row.
+        is_piece: whether the input has more rows than these.
     """
 
     source: InputFile
     identity: Mapping[str, Any]
     columns: Columns
     rows: int
-    output: Path
+    output: Target
+    start: int = 0
+    is_piece: bool = False
+
+    @property
+    def end(self) -> int:
+        """The number of the row behind the last one."""
+        return self.start + self.rows
 
     @property
     def content(self) -> dict[str, Any]:
         """What the scores of this input depend on, beside model and settings: not its name."""
         identity = {key: value for key, value in self.identity.items() if key != "name"}
-        return {"text column": self.columns.text, **identity}
+        rows = {"rows": [self.start, self.end]} if self.is_piece else {}
+        return {"text column": self.columns.text, **rows, **identity}
 
 
 @dataclass(frozen=True)
@@ -118,7 +149,7 @@ class Plan:
     """What a job will do, checked against what is there.
 
     Attributes:
-        tasks: one for each input.
+        tasks: one for each input, or for each piece of this shard.
         parts: the folder of the job's part files.
         options: what was asked for.
     """
@@ -155,33 +186,51 @@ def make_plan(
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    if options.rows_a_piece is not None:  # several files come out of one, too
+        inputs = replace(inputs, single=False)
     output, named = Path(output), output
     with writable(output):
-        paths = output_paths(inputs, named)
+        targets = find_targets(inputs, named)
     for remark in inputs.remarks:
         say(remark)
+    with writable(output):
+        pieces = _pieces(inputs, targets, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
-    inputs = _readable(inputs, output, options)
+    pieces = _readable(pieces, output, options)
     try:
-        tasks, lost = _look_at(inputs, paths, options)
+        tasks, lost = _look_at(pieces, options)
     except NoTextColumnError:
         if _trained(options, facts) is None:
             raise
-        tasks, lost = _look_at(inputs, paths, options, facts())
-    parts = parts_folder(output, inputs.single)
+        tasks, lost = _look_at(pieces, options, facts())
+    parts = parts_folder(output, inputs.single, options.shard)
     with writable(output):
         check_folder(parts)
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
     if (name := _trained(options, facts)) is not None or facts().further:
-        tasks, lost = _look_at(inputs, paths, options, facts())
+        tasks, lost = _look_at(pieces, options, facts())
     if count := sum(task.columns.text == name for task in tasks):
         say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
     for warning in (*lost, *_unknown_ending(output, inputs.single)):
         say(warning)
     return Plan(tuple(tasks), parts, options)
+
+
+def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> list[Piece]:
+    """Return what this run scores, and say which share of all that is."""
+    if options.rows_a_piece is None:
+        pieces = whole_files(inputs.files, targets)
+    else:
+        pieces = cut(inputs.files, targets, options.rows_a_piece)
+    check_no_others(pieces, targets)
+    if options.shard is None:
+        return pieces
+    mine = share(pieces, options.shard)
+    say(f"Shard {options.shard}: {len(mine):,} of {len(pieces):,} pieces.")
+    return mine
 
 
 def _unknown_ending(output: Path, is_file: bool) -> list[str]:
@@ -191,18 +240,19 @@ def _unknown_ending(output: Path, is_file: bool) -> list[str]:
     return [f"{output}: is written as Parquet. A name's end tells another format: {ENDINGS}."]
 
 
-def _readable(inputs: Inputs, output: Path, options: ScoreOptions) -> Inputs:
-    """Return the inputs as Parquet; what is of another format is read, once."""
-    files: list[InputFile] = []
+def _readable(pieces: list[Piece], output: Path, options: ScoreOptions) -> list[Piece]:
+    """Return pieces of Parquet; what is of another format is read, once."""
+    readable: list[Piece] = []
     errors: list[InputError] = []
-    allow_open_files(inputs.files)
-    for source in inputs.files:
+    allow_open_files([piece.source for piece in pieces])
+    for piece in pieces:
         try:
-            files.append(as_parquet(source, output.parent, options.delimiter))
+            source = as_parquet(piece.source, output.parent, options.delimiter)
+            readable.append(replace(piece, source=source))
         except InputError as error:
             errors.append(error)
-    all_at_once(errors, len(inputs.files), "files")
-    return replace(inputs, files=tuple(files))
+    all_at_once(errors, len(pieces), "files")
+    return readable
 
 
 def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | None:
@@ -212,40 +262,48 @@ def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | No
 
 
 def _look_at(
-    inputs: Inputs, paths: list[Path], options: ScoreOptions, facts: ModelFacts = NOTHING_KNOWN
+    pieces: list[Piece], options: ScoreOptions, facts: ModelFacts = NOTHING_KNOWN
 ) -> tuple[list[Task], list[str]]:
     """Open each input, choose its columns, and find what of them will not be as it was."""
-    warnings: list[str] = []
+    warnings: dict[str, None] = {}  # of a file in several pieces, each once
     tasks: list[Task] = []
-    errors: list[InputError] = []
-    for source, path in zip(inputs.files, paths, strict=True):
+    errors: dict[str, InputError] = {}
+    for piece in pieces:
         try:
-            looks = source.looks if isinstance(source, Spooled) else None
-            with open_parquet(source) as file:
-                columns = choose_columns(
-                    looks or file.schema,
-                    source.name,
-                    options.text_column,
-                    options.columns,
-                    options.prefix,
-                    facts.text_column,
-                    facts.further,
-                    is_typed=looks is None,
-                )
-                check_types(file.schema, columns.carried, path, source.name)
-                check_carried(file, columns.carried)
-                lost = lost_meanings(file.leaves, file.schema, columns.carried)
-                tasks.append(Task(source, source.identity(), columns, file.rows, path))
+            task, lost = _look_at_one(piece, options, facts)
         except InputError as error:
-            errors.append(error)
+            errors.setdefault(piece.source.name, error)
             continue
-        warnings += [
-            f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it out "
-            "(--columns) where that matters."
+        tasks.append(task)
+        warnings |= dict.fromkeys(
+            f"Warning: {piece.source.name}: column {change}, since Arrow has no such type. Leave "
+            "it out (--columns) where that matters."
             for change in lost
-        ]
-    all_at_once(errors, len(inputs.files), "files")
-    return tasks, warnings
+        )
+    all_at_once(list(errors.values()), len({piece.source.name for piece in pieces}), "files")
+    return tasks, list(warnings)
+
+
+def _look_at_one(piece: Piece, options: ScoreOptions, facts: ModelFacts) -> tuple[Task, list[str]]:
+    source, start = piece.source, piece.start
+    looks = source.looks if isinstance(source, Spooled) else None
+    with open_parquet(source) as file:
+        columns = choose_columns(
+            looks or file.schema,
+            source.name,
+            options.text_column,
+            options.columns,
+            options.prefix,
+            facts.text_column,
+            facts.further,
+            is_typed=looks is None,
+        )
+        rows = file.rows if piece.rows is None else piece.rows
+        check_types(file.schema, columns.carried, piece.output.name, source.name)
+        check_carried(file, columns.carried, start, start + rows)
+        lost = lost_meanings(file.leaves, file.schema, columns.carried)
+        identity, is_piece = source.identity(), rows < file.rows
+    return Task(source, identity, columns, rows, piece.output, start, is_piece), lost
 
 
 def check_task(
@@ -276,19 +334,19 @@ def check_task(
     found = _made_by(task.output)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
-    check_output(task.output, options.overwrite or is_ours, inputs)
+    task.output.check(options.overwrite or is_ours, inputs)
     return is_ours
 
 
-def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
+def _made_by(output: Target) -> tuple[str, int, list[str]] | None:
     """Return the fingerprint of the job that made a file, its rows and columns; None without."""
-    if output.is_symlink() or not output.is_file():
+    if not output.is_there():
         return None
-    if find_format(output) is not PARQUET:
+    if find_format(output.name) is not PARQUET:
         note = read_note(output)
         return None if note is None else (note.metadata[JOB_KEY], note.rows, note.columns)
     try:
-        with pq.ParquetFile(output) as file:
+        with output.open() as raw, pq.ParquetFile(raw) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow
     except (OSError, pa.ArrowException):
         return None
@@ -296,6 +354,8 @@ def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
     return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
 
 
-def parts_folder(output: Path, single: bool) -> Path:
+def parts_folder(output: Path, single: bool, shard: Shard | None = None) -> Path:
     """Return where the part files of a job lie: beside its one output, or in its output folder."""
-    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX
+    if single:
+        return output.with_name(output.name + PARTS_SUFFIX)
+    return output / (shard.parts_name if shard else PARTS_SUFFIX)

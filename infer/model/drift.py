@@ -165,7 +165,7 @@ def _of_labels(learned: Profile, seen: Profile) -> str:
         for name, count in learned.labels.items()
     }
     # Of two labels both change as much: the positive one is named.
-    name = max(reversed(shares), key=lambda one: abs(shares[one][0] - shares[one][1]))
+    name = max(reversed(shares), key=lambda one: round(abs(shares[one][0] - shares[one][1]), 9))
     here, there = shares[name]
     if abs(here - there) < _TOLD:
         sure, before = (_sure(profile) for profile in (seen, learned))

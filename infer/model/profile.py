@@ -5,16 +5,19 @@ scores, window by window: the counts of any split, resumed or not, add up to the
 rows, K labels.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from infer.model.results import Scores
 from infer.text.encoding import OK, STATUSES, TRUNCATED, EncodedTexts
 from infer.text.vocabulary import UNK_ID
+
+if TYPE_CHECKING:
+    from infer.model.results import Scores
 
 # A score is in the bin `floor(20 * score)`, 1 in the last one.
 SCORE_BINS: Final = 20
@@ -23,6 +26,10 @@ LENGTH_EDGES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 # Share of unknown tokens among those that the model reads, in per cent: bins end with these, the
 # first one has no unknown token at all.
 UNKNOWN_ENDS: Final = (0, 1, 2, 5, 10, 20, 50, 100)
+# Another number where rows are counted otherwise: such counts do not add up.
+PROFILE_VERSION: Final = 1
+# Of an output's or a part's metadata.
+PROFILE_KEY: Final = "sent.profile"
 _MOST: Final = 1 << 53  # what JSON can hold to the number
 
 
@@ -69,7 +76,7 @@ class Profile:
             ("tokens", (self.tokens, self.unknown_tokens), 2),
         ):
             if len(counts) != bins or not all(map(_is_count, counts)):
-                raise ValueError(f"profile: {name} {counts}, expected {bins} counts")
+                raise ValueError(f"profile: {name} {counts!s:.80}, expected {bins} counts")
             if name not in ("statuses", "tokens") and sum(counts) != self.scored:
                 raise ValueError(
                     f"profile: {name} of {sum(counts)} rows, expected {self.scored} as by status"
@@ -109,7 +116,7 @@ class Profile:
         )
 
     @classmethod
-    def of(cls, encoded: EncodedTexts, scores: Scores, labels: tuple[str, ...]) -> "Profile":
+    def of(cls, encoded: EncodedTexts, scores: "Scores", labels: tuple[str, ...]) -> "Profile":
         """Count rows that were scored.
 
         Args:
@@ -161,6 +168,18 @@ class Profile:
             "tokens": self.tokens,
             "unknown_tokens": self.unknown_tokens,
         }
+
+    def to_text(self) -> str:
+        """Return the counts as JSON, for a file's metadata."""
+        return json.dumps(self.to_json())
+
+    @classmethod
+    def from_text(cls, text: str | bytes, labels: Iterable[str] | None = None) -> "Profile":
+        """Read `to_text` back; see `from_json`."""
+        try:
+            return cls.from_json(json.loads(text), labels)
+        except (TypeError, RecursionError) as error:
+            raise ValueError(f"profile: {error}") from error
 
     @classmethod
     def from_json(cls, values: object, labels: Iterable[str] | None = None) -> "Profile":

@@ -75,7 +75,7 @@ def draw_sample(
         [*(picked[name] for name in carried), picked["text"], pa.nulls(len(picked), pa.string())],
         [*(name.removeprefix(CARRY) for name in carried), TEXT, LABEL],
     )
-    check_types(table.schema, tuple(table.column_names), output, rows.files[0].source.name)
+    check_types(table.schema, tuple(table.column_names), output.name, rows.files[0].source.name)
     return table
 
 
@@ -92,5 +92,5 @@ def _carried(rows: Rows) -> list[str]:
 
 def write_table(table: pa.Table, output: Path, temporary: Path) -> None:
     """Write a table in the format that the output's name ends with."""
-    with open_writer(temporary, output, table.schema) as writer:
+    with open_writer(temporary, output.name, table.schema) as writer:
         writer.write_table(table)
