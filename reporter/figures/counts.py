@@ -4,12 +4,13 @@ DuckDB counts rows by several sets of columns at once (GROUPING SETS). What come
 every figure is made of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pyarrow as pa
 
+from infer.model.results import CONFIDENT
 from reporter.figures.database import Database
 from reporter.rows.reading import Rows
 
@@ -88,11 +89,15 @@ class Counts:
 
     def ranges(self) -> dict[str | None, Range]:
         """Return the range of the scores of each prediction; of None, of rows without one."""
+        return {name: found for (name,), found in self.spread("prediction").items()}
+
+    def spread(self, *columns: str) -> dict[tuple[Any, ...], Range]:
+        """Return the range of the scores of rows that have the same values of some columns."""
         found = self._database.ask(
-            "SELECT prediction, sum(scores)::BIGINT, min(least), max(most) FROM counts "
-            "WHERE kind = 0 GROUP BY ALL ORDER BY prediction"
+            f"SELECT {', '.join(columns)}, sum(scores)::BIGINT, min(least), max(most) FROM counts "
+            f"WHERE kind = {self._kind(columns)} GROUP BY ALL ORDER BY ALL"
         )
-        return {name: Range(scores, least, most) for name, scores, least, most in found}
+        return {tuple(row[:-3]): Range(*row[-3:]) for row in found}
 
     def total(self, column: str) -> int:
         """Return the sum over all rows of `nan` (scores that are no number), or of `undated`."""
@@ -116,7 +121,8 @@ def count_rows(database: Database, rows: Rows, every: str) -> Counts:
     """
     asked = rows.asked
     options = {"group": asked.group, "date": asked.date, "truth": asked.truth, "text": asked.text}
-    there = {name: called for name, called in options.items() if called is not None}
+    there = {name for name, called in options.items() if called is not None}
+    there |= {CONFIDENT} & rows.names
     sets = _sets(there)
     grouping = ", ".join(f"({', '.join(sorted(each))})" for each in sets)
     database.ask(
@@ -134,14 +140,14 @@ def count_rows(database: Database, rows: Rows, every: str) -> Counts:
         GROUP BY GROUPING SETS ({grouping})
         """,
         rows,
-        ["score", "prediction", "status", *there],
+        ["score", "prediction", "status", *sorted(there)],
     )
     return Counts(database, sets)
 
 
-def _sets(there: Mapping[str, str]) -> list[frozenset[str]]:
+def _sets(there: Set[str]) -> list[frozenset[str]]:
     """Return by which columns rows are counted."""
-    truth = {"truth"} & there.keys()
+    truth = {"truth"} & there
     sets = [{"status", "prediction"}, {"bin", "prediction"} | truth]
     if "date" in there:
         sets.append({"period", "prediction"} | truth)
@@ -151,6 +157,8 @@ def _sets(there: Mapping[str, str]) -> list[frozenset[str]]:
         sets.append({"grp", "period", "prediction"})
     if "text" in there:
         sets.append({"len", "status", "prediction"} | truth)
+    if "confident" in there:
+        sets.append({"confident", "prediction"} | truth)
     return [frozenset(each) for each in sets]
 
 
@@ -167,7 +175,7 @@ def _kinds(sets: Sequence[frozenset[str]]) -> str:
     return " ".join(lines)
 
 
-def _expressions(there: Mapping[str, str], every: str, rows: Rows) -> str:
+def _expressions(there: Set[str], every: str, rows: Rows) -> str:
     """Return SQL for what rows are counted by."""
     has_date = "date" in there
     is_written = has_date and rows.date_type == pa.large_string()
@@ -187,6 +195,7 @@ def _expressions(there: Mapping[str, str], every: str, rows: Rows) -> str:
         "bin": f"CASE WHEN score < 1 THEN floor(score * {BINS}) WHEN score >= 1 THEN {last} END",
         "period": period if has_date else "NULL",
         "grp": '"group"' if "group" in there else "NULL",
+        "confident": "confident" if CONFIDENT in there else "NULL",
         "len": f"CASE {edges} END" if "text" in there else "NULL",
         "dated": "date IS NOT NULL" if has_date else "false",
     }

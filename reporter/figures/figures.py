@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infer import __version__
 from infer.base.errors import InputError
+from infer.model.results import CONFIDENT
+from reporter.figures.confident import confident_figures
 from reporter.figures.counts import Counts, count_rows
 from reporter.figures.database import Database
 from reporter.figures.examples import MOST_LABELS, find_examples
 from reporter.figures.labels import find_labels, read_truth
+from reporter.figures.learned import against_training
 from reporter.figures.model import find_model_file, model_hashes
 from reporter.figures.overall import by_length, overall
 from reporter.figures.shares import Truth, by_group, over_time
@@ -48,8 +51,9 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
         settings: what is asked for.
 
     Returns:
-        `files`, `model`, `labels`, `notes`, what `overall` has, and as far as it is asked for
-        `over`, `by`, `truth`, `lengths` and `examples`. JSON-ready, but for dates.
+        `files`, `model`, `labels`, `notes`, what `overall` has, as far as it is asked for `over`,
+        `by`, `truth`, `lengths` and `examples`, and as far as the files have it `learned` and
+        `confident`. JSON-ready.
 
     Raises:
         InputError: the files cannot be used.
@@ -77,6 +81,10 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
         figures["by"] = by_group(counts, labels, truth, asked.group, has_dates)
     if asked.truth is not None and truth is not None:
         figures["truth"] = truth_figures(counts, labels, truth, asked.truth)
+    if (found := against_training(rows, file)) is not None:
+        figures["learned"] = found
+    if CONFIDENT in rows.names:
+        figures[CONFIDENT] = confident_figures(counts, labels, truth, file)
     if asked.text is not None:
         figures["lengths"] = by_length(counts, labels, truth, asked.text)
         if settings.examples:

@@ -82,6 +82,35 @@ def share_chart(periods: Rows, labels: Sequence[str], names: Sequence[str]) -> s
         return to_svg(figure, "over", "Shares of labels over time")
 
 
+def pair_chart(
+    name: str, title: str, ticks: Sequence[str], learned: Sequence[int], seen: Sequence[int]
+) -> str:
+    """Draw two distributions over the same bins side by side.
+
+    Args:
+        name: of the drawing.
+        title: what the bins are of, in fixed words.
+        ticks: what each bin is called, in fixed words and numbers.
+        learned: rows of each, of the reviews that validated the model; () where it does not say.
+        seen: of what was scored.
+    """
+    with drawing() as figure:
+        axes = figure.subplots()
+        pairs = [("validation reviews", learned, SECOND), ("scored here", seen, FIRST)]
+        pairs = [(label, counts, color) for label, counts, color in pairs if sum(counts)]
+        width = 0.8 / max(1, len(pairs))
+        for number, (label, counts, color) in enumerate(pairs):
+            lefts = [i - 0.4 + number * width for i in range(len(counts))]
+            shares = [count / sum(counts) for count in counts]
+            axes.bar(lefts, shares, width, align="edge", color=color, label=label)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xticks(range(len(ticks)), ticks, rotation=40, ha="right", size=8.5)
+        axes.set(xlabel=title, ylabel="share of rows")
+        axes.grid(visible=False, axis="x")
+        legend(figure)
+        return to_svg(figure, name, f"Rows by {title}")
+
+
 def _share(period: Mapping[str, Any], label: str) -> Mapping[str, Any]:
     nothing = {"share": 0.0, "low": 0.0, "high": 0.0}
     return next((share for share in period["shares"] if share["label"] == label), nothing)

@@ -6,10 +6,11 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from infer.model.profile import LENGTH_EDGES, UNKNOWN_ENDS
 from reporter.frame.confusion import confused_pairs, confusion_rows
 from reporter.frame.drawing import Reliability, length_chart, reliability_chart
 from reporter.frame.page import excerpt, load_template
-from reporter.page.charts import MOST_LINES, score_chart, share_chart
+from reporter.page.charts import MOST_LINES, pair_chart, score_chart, share_chart
 
 TEMPLATE: Final = "page.html.j2"
 # More lines nobody reads; `--json` has all.
@@ -115,7 +116,26 @@ def _charts(
             charts["length"] = length_chart(
                 bins, figures["truth"]["accuracy"], "characters", "rows"
             )
+    if "learned" in figures:
+        charts |= _learned_charts(figures["learned"])
     return {name: Markup(svg) for name, svg in charts.items()}
+
+
+def _learned_charts(learned: Mapping[str, Any]) -> dict[str, str]:
+    """Draw lengths and unknown tokens of what was scored and of what the model learned from."""
+    seen, before = learned["seen"], learned["learned"] or {"lengths": (), "unknown": ()}
+    if not sum(seen["lengths"]):
+        return {}
+    lengths = [str(edge) if edge < 2 else f"{edge}–" for edge in LENGTH_EDGES]
+    unknown = ["none", *(f"to {end} %" for end in UNKNOWN_ENDS[1:])]
+    return {
+        "tokens": pair_chart(
+            "tokens", "length in tokens", lengths, before["lengths"], seen["lengths"]
+        ),
+        "unknown": pair_chart(
+            "unknown", "share of unknown tokens", unknown, before["unknown"], seen["unknown"]
+        ),
+    }
 
 
 def _length_bins(bins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.model.results import EXPECTED, PROBABILITY
+from infer.model.results import CONFIDENT, PROBABILITY
 from infer.table.columns import RESULT_COLUMNS, is_text
 from infer.text.encoding import decode_utf8
 
@@ -19,7 +19,7 @@ TYPES: Final = {
     "score": pa.float32(),
     "prediction": pa.large_string(),
     "status": pa.large_string(),
-    "expected": pa.float64(),
+    CONFIDENT: pa.bool_(),
     "truth": pa.large_string(),
     "group": pa.large_string(),
     "date": pa.timestamp("us"),
@@ -77,8 +77,9 @@ def find_columns(schema: pa.Schema, name: str, asked: Asked) -> Found:
     """
     names = {column: asked.prefix + column for column in RESULT_COLUMNS}
     _check_scored(schema, name, names, asked.prefix)
-    if (expected := asked.prefix + EXPECTED) in schema.names:
-        names["expected"] = expected
+    confident = asked.prefix + CONFIDENT
+    if schema.names.count(confident) == 1 and pa.types.is_boolean(schema.field(confident).type):
+        names[CONFIDENT] = confident
     for column, option in (
         ("group", "--by"), ("date", "--over"), ("truth", "--label-column"),
         ("text", "--text-column"),
@@ -125,7 +126,7 @@ def _check_types(schema: pa.Schema, name: str, names: dict[str, str]) -> None:
     """Refuse types that hold something else."""
     for column, called in names.items():
         kind = schema.field(called).type
-        if column in ("score", "expected"):
+        if column == "score":
             fits, expected = _is_number(kind), "numbers"
         elif column == "date":
             fits, expected = _is_time(kind) or is_text(kind), "dates, times or strings of them"
