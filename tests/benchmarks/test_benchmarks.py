@@ -24,8 +24,19 @@ GOALS = {
     "processes": 2,
     "stages": 0,
     "training": 1,
+    "reports": 2,
 }
-SLOW = ("growth", "overlap", "peers", "precision", "processes", "repeats", "startup", "training")
+SLOW = (
+    "growth",
+    "overlap",
+    "peers",
+    "precision",
+    "processes",
+    "repeats",
+    "reports",
+    "startup",
+    "training",
+)
 MODULES = [import_module(f"benchmarks.{name}") for name in BENCHMARKS]
 
 
