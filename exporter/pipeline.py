@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from exporter.card import make_card, measured
 from exporter.graph.build import build_graph
 from exporter.graph.foreign import Foreign
 from exporter.graph.precision import apply_precision
@@ -17,7 +18,6 @@ from exporter.parity.report import ParityReport
 from exporter.parity.reviews import Reviews, read_reviews, reviews_of
 from exporter.parity.source import Brought, Source
 from exporter.request import Exported, ExportRequest, Network, ParityFailedError
-from infer import __version__
 from infer.base.commit import atomic_file, check_output, writable
 from infer.base.console import say
 from infer.base.device import Device
@@ -60,7 +60,12 @@ def export_model(request: ExportRequest) -> Exported:
         graph = apply_precision(build_graph(checkpoint.model, request.opset), request.precision)
         draft = as_model_file(request.output, stamp(graph, card), card)
         report = compare(request, draft, checkpoint, reviews)
-        certified = replace(card, parity=report.certificate(), answers=known_answers(draft))
+        certified = replace(
+            card,
+            parity=report.certificate(),
+            answers=known_answers(draft),
+            validated=card.validated or measured(draft, checkpoint),
+        )
         write_model_file(request.output, stamp(graph, certified))
     return Exported(read_model_file(request.output), report, pytorch_bytes(checkpoint))
 
@@ -162,37 +167,6 @@ def check_device(device: str, precision: str) -> None:
         )
     if (problem := cuda_problem(wanted.index)) is not None:
         raise DeviceError(f"--device {wanted}: {problem}")
-
-
-def make_card(checkpoint: Source, precision: str) -> ModelCard:
-    """Return the checkpoint's side of the model card, without a certificate yet."""
-    return ModelCard(
-        text=checkpoint.text,
-        vocabulary=checkpoint.vocabulary,
-        labels=checkpoint.labels,
-        precision=precision,
-        metrics=public_metrics(checkpoint.metrics),
-        parity={},
-        toolkit_version=__version__,
-        temperature=checkpoint.temperature,
-        threshold=checkpoint.threshold,
-        text_column=checkpoint.text_column,
-        ordinal=checkpoint.ordinal,
-    )
-
-
-def public_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metrics without what is nobody's business where a model file goes.
-
-    The ids of test rows may be addresses, and a path may name people; they stay in the checkpoint.
-    """
-    public = dict(metrics)
-    if isinstance(data := metrics.get("data"), dict):
-        public["data"] = data | {"name": Path(str(data.get("name", ""))).name}
-    if isinstance(test := metrics.get("test"), dict) and "mistakes" in test:
-        mistakes = [{k: v for k, v in each.items() if k != "id"} for each in test["mistakes"]]
-        public["test"] = test | {"mistakes": mistakes}
-    return public
 
 
 def as_model_file(path: Path, data: bytes, card: ModelCard) -> ModelFile:

@@ -19,6 +19,7 @@ from infer.base.console import default_signals, say
 from infer.base.device import Device
 from infer.base.errors import InputError, ModelFileError, UsageError
 from infer.job.plan import ModelFacts, Plan, ScoreOptions, make_plan
+from infer.job.shards import read_shard
 from infer.model.shipped import find_model, name_of
 from infer.table.columns import Columns, choose_columns, is_text, output_schema
 from infer.table.delimiters import read_delimiter
@@ -213,6 +214,8 @@ def score_files(
     tf32: bool = True,
     batch_tokens: int | None = None,
     part_rows: int | None = None,
+    shard: str | None = None,
+    piece_rows: int | None = None,
     probabilities: bool = False,
     overwrite: bool = False,
     resume: bool = True,
@@ -240,6 +243,10 @@ def score_files(
         tf32: see `load`.
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows between two saved parts (None: the provider's default).
+        shard: which share of the rows to score, `I/N` with I from 1 to N, or `auto` for what Slurm
+            or Kubernetes say in the environment (None: all). The output is a folder.
+        piece_rows: rows of a Parquet file that go into one output at most; the output is a folder
+            (None: all rows, with `shard` 1,048,576).
         probabilities: whether to write the probability of each label too.
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
@@ -273,6 +280,8 @@ def score_files(
         delimiter=read_delimiter(delimiter),
         batch_tokens=batch_tokens,
         part_rows=part_rows,
+        shard=None if shard is None else read_shard(shard),
+        piece_rows=piece_rows,
         probabilities=probabilities,
         overwrite=overwrite,
         resume=resume,

@@ -107,6 +107,20 @@ Examples:
     "several processes two for each and two more.  [default: 16384 on the CPU, 65536 on CUDA]",
 )
 @click.option(
+    "--shard",
+    default=None,
+    metavar="I/N|auto",
+    help="Score one of N shares of the rows, I from 1 to N, into a folder that all shards share; "
+    "auto asks Slurm's or Kubernetes' environment.  [default: all rows]",
+)
+@click.option(
+    "--piece-rows",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Rows of a Parquet file that go into one output at most; the output is a folder.  "
+    "[default: all rows; with --shard 1048576]",
+)
+@click.option(
     "--probabilities",
     is_flag=True,
     help="Write the probability of each label too, as probability_LABEL.",
@@ -181,5 +195,7 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    if summary.warning:
+        say(f"  {summary.warning}")
     for file in summary.files:
         say(f"  {file['input']} → {file['output']}")

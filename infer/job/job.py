@@ -21,7 +21,9 @@ from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, Task, check_task
 from infer.job.summary import Counts
-from infer.model.results import Scores, further_columns
+from infer.job.windows import Window
+from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
+from infer.model.results import further_columns
 from infer.model.scorer import Scorer
 from infer.text.tokenizer import spacy_version
 
@@ -49,9 +51,9 @@ class Job:
         """Return how many rows of an input are scored, counted from its first."""
         return task.rows if self.is_done(task) else self._parts.rows(self._key(task))
 
-    def keep(self, task: Task, scores: Scores) -> None:
+    def keep(self, task: Task, window: Window) -> None:
         """Keep the scores of an input's next rows; durable when this returns."""
-        self._parts.add(self._key(task), self.rows(task), scores)
+        self._parts.add(self._key(task), self.rows(task), window.scores, window.profile)
 
     def commit(self, task: Task) -> Counts:
         """Write a task's output from its kept scores, unless it is there, and count its rows.
@@ -61,14 +63,16 @@ class Job:
             InputError: the input is not what it was.
             OSError: the disk is full or failing.
         """
-        if self.is_done(task):
+        if self.is_done(task) or self._is_done_elsewhere(task):
             remove_stale_temporaries(task.output)  # the second name of a file just linked
             return count_output(task.output, self._plan.options.prefix, self._labels)
+        profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
             "sent.model_sha256": self._settings["model"],
             "sent.version": __version__,
             "sent.provider": self._settings["provider"],
+            PROFILE_KEY: profile.to_text(),
         }
         scores = self._parts.read(self._key(task))
         counts = write_output(
@@ -77,6 +81,12 @@ class Job:
         self._done.add(task.output)
         self._parts.has_outputs = True
         return counts
+
+    def _is_done_elsewhere(self, task: Task) -> bool:
+        """Whether a run with other shards has made a task's output meanwhile."""
+        options = self._plan.options
+        is_alone = options.shard is None or options.overwrite
+        return not is_alone and _is_there(self._plan, task, self._settings)
 
     def finish(self) -> None:
         """Drop the parts: all outputs are there."""
@@ -108,18 +118,19 @@ def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
 
 def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
     """Return the outputs that this job need not make."""
-    there = {
-        task.output
-        for task in plan.tasks
-        if check_task(
-            task,
-            plan.options,
-            fingerprint=fingerprint(plan, task, settings),
-            further=settings.get("further", ()),
-        )
-    }
+    there = {task.output for task in plan.tasks if _is_there(plan, task, settings)}
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
     return there if not plan.options.overwrite or is_interrupted(plan.parts) else set()
+
+
+def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
+    """Whether a task's output is there as this job would make it."""
+    return check_task(
+        task,
+        plan.options,
+        fingerprint=fingerprint(plan, task, settings),
+        further=settings.get("further", ()),
+    )
 
 
 def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:
@@ -130,6 +141,7 @@ def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:
         "model": scorer.file.sha256,
         "batch tokens": plan.options.batch_tokens or "default",
         "part rows": plan.options.part_rows or "default",
+        "profile": PROFILE_VERSION,
         "provider": scorer.session.provider,
         "TF32": scorer.session.tf32,
         "toolkit version": __version__,

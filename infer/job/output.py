@@ -15,6 +15,7 @@ from infer.job.notes import Note, read_note, write_note
 from infer.job.plan import ScoreOptions, Task
 from infer.job.summary import Counts
 from infer.job.writers import open_writer
+from infer.model.profile import PROFILE_KEY, Profile
 from infer.model.results import Scores, join_scores, no_scores
 from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.formats import PARQUET, find_format
@@ -38,7 +39,7 @@ def write_output(
         labels: their names.
         further: names of the columns behind the usual ones.
         options: the new columns' prefix, and whether an existing file may be replaced.
-        metadata: where the scores come from.
+        metadata: where the scores come from, and what the rows are like.
 
     Raises:
         OutputError: an output of that name is there and may not be replaced.
@@ -55,17 +56,17 @@ def write_output(
             file.schema, task.columns.carried, options.prefix, dict(metadata), further
         )
         with open_writer(temporary, output, schema) as writer:
-            for table in carried_tables(file, task.columns.carried):
+            for table in carried_tables(file, task.columns.carried, task.start, task.end):
                 part = rows.take(table.num_rows)
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, labels)]
                 writer.write_table(pa.table(arrays, schema=schema))
-        rows_of_each = {file.rows, counter.rows}
+        rows_of_each = {task.rows, counter.rows}
         if find_format(output) is PARQUET:
             rows_of_each.add(pq.read_metadata(temporary).num_rows)
         if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
             raise InputError(f"{source.name}: changed while it was read. Start over")
-        counts = counter.counts()
+        counts = counter.counts(_profile(metadata, labels, output))
         if find_format(output) is not PARQUET:
             # Before the output has its name: a note without its file is of no account.
             note = Note(metadata, schema.names, counts.rows, counts.statuses, counts.predictions)
@@ -84,7 +85,8 @@ def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
             raise OutputError(
                 f"{output}: changed meanwhile. Remove it, and run the same command again"
             )
-        return Counts(note.rows, note.statuses, note.predictions)
+        profile = _profile(note.metadata, labels, output)
+        return Counts(note.rows, note.statuses, note.predictions, profile)
     _, prediction, status = (prefix + name for name in RESULT_COLUMNS)
     statuses: Counter[str] = Counter()
     predictions: Counter[str] = Counter()
@@ -95,6 +97,7 @@ def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
                     for value in pc.value_counts(batch[name]):
                         counts[value["values"].as_py()] += value["counts"].as_py()
             rows = int(file.metadata.num_rows)
+            metadata = file.schema_arrow.metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise OutputError(
             f"{output}: is damaged ({error}). Remove it, and run the same command again"
@@ -103,7 +106,22 @@ def count_output(output: Path, prefix: str, labels: tuple[str, ...]) -> Counts:
         rows,
         {name: statuses[name] for name in STATUSES},
         {name: predictions[name] for name in labels},
+        _profile({key.decode(): value for key, value in metadata.items()}, labels, output),
     )
+
+
+def _profile(metadata: Mapping[str, str | bytes], labels: tuple[str, ...], output: Path) -> Profile:
+    """Return what the rows of an output are like, as it says itself.
+
+    Raises:
+        OutputError: it does not say.
+    """
+    try:
+        return Profile.from_text(metadata.get(PROFILE_KEY, ""), labels)
+    except ValueError as error:
+        raise OutputError(
+            f"{output}: is damaged ({error}). Remove it, and run the same command again"
+        ) from error
 
 
 def result_columns(scores: Scores, labels: tuple[str, ...]) -> list[pa.Array]:
@@ -156,9 +174,9 @@ class _Counter:
         scored = scores.prediction[~np.isnan(scores.score)]
         self._predictions += np.bincount(scored, minlength=len(self._labels))
 
-    def counts(self) -> Counts:
+    def counts(self, profile: Profile) -> Counts:
         statuses = {name: int(n) for name, n in zip(STATUSES, self._statuses, strict=True)}
         predictions = {
             name: int(n) for name, n in zip(self._labels, self._predictions, strict=True)
         }
-        return Counts(self.rows, statuses, predictions)
+        return Counts(self.rows, statuses, predictions, profile)

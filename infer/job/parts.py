@@ -1,9 +1,12 @@
 """Progress that survives a kill: part files by the output, each bound to the file it belongs to.
 
-A part holds the scores of one window of rows of one input and nothing else: some seven bytes a row,
-and four for each further column. It hangs on what those scores depend on: the input's content and
-text column, which its name holds, and the model and settings, which `job.json` holds for the whole
-folder. It does not hang on which other files a job has, nor on which columns are carried over.
+A part holds the scores of one window of rows of one input: some seven bytes a row, and four for
+each further column. Its metadata counts what these rows are like, so that all parts together tell
+it of the input, whoever scored them and when.
+
+A part hangs on what its scores depend on: the input's content and text column, which its name
+holds, and the model and settings, which `job.json` holds for the whole folder. It does not hang on
+which other files a job has, nor on which columns are carried over.
 
 ::
 
@@ -36,6 +39,7 @@ import pyarrow.parquet as pq
 from infer.base.commit import TEMPORARY_SUFFIX, atomic_file
 from infer.base.console import say
 from infer.base.errors import InputError, JobError, OutputError
+from infer.model.profile import PROFILE_KEY, Profile
 from infer.model.results import Scores
 from infer.table.columns import RESULT_COLUMNS
 
@@ -99,13 +103,14 @@ class PartStore:
         """Whether nothing would be lost with the folder."""
         return not self._parts
 
-    def add(self, key: PartKey, start: int, scores: Scores) -> None:
+    def add(self, key: PartKey, start: int, scores: Scores, profile: Profile) -> None:
         """Store the scores of an input from row `start` on; durable when this returns."""
         end = start + len(scores)
         path = self.folder / f"{key.place}-{key.content}-{start:012d}-{end:012d}.parquet"
         columns = (scores.score, scores.prediction, scores.status, *scores.further.T)
         further = (str(number) for number in range(scores.further.shape[1]))
         table = pa.table(columns, [*RESULT_COLUMNS, *further])
+        table = table.replace_schema_metadata({PROFILE_KEY: profile.to_text()})
         with atomic_file(path) as temporary:
             pq.write_table(table, temporary, write_page_checksum=True)
         self._parts.setdefault(key, []).append((start, end, path))
@@ -117,6 +122,18 @@ class PartStore:
             score, prediction, status, *further = (one.to_numpy() for one in table.columns)
             none = np.zeros((len(score), 0), np.float32)
             yield Scores(score, prediction, status, np.column_stack((none, *further)))
+
+    def profile(self, key: PartKey, labels: tuple[str, ...]) -> Profile:
+        """Return what an input's rows are like, as far as they are scored.
+
+        Args:
+            key: of the input.
+            labels: names of the model's.
+        """
+        found = Profile.nothing(labels)
+        for _, _, path in self._parts.get(key, []):
+            found += _profile(pq.read_schema(path), labels)
+        return found
 
     def drop(self, key: PartKey) -> None:
         """Remove the parts of an input: its output is there, or its content is another now."""
@@ -291,9 +308,19 @@ def _is_whole(path: Path, rows: int) -> bool:
     """Whether a part has every column and can be read to its end; pages carry checksums."""
     try:
         table = pq.read_table(path, page_checksum_verification=True)
-        return table.num_rows == rows and tuple(table.column_names[:3]) == RESULT_COLUMNS
-    except (OSError, pa.ArrowException):
+        is_whole = table.num_rows == rows and tuple(table.column_names[:3]) == RESULT_COLUMNS
+        return is_whole and _profile(table.schema).rows == rows
+    except (OSError, ValueError, pa.ArrowException):
         return False
+
+
+def _profile(schema: pa.Schema, labels: tuple[str, ...] | None = None) -> Profile:
+    """Return what a part's rows are like.
+
+    Raises:
+        ValueError: it does not say.
+    """
+    return Profile.from_text((schema.metadata or {}).get(PROFILE_KEY.encode(), b""), labels)
 
 
 def _empty(folder: Path) -> None:

@@ -15,6 +15,8 @@ from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, fil
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
+from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
+from infer.job.shards import Shard
 from infer.job.writers import check_types
 from infer.table.columns import (
     RESULT_COLUMNS,
@@ -47,6 +49,9 @@ class ScoreOptions:
         batch_tokens: padded tokens in a batch (None: the provider's default).
         part_rows: rows scored between two part files, at most what a kill can cost (None: the
             provider's default).
+        shard: which share of the rows to score (None: all).
+        piece_rows: rows of a large input that become one output at most (None: all rows, or the
+            default where there are shards).
         probabilities: whether the probability of each label is written too.
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
@@ -61,15 +66,22 @@ class ScoreOptions:
     delimiter: str | None = None
     batch_tokens: int | None = None
     part_rows: int | None = None
+    shard: Shard | None = None
+    piece_rows: int | None = None
     probabilities: bool = False
     overwrite: bool = False
     resume: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the command's options refuse."""
-        for name in ("batch_tokens", "part_rows"):
+        for name in ("batch_tokens", "part_rows", "piece_rows"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+
+    @property
+    def rows_a_piece(self) -> int | None:
+        """Rows of an input that become one output at most; None where files stay whole."""
+        return self.piece_rows or (PIECE_ROWS if self.shard else None)
 
 
 @dataclass(frozen=True)
@@ -90,14 +102,16 @@ NOTHING_KNOWN: Final = ModelFacts()
 
 @dataclass(frozen=True)
 class Task:
-    """One input and its output.
+    """Rows of one input and their output.
 
     Attributes:
         source: the input.
         identity: what it was when the job was planned (`InputFile.identity`).
         columns: which of its columns are read.
-        rows: how many it has.
+        rows: how many rows of it.
         output: the file to make.
+        start: the number of the first row.
+        is_piece: whether the input has more rows than these.
     """
 
     source: InputFile
@@ -105,12 +119,20 @@ class Task:
     columns: Columns
     rows: int
     output: Path
+    start: int = 0
+    is_piece: bool = False
+
+    @property
+    def end(self) -> int:
+        """The number of the row behind the last one."""
+        return self.start + self.rows
 
     @property
     def content(self) -> dict[str, Any]:
         """What the scores of this input depend on, beside model and settings: not its name."""
         identity = {key: value for key, value in self.identity.items() if key != "name"}
-        return {"text column": self.columns.text, **identity}
+        rows = {"rows": [self.start, self.end]} if self.is_piece else {}
+        return {"text column": self.columns.text, **rows, **identity}
 
 
 @dataclass(frozen=True)
@@ -118,7 +140,7 @@ class Plan:
     """What a job will do, checked against what is there.
 
     Attributes:
-        tasks: one for each input.
+        tasks: one for each input, or for each piece of this shard.
         parts: the folder of the job's part files.
         options: what was asked for.
     """
@@ -155,33 +177,51 @@ def make_plan(
         OutputError: an output may not be written.
     """
     inputs = find_inputs(sources)
+    if options.rows_a_piece is not None:  # several files come out of one, too
+        inputs = replace(inputs, single=False)
     output, named = Path(output), output
     with writable(output):
         paths = output_paths(inputs, named)
     for remark in inputs.remarks:
         say(remark)
+    pieces = _pieces(inputs, paths, options, output)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
-    inputs = _readable(inputs, output, options)
+    pieces = _readable(pieces, output, options)
     try:
-        tasks, lost = _look_at(inputs, paths, options)
+        tasks, lost = _look_at(pieces, options)
     except NoTextColumnError:
         if _trained(options, facts) is None:
             raise
-        tasks, lost = _look_at(inputs, paths, options, facts())
-    parts = parts_folder(output, inputs.single)
+        tasks, lost = _look_at(pieces, options, facts())
+    parts = parts_folder(output, inputs.single, options.shard)
     with writable(output):
         check_folder(parts)
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
     if (name := _trained(options, facts)) is not None or facts().further:
-        tasks, lost = _look_at(inputs, paths, options, facts())
+        tasks, lost = _look_at(pieces, options, facts())
     if count := sum(task.columns.text == name for task in tasks):
         say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
     for warning in (*lost, *_unknown_ending(output, inputs.single)):
         say(warning)
     return Plan(tuple(tasks), parts, options)
+
+
+def _pieces(inputs: Inputs, paths: list[Path], options: ScoreOptions, output: Path) -> list[Piece]:
+    """Return what this run scores, and say which share of all that is."""
+    if options.rows_a_piece is None:
+        pieces = whole_files(inputs.files, paths)
+    else:
+        pieces = cut(inputs.files, paths, options.rows_a_piece)
+    with writable(output):
+        check_no_others(pieces, paths)
+    if options.shard is None:
+        return pieces
+    mine = share(pieces, options.shard)
+    say(f"Shard {options.shard}: {len(mine):,} of {len(pieces):,} pieces.")
+    return mine
 
 
 def _unknown_ending(output: Path, is_file: bool) -> list[str]:
@@ -191,18 +231,19 @@ def _unknown_ending(output: Path, is_file: bool) -> list[str]:
     return [f"{output}: is written as Parquet. A name's end tells another format: {ENDINGS}."]
 
 
-def _readable(inputs: Inputs, output: Path, options: ScoreOptions) -> Inputs:
-    """Return the inputs as Parquet; what is of another format is read, once."""
-    files: list[InputFile] = []
+def _readable(pieces: list[Piece], output: Path, options: ScoreOptions) -> list[Piece]:
+    """Return pieces of Parquet; what is of another format is read, once."""
+    readable: list[Piece] = []
     errors: list[InputError] = []
-    allow_open_files(inputs.files)
-    for source in inputs.files:
+    allow_open_files([piece.source for piece in pieces])
+    for piece in pieces:
         try:
-            files.append(as_parquet(source, output.parent, options.delimiter))
+            source = as_parquet(piece.source, output.parent, options.delimiter)
+            readable.append(replace(piece, source=source))
         except InputError as error:
             errors.append(error)
-    all_at_once(errors, len(inputs.files), "files")
-    return replace(inputs, files=tuple(files))
+    all_at_once(errors, len(pieces), "files")
+    return readable
 
 
 def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | None:
@@ -212,40 +253,48 @@ def _trained(options: ScoreOptions, facts: Callable[[], ModelFacts]) -> str | No
 
 
 def _look_at(
-    inputs: Inputs, paths: list[Path], options: ScoreOptions, facts: ModelFacts = NOTHING_KNOWN
+    pieces: list[Piece], options: ScoreOptions, facts: ModelFacts = NOTHING_KNOWN
 ) -> tuple[list[Task], list[str]]:
     """Open each input, choose its columns, and find what of them will not be as it was."""
-    warnings: list[str] = []
+    warnings: dict[str, None] = {}  # of a file in several pieces, each once
     tasks: list[Task] = []
-    errors: list[InputError] = []
-    for source, path in zip(inputs.files, paths, strict=True):
+    errors: dict[str, InputError] = {}
+    for piece in pieces:
         try:
-            looks = source.looks if isinstance(source, Spooled) else None
-            with open_parquet(source) as file:
-                columns = choose_columns(
-                    looks or file.schema,
-                    source.name,
-                    options.text_column,
-                    options.columns,
-                    options.prefix,
-                    facts.text_column,
-                    facts.further,
-                    is_typed=looks is None,
-                )
-                check_types(file.schema, columns.carried, path, source.name)
-                check_carried(file, columns.carried)
-                lost = lost_meanings(file.leaves, file.schema, columns.carried)
-                tasks.append(Task(source, source.identity(), columns, file.rows, path))
+            task, lost = _look_at_one(piece, options, facts)
         except InputError as error:
-            errors.append(error)
+            errors.setdefault(piece.source.name, error)
             continue
-        warnings += [
-            f"Warning: {source.name}: column {change}, since Arrow has no such type. Leave it out "
-            "(--columns) where that matters."
+        tasks.append(task)
+        warnings |= dict.fromkeys(
+            f"Warning: {piece.source.name}: column {change}, since Arrow has no such type. Leave "
+            "it out (--columns) where that matters."
             for change in lost
-        ]
-    all_at_once(errors, len(inputs.files), "files")
-    return tasks, warnings
+        )
+    all_at_once(list(errors.values()), len({piece.source.name for piece in pieces}), "files")
+    return tasks, list(warnings)
+
+
+def _look_at_one(piece: Piece, options: ScoreOptions, facts: ModelFacts) -> tuple[Task, list[str]]:
+    source, start = piece.source, piece.start
+    looks = source.looks if isinstance(source, Spooled) else None
+    with open_parquet(source) as file:
+        columns = choose_columns(
+            looks or file.schema,
+            source.name,
+            options.text_column,
+            options.columns,
+            options.prefix,
+            facts.text_column,
+            facts.further,
+            is_typed=looks is None,
+        )
+        rows = file.rows if piece.rows is None else piece.rows
+        check_types(file.schema, columns.carried, piece.output, source.name)
+        check_carried(file, columns.carried, start, start + rows)
+        lost = lost_meanings(file.leaves, file.schema, columns.carried)
+        identity, is_piece = source.identity(), rows < file.rows
+    return Task(source, identity, columns, rows, piece.output, start, is_piece), lost
 
 
 def check_task(
@@ -296,6 +345,8 @@ def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
     return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
 
 
-def parts_folder(output: Path, single: bool) -> Path:
+def parts_folder(output: Path, single: bool, shard: Shard | None = None) -> Path:
     """Return where the part files of a job lie: beside its one output, or in its output folder."""
-    return output.with_name(output.name + PARTS_SUFFIX) if single else output / PARTS_SUFFIX
+    if single:
+        return output.with_name(output.name + PARTS_SUFFIX)
+    return output / (shard.parts_name if shard else PARTS_SUFFIX)

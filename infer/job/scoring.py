@@ -71,7 +71,7 @@ def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
                 for task, future in running:
                     if future is not None:
                         window = future.result()
-                        job.keep(task, window.scores)
+                        job.keep(task, window)
                         summary.add(window)
                         continue
                     with summary.seconds.measure("write"):
@@ -112,7 +112,9 @@ def _texts(
     """Read an input window by window."""
     provider = scorer.session.provider
     rows = plan.options.part_rows or PART_ROWS[provider]
-    windows = text_windows(file, task.columns.text, rows, skip, WINDOW_BYTES[provider])
+    windows = text_windows(
+        file, task.columns.text, rows, task.start + skip, WINDOW_BYTES[provider], task.end
+    )
     is_first = task is plan.tasks[0]
     while True:
         with seconds.measure("read"):

@@ -10,8 +10,11 @@ from typing import Any, Final
 from infer import __version__
 from infer.job.crew import Crew
 from infer.job.windows import Window
+from infer.model.drift import Drift, differences, drift
 from infer.model.file import ModelFile
+from infer.model.profile import Profile
 from infer.model.scorer import Scorer
+from infer.model.shipped import COST_OF_DRIFT, is_shipped
 from infer.text.encoding import STATUSES
 
 # What of the parity certificate a summary repeats.
@@ -46,11 +49,12 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of one output: all of them, by status, by predicted label."""
+    """Rows of one output: all of them, by status, by predicted label, and what they are like."""
 
     rows: int
     statuses: dict[str, int]
     predictions: dict[str, int]
+    profile: Profile
 
 
 @dataclass
@@ -67,6 +71,8 @@ class Summary:
         tokens: tokens run through the model.
         padded_tokens: the same with padding.
         batch_tokens: the token budget at the end; halved where the device ran out of memory.
+        profile: what the rows are like.
+        learned: what the model's validation reviews were like; None where its file does not say.
         model: path, hash, precision and parity certificate of the model.
         provider: ONNX Runtime's name of the provider that ran it.
         provider_reason: why that one, in words.
@@ -82,6 +88,8 @@ class Summary:
     model: dict[str, Any]
     provider: str
     provider_reason: str
+    profile: Profile
+    learned: Profile | None = None
     processes: int = 1
     rows: int = 0
     resumed_rows: int = 0
@@ -95,13 +103,15 @@ class Summary:
     @classmethod
     def of(cls, scorer: Scorer | Crew) -> "Summary":
         """Begin the figures of a job that a scorer carries out."""
-        session = scorer.session
+        session, validated = scorer.session, scorer.file.card.validated
         processes = len(scorer) if isinstance(scorer, Crew) else 1
         return cls(
             scorer.batch_tokens,
             describe(scorer.file),
             session.provider,
             session.reason,
+            Profile.nothing(scorer.file.card.labels),
+            None if validated is None else validated.profile,
             processes,
         )
 
@@ -130,6 +140,7 @@ class Summary:
         """Add an output that was written."""
         self.files.append({"input": source, "output": str(output), "rows": counts.rows})
         self.rows += counts.rows
+        self.profile += counts.profile
         for totals, more in (
             (self.statuses, counts.statuses),
             (self.predictions, counts.predictions),
@@ -137,8 +148,26 @@ class Summary:
             for name, rows in more.items():
                 totals[name] = totals.get(name, 0) + rows
 
+    @property
+    def drift(self) -> Drift | None:
+        """How far the texts are from those that the model learned from; None where unknown."""
+        return None if self.learned is None else drift(self.learned, self.profile)
+
+    @property
+    def warning(self) -> str | None:
+        """Say in one line that the texts are not like those that the model learned from."""
+        found = [] if self.learned is None else differences(self.learned, self.profile)
+        if not found:
+            return None
+        cost = f" {COST_OF_DRIFT}" if is_shipped(Path(self.model["path"])) else ""
+        return (
+            f"Warning: these texts are not like those that the model learned from: "
+            f"{'; '.join(found)}. It may be right less often.{cost}"
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the figures as a JSON-ready object."""
+        drift = self.drift
         return {
             "rows": self.rows,
             "resumed_rows": self.resumed_rows,
@@ -152,6 +181,8 @@ class Summary:
             "provider": self.provider,
             "provider_reason": self.provider_reason,
             "processes": self.processes,
+            "profile": self.profile.to_json(),
+            "drift": None if drift is None else drift.to_json(),
             "model": self.model,
             "version": __version__,
         }

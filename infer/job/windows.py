@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from infer.model.profile import Profile
 from infer.model.results import Scores
 from infer.model.scorer import Scorer
 from infer.text.batching import Rows
@@ -17,12 +18,14 @@ class Window:
 
     Attributes:
         scores: what is said of them.
+        profile: what they are like.
         tokens: those that were run through the model.
         padded_tokens: the same with padding.
         encode_seconds: what encoding took.
     """
 
     scores: Scores
+    profile: Profile
     tokens: int
     padded_tokens: int
     encode_seconds: float
@@ -55,4 +58,5 @@ def score_window(
 
     scores = scorer.score(encoded, count, probabilities)
     advance(len(encoded) - run)  # what has no tokens, or those of another row
-    return Window(scores, tokens, padded, encode_seconds)
+    profile = Profile.of(encoded, scores, scorer.file.card.labels)
+    return Window(scores, profile, tokens, padded, encode_seconds)

@@ -9,6 +9,7 @@ from infer.base.errors import ModelFileError
 from infer.model.interface import in_words, interface
 from infer.model.known_answers import KnownAnswer
 from infer.model.labels import label_names, label_numbers
+from infer.model.validated import Validated
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
 
@@ -34,6 +35,8 @@ class ModelCard:
         threshold: the score from which on the positive of two labels is predicted.
         ordinal: whether the labels are numbers in an order, so that an expected value has a sense.
         answers: texts of which ids and logits are known; files of before have none.
+        validated: what the validation reviews were like, and how often their labels were right;
+            files of before have none.
     """
 
     text: TextSettings
@@ -48,6 +51,7 @@ class ModelCard:
     ordinal: bool = False
     threshold: float = 0.5
     answers: tuple[KnownAnswer, ...] = ()
+    validated: Validated | None = None
 
     def __post_init__(self) -> None:
         """Refuse what scoring could not use."""
@@ -100,6 +104,8 @@ class ModelCard:
             values["threshold"] = self.threshold
         if self.answers:
             values["test_vectors"] = [answer.to_json() for answer in self.answers]
+        if self.validated is not None:
+            values["validation"] = self.validated.to_json()
         return json.dumps(values, sort_keys=True)
 
 
@@ -111,10 +117,11 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
     """
     try:
         values = json.loads(card)
+        labels, validated = label_names(values["labels"]), values.get("validation")
         return ModelCard(
             text=TextSettings.from_json(values["text"]),
             vocabulary=Vocabulary.from_text(vocabulary),
-            labels=label_names(values["labels"]),
+            labels=labels,
             precision=str(values["precision"]),
             metrics=dict(values["metrics"]),
             parity=dict(values["parity"]),
@@ -124,6 +131,7 @@ def read_card(vocabulary: str, card: str) -> ModelCard:
             ordinal=values.get("ordinal", False) is True,
             threshold=float(values.get("threshold", 0.5)),
             answers=tuple(map(KnownAnswer.from_json, values.get("test_vectors", []))),
+            validated=None if validated is None else Validated.from_json(validated, labels),
         )
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise ModelFileError(

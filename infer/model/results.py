@@ -3,7 +3,7 @@
 Legend: R rows, K labels, F further columns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -73,16 +73,27 @@ def make_scores(
         with_probabilities: see `further_columns`.
     """
     exact = probabilities(logits, card.temperature)
-    found = exact.astype(np.float32)
     further = [expected_values(exact, card.labels)[:, None]] if card.ordinal else []
     further += [of_each_label(exact)] if with_probabilities else []
-    none = np.zeros((len(logits), 0))
-    return Scores(
-        score=scores(found),
-        prediction=decided(found, card.threshold),
-        status=status,
-        further=np.concatenate((none, *further), axis=1).astype(np.float32),
+    found = plain_scores(exact, status, card.threshold)
+    return replace(
+        found, further=np.concatenate((found.further, *further), axis=1).astype(np.float32)
     )
+
+
+def plain_scores(
+    probabilities: npt.NDArray[np.float64], status: npt.NDArray[np.uint8], threshold: float
+) -> Scores:
+    """Turn probabilities into what is said of their rows, without further columns.
+
+    Args:
+        probabilities: (R,) or (R, K), NaN for a row without a token.
+        status: (R,) uint8.
+        threshold: the score from which on the positive of two labels is predicted.
+    """
+    found = probabilities.astype(np.float32)
+    none = np.zeros((len(found), 0), np.float32)
+    return Scores(scores(found), decided(found, threshold), status, none)
 
 
 def expected_values(

@@ -10,6 +10,15 @@ DEFAULT_MODEL: Final = Path("artifacts/model.onnx")
 FOLDER: Final = Path(__file__).parent / "weights"
 SHIPPED: Final = {name: FOLDER / f"{name}.onnx" for name in ("imdb", "imdb-small")}
 FALLBACK: Final = "imdb"
+COST_OF_DRIFT: Final = (
+    "The shipped models are right for 93 % of film reviews, but were for 74 to 79 % of single "
+    "sentences and for 69 % of customer reviews."
+)
+
+
+def is_shipped(path: Path) -> bool:
+    """Tell whether a model file is one that comes with the package."""
+    return path.absolute() in SHIPPED.values()
 
 
 def find_model(asked: str | None) -> tuple[Path, str | None]:

@@ -50,6 +50,17 @@ class InputFile:
         """Return what the operating system says of the file, None where it is not here."""
         return Path(self.path).stat() if self.is_local else None
 
+    def size(self) -> int:
+        """Return how many bytes it has.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        try:
+            return int(self.filesystem.get_file_info(self.path).size or 0)
+        except Exception as error:  # fsspec hands on whatever a client raises
+            raise InputError(f"{self.name}: cannot be read ({told(error, self.path)})") from error
+
     def identity(self) -> dict[str, Any]:
         """Return what changes when the file changes: name, size, time and a hash of the footer.
 
@@ -72,7 +83,7 @@ class Inputs:
 
     Attributes:
         files: at least one.
-        single: one file was named, so that one file comes out.
+        single: one file was named, and one file comes out.
         folders: folders of this machine that were searched.
         remarks: what was passed over in folders, a line each.
     """
@@ -195,14 +206,14 @@ def output_paths(inputs: Inputs, output: str | Path) -> list[Path]:
                 f"{inputs.files[0].name}. Name one, such as {path / inputs.files[0].relative}"
             )
         return [path]
+    count = len(inputs.files)
+    several = f"{count} files" if count > 1 else f"{inputs.files[0].name} in pieces"
     if path.exists() and not path.is_dir():
-        raise OutputError(
-            f"{output}: is a file, expected a folder for the scores of {len(inputs.files)} files"
-        )
+        raise OutputError(f"{output}: is a file, expected a folder for the scores of {several}")
     if not path.exists() and has_known_ending(path):
         raise OutputError(
-            f"{output}: is a file's name, expected a folder for the scores of "
-            f"{len(inputs.files)} files. Name one, such as {path.with_suffix('')}"
+            f"{output}: is a file's name, expected a folder for the scores of {several}. Name one, "
+            f"such as {path.with_suffix('')}"
         )
     _check_apart(inputs, path)
     return [path.joinpath(*file.relative.parts) for file in inputs.files]

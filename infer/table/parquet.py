@@ -98,7 +98,12 @@ class ParquetInput:
         )
 
     def batches(
-        self, columns: Sequence[str], budget: int, most: int, skip: int = 0
+        self,
+        columns: Sequence[str],
+        budget: int,
+        most: int,
+        start: int = 0,
+        end: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """Read some columns in batches of at most `budget` bytes decoded and `most` rows.
 
@@ -106,21 +111,28 @@ class ParquetInput:
             columns: names, each once.
             budget: bytes; a single larger row is a batch of its own.
             most: rows.
-            skip: rows left out at the start; row groups within them are not touched.
+            start: the first row; row groups before it are not touched.
+            end: the row behind the last one (None: all); nor are row groups behind it.
 
         Raises:
             InputError: the file is damaged.
         """
+        row, end = 0, self.rows if end is None else end
         for group in range(self.file.metadata.num_row_groups):
             rows = self.file.metadata.row_group(group).num_rows
-            if skip >= rows:
-                skip -= rows
+            if row + rows <= start:
+                row += rows
                 continue
+            if row >= end:
+                return
             for batch in self._group(group, columns, budget, most):
-                if skip < batch.num_rows:
+                first, last = max(start - row, 0), min(end - row, batch.num_rows)
+                row += batch.num_rows
+                if first < last:
                     # Arrow selects `a.b` along with `a`, be it a field of `a` or a column.
-                    yield batch.select(list(columns)).slice(skip)
-                skip = max(0, skip - batch.num_rows)
+                    yield batch.select(list(columns)).slice(first, last - first)
+                if row >= end:
+                    return
 
     def _group(
         self, group: int, columns: Sequence[str], budget: int, most: int
@@ -251,6 +263,7 @@ def text_windows(
     rows: int,
     skip: int = 0,
     max_bytes: int = WINDOW_BYTES,
+    end: int | None = None,
 ) -> Iterator[pa.Array]:
     """Read a text column in windows of at most `rows` rows and `max_bytes` of text.
 
@@ -263,6 +276,7 @@ def text_windows(
             before), so that the model need not wait for a large one.
         skip: rows left out at the start.
         max_bytes: text in a window at most; a single longer text is a window of its own.
+        end: the row behind the last one (None: all).
 
     Yields:
         Windows in the column's type (a dictionary's value type, string where it is none of
@@ -274,7 +288,7 @@ def text_windows(
     pending: list[pa.Array] = []
     have_rows = have_bytes = 0
     largest, rows = rows, _window_rows(skip, rows)
-    for batch in source.batches([column], _READ_BYTES, _READ_ROWS, skip):
+    for batch in source.batches([column], _READ_BYTES, _READ_ROWS, skip, end):
         texts = _decoded(batch.column(0))
         pending.append(texts)
         have_rows += len(texts)
@@ -298,14 +312,22 @@ def _window_rows(start: int, most: int) -> int:
     return min(most, max(_FIRST_ROWS, start))
 
 
-def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.Table]:
+def carried_tables(
+    source: ParquetInput, columns: Sequence[str], start: int = 0, end: int | None = None
+) -> Iterator[pa.Table]:
     """Read the carried columns in tables that will be the output's row groups.
+
+    Args:
+        source: the open file.
+        columns: their names.
+        start: the first row.
+        end: the row behind the last one (None: all).
 
     Raises:
         InputError: the file is damaged.
     """
     group = RowGroup()
-    for batch in _carried(source, columns):
+    for batch in _carried(source, columns, start, end):
         group.add(batch)
         if group.rows >= _OUTPUT_ROWS or group.size >= _OUTPUT_BYTES:
             yield group.table()
@@ -314,24 +336,34 @@ def carried_tables(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.
         yield group.table()
 
 
-def check_carried(source: ParquetInput, columns: Sequence[str]) -> None:
+def check_carried(
+    source: ParquetInput, columns: Sequence[str], start: int = 0, end: int | None = None
+) -> None:
     """Look at the carried columns before the work: all of a small local file, else their beginning.
+
+    Args:
+        source: the open file.
+        columns: their names.
+        start: the first row.
+        end: the row behind the last one (None: all).
 
     Raises:
         InputError: one of them cannot be read.
     """
     groups = range(source.file.metadata.num_row_groups)
     size = sum(source.file.metadata.row_group(group).total_byte_size for group in groups)
-    batches = _carried(source, columns)
+    batches = _carried(source, columns, start, end)
     if source.is_local and size <= _LOOK_BYTES:
         collections.deque(batches, maxlen=0)
     else:
         next(batches, None)
 
 
-def _carried(source: ParquetInput, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+def _carried(
+    source: ParquetInput, columns: Sequence[str], start: int, end: int | None
+) -> Iterator[pa.RecordBatch]:
     try:
-        yield from source.batches(columns, _CARRIED_BYTES, _CARRIED_ROWS)
+        yield from source.batches(columns, _CARRIED_BYTES, _CARRIED_ROWS, start, end)
     except InputError as error:
         raise InputError(f"{error}. Leave that column out with --columns") from error
 

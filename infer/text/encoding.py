@@ -45,11 +45,13 @@ class EncodedTexts:
         ids: (N,) int32 vocabulary ids.
         offsets: (R + 1,) int64.
         statuses: (R,) uint8, positions in `STATUSES`; only `ok` and `truncated` rows have tokens.
+        left_out: (R,) int64, the tokens of each row that truncation left out; None: none of any.
     """
 
     ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     statuses: npt.NDArray[np.uint8]
+    left_out: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -59,6 +61,14 @@ class EncodedTexts:
     def lengths(self) -> npt.NDArray[np.int64]:
         """Tokens in each row, (R,) int64."""
         return np.diff(self.offsets)
+
+    @property
+    def written(self) -> npt.NDArray[np.int64]:
+        """Tokens that each row had before truncation, (R,) int64.
+
+        Of a text of more than a megabyte, whose middle is not looked at, it is an estimate.
+        """
+        return self.lengths if self.left_out is None else self.lengths + self.left_out
 
 
 class EncodingStopped(Exception):  # noqa: N818 - no error: it was asked for
@@ -102,12 +112,19 @@ class Encoder:
             EncodingStopped: `stop` was called.
         """
         texts, invalid = decode_utf8(texts)
-        chunks = self._tokenizer.split(self._tokenizer.shortened(texts))
+        shortened = self._tokenizer.shortened(texts)
+        chunks = self._tokenizer.split(shortened)
         ids, offsets = self._ids_of_chunks(chunks)
         statuses = np.where(np.diff(offsets) == 0, EMPTY, OK).astype(np.uint8)
         statuses[texts.is_null().to_numpy(zero_copy_only=False)] = NULL
         statuses[invalid] = INVALID
-        return self._truncate(EncodedTexts(ids, offsets, statuses))
+        written = np.diff(offsets)
+        if shortened is not texts:  # as many tokens in what was left out as in what was not
+            before, after = (
+                pc.fill_null(pc.binary_length(some), 0).to_numpy() for some in (texts, shortened)
+            )
+            written = written * before // np.maximum(after, 1)
+        return self._truncate(EncodedTexts(ids, offsets, statuses), written)
 
     def _ids_of_chunks(self, chunks: Chunks) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Return the rows' token ids (N,), and where each row's begin (R + 1,).
@@ -138,8 +155,8 @@ class Encoder:
         offsets = np.concatenate(([0], np.cumsum(tokens.lengths)))
         return pa.LargeListArray.from_arrays(offsets, ids[tokens.places])
 
-    def _truncate(self, encoded: EncodedTexts) -> EncodedTexts:
-        """Keep the head and the tail of rows longer than `max_tokens`."""
+    def _truncate(self, encoded: EncodedTexts, written: npt.NDArray[np.int64]) -> EncodedTexts:
+        """Keep the head and the tail of rows longer than `max_tokens`, and note how much goes."""
         lengths = encoded.lengths
         longest, head = self.settings.max_tokens, self.settings.head_tokens
         over = lengths > longest
@@ -148,7 +165,8 @@ class Encoder:
         dropped = ranges(encoded.offsets[:-1][over] + head, lengths[over] - longest)
         offsets = np.concatenate(([0], np.cumsum(np.minimum(lengths, longest))))
         statuses = np.where(over, TRUNCATED, encoded.statuses).astype(np.uint8)
-        return EncodedTexts(np.delete(encoded.ids, dropped), offsets, statuses)
+        left_out = written - np.diff(offsets)
+        return EncodedTexts(np.delete(encoded.ids, dropped), offsets, statuses, left_out)
 
 
 def concatenate(parts: Sequence[EncodedTexts]) -> EncodedTexts:
@@ -158,6 +176,9 @@ def concatenate(parts: Sequence[EncodedTexts]) -> EncodedTexts:
         ids=np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
         offsets=np.concatenate(([0], np.cumsum(lengths))).astype(np.int64),
         statuses=np.concatenate([np.zeros(0, np.uint8), *(part.statuses for part in parts)]),
+        left_out=np.concatenate(
+            [np.zeros(0, np.int64), *(part.written - part.lengths for part in parts)]
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
 import infer
-from exporter.pipeline import public_metrics
+from exporter.card import public_metrics
 from infer.model.file import read_model_file
 from trainer.checkpoint.folder import load_checkpoint
 from trainer.settings.recipe import RECIPES, Recipe

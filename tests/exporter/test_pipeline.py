@@ -135,6 +135,7 @@ def test_a_model_file_that_agrees_is_left_alone_in_its_folder(done, request_):
     model_file = read_model_file(request_.output)
     assert model_file.sha256 == done.model_file.sha256
     assert model_file.card.labels == ("negative", "positive")
+    assert model_file.card.validated.profile.rows == 60
     assert model_file.card.metrics["validation"] == {"accuracy": 0.5}
 
 

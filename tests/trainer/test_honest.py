@@ -14,7 +14,8 @@ import pytest
 import torch
 
 import trainer
-from exporter.pipeline import export_model, make_card
+from exporter.card import make_card
+from exporter.pipeline import export_model
 from exporter.request import ExportRequest
 from infer.api import load as load_model
 from infer.base.errors import InputError

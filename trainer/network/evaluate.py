@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from infer.base.console import progress
+from infer.base.interval import interval
 from infer.model.probability import (
     Labels,
     decided,
@@ -23,7 +24,7 @@ from infer.model.probability import (
 )
 from infer.text.batching import Logits, run_in_batches
 from infer.text.encoding import EncodedTexts
-from trainer.network.figures import areas, best_threshold, class_figures, interval
+from trainer.network.figures import areas, best_threshold, class_figures
 from trainer.network.model import SentimentLSTM
 from trainer.network.ngrams import NGrams
 from trainer.settings.recipe import BEST_F1

@@ -3,32 +3,13 @@
 Legend: R rows, K classes.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-CONFIDENCE: Final = 0.95
-
 Classes = npt.NDArray[np.integer[Any]]
 Scores = npt.NDArray[np.floating[Any]]
-
-
-def interval(right: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share (Wilson 1927), which holds for few rows too.
-
-    Args:
-        right: how many are right, 0 to `rows`.
-        rows: how many there are, at least 1.
-
-    Returns:
-        The lowest and highest share, 0 <= low <= right / rows <= high <= 1.
-    """
-    from scipy.stats import binomtest
-
-    found = binomtest(right, rows).proportion_ci(CONFIDENCE, method="wilson")
-    share = right / rows  # rounding may put a bound a hair beyond it
-    return max(0.0, min(float(found.low), share)), min(1.0, max(float(found.high), share))
 
 
 def class_figures(predicted: Classes, truth: Classes, classes: int) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from infer.base.interval import interval
 from infer.model.labels import label_numbers
 from infer.model.probability import (
     Labels,
@@ -21,7 +22,6 @@ from infer.model.probability import (
 from infer.model.results import expected_values
 from trainer.network.calibration import BINS, bins_of
 from trainer.network.evaluate import decide
-from trainer.network.figures import interval
 
 LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20

@@ -11,6 +11,8 @@ import torch
 from infer.base.console import held_signals, require_packages, say
 from infer.base.errors import DivergedError, InputError
 from infer.model.probability import Labels, probabilities, scores
+from infer.model.results import plain_scores
+from infer.model.validated import Validated
 from infer.text.encoding import EncodedTexts
 from infer.text.languages import cutter_of
 from trainer.checkpoint.config import TRAINING
@@ -322,11 +324,23 @@ def final_validation(prepared: Prepared, cheapest: Beside, state: State) -> dict
     calibrated = logits / np.float32(state.best_row["temperature"])
     found |= {"calibrated_loss": measure(calibrated, labels)["loss"]}
     found |= {"reviews": len(labels), "beside": cheapest.figures(prepared.validation_texts, labels)}
+    if validated := _validated(prepared, state, logits):
+        found |= validated.to_json()
     if prepared.validation["score"].is_valid().to_numpy().any():
         best = state.best_row
         student = decide(logits, best["temperature"], best.get("threshold", 0.5))
         found["teacher"] = compare(prepared.validation, logits, student)
     return found
+
+
+def _validated(
+    prepared: Prepared, state: State, logits: npt.NDArray[np.float32]
+) -> Validated | None:
+    """Count what the validation reviews are like, and how often the surest labels are right."""
+    best, texts = state.best_row, prepared.validation_texts
+    found = probabilities(logits, best["temperature"])
+    scored = plain_scores(found, texts.statuses, best.get("threshold", 0.5))
+    return Validated.of(texts, scored, labels_of(prepared.validation), prepared.dataset.labels)
 
 
 def _figures(

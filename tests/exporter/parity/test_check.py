@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 from onnx import numpy_helper
 
+from exporter.card import make_card
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.comparisons import flip_problems, loss_problems, mean_problems
@@ -18,7 +19,7 @@ from exporter.parity.reference import GRID_ROWS, make_grid, make_material, probe
 from exporter.parity.report import Accuracy, json_ready
 from exporter.parity.reviews import read_reviews
 from exporter.parity.tolerance import TOLERANCES, tolerance_for
-from exporter.pipeline import as_model_file, make_card
+from exporter.pipeline import as_model_file
 from infer.model.cuda import CUDA
 from infer.model.file import stamp
 from infer.model.session import CPU

@@ -8,13 +8,14 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from exporter.card import make_card
 from exporter.graph.build import build_graph
 from exporter.graph.precision import apply_precision
 from exporter.parity.check import Conditions, check_parity
 from exporter.parity.difference import find_problems, measure_difference
 from exporter.parity.reviews import read_reviews
 from exporter.parity.tolerance import tolerance_for
-from exporter.pipeline import as_model_file, make_card
+from exporter.pipeline import as_model_file
 from infer.model.file import stamp
 from infer.model.session import CPU
 from trainer.network.model import SentimentLSTM

@@ -11,6 +11,7 @@ from infer import __version__
 from infer.base.errors import InputError
 from infer.job import job
 from infer.job.output import _RowReader, result_columns
+from infer.model.profile import Profile
 from infer.model.results import Scores
 from infer.model.session import CPU
 
@@ -64,6 +65,7 @@ def test_schema_metadata_and_provenance(tmp_path, score, model):
         assert read.schema.field(name).equals(original.field(name), check_metadata=True)
     found = dict(read.schema.metadata)
     assert len(found.pop(b"sent.job")) == 64
+    assert Profile.from_text(found.pop(b"sent.profile")).rows == read.num_rows
     assert found == {
         b"owner": b"us",
         b"sent.model_sha256": model.sha256.encode(),

@@ -2,15 +2,22 @@
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from infer.base.errors import JobError, OutputError, SentError
 from infer.job.parts import PartKey, is_interrupted, job_errors, locked, open_parts
+from infer.model.profile import PROFILE_KEY, Profile
 from infer.model.results import Scores
+from infer.text.encoding import STATUSES
 
 JOB = {"model": "1", "part rows": 2}
+LABELS = ("negative", "positive")
+# What two rows without a token are like.
+EMPTY = replace(Profile.nothing(LABELS), statuses=dict(zip(STATUSES, (0, 0, 0, 2, 0), strict=True)))
 A, B = PartKey.of("a", {"size": 1}), PartKey.of("b", {"size": 1})
 
 
@@ -38,7 +45,7 @@ def interrupted(folder, job=JOB, add=((A, 0), (A, 2)), resume=True):
     """Run a job that stores parts of two rows and then dies."""
     with pytest.raises(KilledError), opened(folder, job, resume) as parts:
         for key, start in add:
-            parts.add(key, start, scores(start, np.nan))
+            parts.add(key, start, scores(start, np.nan), EMPTY)
         raise KilledError
 
 
@@ -218,8 +225,27 @@ def test_errors_say_what_is_kept(tmp_path, error, becomes):
             job_errors(),
         ):
             if start is not None:
-                parts.add(A, start, scores(1, 2))
+                parts.add(A, start, scores(1, 2), EMPTY)
             raise error
         told = " ".join([str(caught.value), *getattr(caught.value, "__notes__", [])])
         assert ("the same command goes on from there" in told) == (start is not None)
         assert "\n" not in told
+
+
+def test_parts_add_up_to_what_an_input_is_like(tmp_path):
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    with opened(folder) as parts:
+        assert parts.profile(A, LABELS) == EMPTY + EMPTY
+        assert parts.profile(B, LABELS) == Profile.nothing(LABELS)
+
+
+@pytest.mark.parametrize("said", [None, "", "{}", "[" * 5_000, EMPTY.to_text().replace("2", "3")])
+def test_a_part_that_does_not_tell_what_its_rows_are_like_is_scored_again(tmp_path, said):
+    folder = tmp_path / "scores.parquet.sent-parts"
+    interrupted(folder)
+    part = next(path for path in sorted(folder.iterdir()) if "000000000002-" in path.name)
+    table = pq.read_table(part)
+    metadata = None if said is None else {PROFILE_KEY: said}
+    pq.write_table(table.replace_schema_metadata(metadata), part)
+    assert resumed_rows(folder) == 2

@@ -46,6 +46,24 @@ def edit_card(model, **values):
     entry.value = json.dumps(json.loads(entry.value) | values)
 
 
+def all_right(rows):
+    return [{"confidence": 0.0, "rows": rows, "right": rows}]
+
+
+def validation(**values):
+    """What a card says of two validation reviews of five tokens each."""
+    profile = {
+        "statuses": {"ok": 2, "truncated": 0, "null": 0, "empty": 0, "invalid": 0},
+        "labels": {"negative": 1, "positive": 1},
+        "scores": [1, *[0] * 18, 1],
+        "lengths": [0, 0, 2, *[0] * 10],
+        "unknown": [2, *[0] * 7],
+        "tokens": 10,
+        "unknown_tokens": 0,
+    }
+    return {"profile": profile | values, "risk_coverage": all_right(2)}
+
+
 def external(tensor):
     tensor.data_location = TensorProto.EXTERNAL
     tensor.external_data.add(key="location", value=CANARY)
@@ -211,6 +229,13 @@ HOSTILE = [
     (lambda m: edit_card(m, test_vectors=[{"text": "good"}]), "model card is damaged"),
     (lambda m: edit_card(m, text_column=7), "model card is damaged"),
     (lambda m: edit_card(m, text_column="\ud800"), "model card is damaged"),
+    (lambda m: edit_card(m, validation=7), "model card is damaged"),
+    (lambda m: edit_card(m, validation={"profile": {}}), "model card is damaged"),
+    (lambda m: edit_card(m, validation=validation(tokens=float("nan"))), "model card is damaged"),
+    (lambda m: edit_card(m, validation=validation(tokens=-1)), "model card is damaged"),
+    (lambda m: edit_card(m, validation=validation(labels={"1": 2, "2": 0})), "model card is"),
+    (lambda m: edit_card(m, validation=validation() | {"risk_coverage": []}), "model card is"),
+    (lambda m: edit_card(m, validation=validation() | {"risk_coverage": all_right(3)}), "curve of"),
     (unknown_field, "fields inside that ONNX does not define"),
     (unknown_field_deep_inside, "fields inside that ONNX does not define"),
     (extra_metadata, "metadata keys"),
@@ -405,3 +430,15 @@ def test_the_protocol_buffers_cover_every_field_that_is_checked():
     assert {"functions", "training_info", "configuration"} <= set(
         ModelProto.DESCRIPTOR.fields_by_name
     ), onnx.__version__
+
+
+def test_what_validation_was_like_rides_along(model_path):
+    """A file that says it is read as it was written; the others are as they were."""
+    opened = parse(model_path)
+    assert check_model(opened, model_path.stat().st_size).validated is None
+    edit_card(opened, validation=validation())
+    data = reseal(opened)
+    card = check_model(ModelProto.FromString(data), len(data))
+    assert card.validated.profile.scored == 2
+    assert card.validated.to_json() == validation()
+    assert json.loads(card.to_json())["validation"] == validation()

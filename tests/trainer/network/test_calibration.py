@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter.pipeline import make_card
+from exporter.card import make_card
 from infer.model.probability import sigmoid
 from trainer.checkpoint.folder import Checkpoint
 from trainer.network.calibration import (

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from infer.base.interval import interval
 from infer.model.probability import sigmoid
 from trainer.network.calibration import calibration_error
-from trainer.network.figures import interval
 from trainer.report.analysis import analyse, by_length, most_confident_mistakes, reliability
 
 NAN = float("nan")

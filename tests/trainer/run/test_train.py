@@ -25,6 +25,7 @@ from infer.base.errors import (
     TrainingError,
     UsageError,
 )
+from infer.model.validated import Validated
 from trainer.checkpoint.files import load_tensors, note_of, save_tensors
 from trainer.checkpoint.folder import (
     TRAINING,
@@ -85,8 +86,12 @@ def test_an_unknown_language_is_refused_before_data_are_read(request_: Request) 
 
 def test_it_learns(request_: Request) -> None:
     recipe = replace(request_.recipe, epochs=12, patience=12, hidden=16)
-    metrics = carry_out(replace(request_, recipe=recipe)).metrics
+    checkpoint = carry_out(replace(request_, recipe=recipe))
+    metrics = checkpoint.metrics
     assert metrics["test"]["accuracy"] > 0.9
+    validated = Validated.from_json(metrics["validation"], checkpoint.labels)
+    assert validated.profile.rows == metrics["validation"]["reviews"]
+    assert validated.risk.points[0].accuracy == metrics["validation"]["accuracy"]
     assert metrics["test"]["reviews"] == 60
 
 
