@@ -28,6 +28,16 @@ def scored(frame: DataFrame, scorer: infer.Scorer) -> DataFrame:
     return frame.mapInArrow(add, after)
 
 
+def in_order(frame: DataFrame) -> DataFrame:
+    """Return the rows of Parquet files in the order in which they stand there.
+
+    Spark gives tables no order: it packs large files first. Sorted before they are scored, they
+    are scored once; what is written then has the order of the names that Spark gives its files.
+    """
+    places = frame.select("*", "_metadata")
+    return places.orderBy("_metadata.file_path", "_metadata.row_index").drop("_metadata")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", help="a folder of Parquet files, or a URI")
@@ -35,6 +45,6 @@ if __name__ == "__main__":
     parser.add_argument("--model", help="imdb, imdb-small or a model file")
     given = parser.parse_args()
     spark = SparkSession.builder.appName("sent-score").getOrCreate()
-    frame = spark.read.parquet(given.source)
+    frame = in_order(spark.read.parquet(given.source))
     scored(frame, infer.Scorer(given.model)).write.parquet(given.output)
     spark.stop()

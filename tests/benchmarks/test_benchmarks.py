@@ -22,10 +22,14 @@ GOALS = {
     "growth": 2,
     "repeats": 2,
     "processes": 2,
+    "scale": 6,
     "stages": 0,
     "training": 1,
 }
-SLOW = ("growth", "overlap", "peers", "precision", "processes", "repeats", "startup", "training")
+SLOW = (
+    "growth", "overlap", "peers", "precision", "processes", "repeats", "scale", "startup",
+    "training",
+)  # fmt: skip
 MODULES = [import_module(f"benchmarks.{name}") for name in BENCHMARKS]
 
 

@@ -1,0 +1,69 @@
+"""Spark: `mapInArrow` with a declared schema, in real executors' Python workers."""
+
+import shutil
+
+import pytest
+
+from .conftest import RECIPES, needs, rows_of, run
+
+pytestmark = pytest.mark.engines
+
+SESSION = """
+import os, signal, sys
+import infer
+from examples.engines.spark import in_order, scored
+from pyspark.sql import SparkSession
+model, source, output = sys.argv[1:]
+spark = SparkSession.builder.master("local[2,4]").getOrCreate()  # a task may be tried four times
+spark.sparkContext.setLogLevel("OFF")
+"""
+KILLED = """
+class Once:
+    def __init__(self, scorer):
+        self.scorer, self.schema = scorer, scorer.schema
+    def __call__(self, batch):
+        if not os.path.exists(output + ".killed"):
+            open(output + ".killed", "x")
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.scorer(batch)
+scorer = Once(infer.Scorer(model, device="cpu", columns=["id"]))
+scored(in_order(spark.read.parquet(source)), scorer).write.parquet(output)
+"""
+READ_BACK = """
+frame = spark.read.parquet(source)
+raw = infer.Scorer(model, device="cpu", text_column="raw", columns=["id"])
+scored(in_order(frame), raw).write.parquet(output)
+print(sorted((row.status, row["count"])
+             for row in spark.read.parquet(output).groupBy("status").count().collect()))
+print(scored(frame.where("id < 0"), raw).count())
+"""
+
+
+@pytest.fixture(autouse=True)
+def _installed():
+    needs("pyspark")
+    if shutil.which("java") is None:
+        pytest.skip("no java: install a runtime of 17 or later")
+
+
+def test_the_recipe_gives_the_rows_of_the_command(reviews, expected, model_path, tmp_path):
+    run(RECIPES / "spark.py", reviews, tmp_path / "out", "--model", model_path)
+    assert rows_of(tmp_path / "out").equals(expected)
+
+
+def test_a_python_worker_is_killed(reviews, expected, model_path, tmp_path):
+    run("-c", SESSION + KILLED, model_path, reviews, tmp_path / "out")
+    assert (tmp_path / "out.killed").exists()
+    assert rows_of(tmp_path / "out").equals(expected)
+
+
+def test_spark_reads_them_back_and_rows_that_are_no_text_stay_rows(
+    reviews, by_command, model_path, tmp_path
+):
+    expected = by_command(reviews, "raw")
+    printed = run("-c", SESSION + READ_BACK, model_path, reviews, tmp_path / "out")
+    counts = expected["status"].value_counts().to_pylist()
+    statuses = sorted((count["values"], count["counts"]) for count in counts)
+    assert "invalid" in dict(statuses)
+    assert printed.splitlines() == [str(statuses), "0"]
+    assert rows_of(tmp_path / "out").equals(expected)
