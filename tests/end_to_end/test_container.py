@@ -69,6 +69,7 @@ def test_what_it_copies_is_there_and_nothing_else_is_sent() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # it installs everything anew
 def test_its_steps_install_what_runs_the_line_of_the_readme(tmp_path: Path) -> None:
     source, installed, work = (tmp_path / name for name in ("src", "opt", "work"))
     for name in copied():

@@ -7,41 +7,38 @@ from .conftest import RECIPES, kill_when, needs, rows_of, run, write_reviews
 pytestmark = pytest.mark.engines
 
 KILLED = """
-import os, signal, sys
+import os, signal, sys, threading, time
 import infer
-from examples.engines import ray_data
-model, source, output = sys.argv[1:]
+import ray
+from examples.engines import ray_data, ray_shards
+
 class Once(infer.Scorer):
     def __call__(self, table):
-        if not os.path.exists(output + ".killed"):
-            open(output + ".killed", "x")
+        if not os.path.exists(by_actors + ".killed"):
+            open(by_actors + ".killed", "x")
             os.kill(os.getpid(), signal.SIGKILL)
         return super().__call__(table)
+
+def kill_a_task():
+    while not os.path.isdir(by_tasks):
+        time.sleep(0.05)
+    mine = f"ENGINES_TEST={os.environ['ENGINES_TEST']}"  # Ray may run elsewhere on this machine
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with open(f"/proc/{process}/cmdline") as command:
+            if not command.read().startswith("ray::score_shard"):
+                continue
+        with open(f"/proc/{process}/environ") as settings:
+            if mine in settings.read().split(chr(0)):
+                os.kill(int(process), signal.SIGKILL)
+                return open(by_tasks + ".killed", "x").close()
+
+model, source, by_actors, by_tasks = sys.argv[1:]
+ray.init(num_cpus=2)
 options = infer.Scorer(model, device="cpu", text_column="raw", columns=["id"])
 infer.Scorer = Once  # which the recipe names
-ray_data.score(source, output, options, actors=1, gpus=0)
-"""
-ONE_IS_KILLED = """
-import os, signal, sys, threading, time
-import ray
-from examples.engines import ray_shards
-model, source, output = sys.argv[1:]
-ray.init(num_cpus=2)
-def kill_one():
-    while not os.path.isdir(output):
-        time.sleep(0.05)
-    with open(output + ".killed", "x") as file:
-        for process in filter(str.isdigit, os.listdir("/proc")):
-            with open(f"/proc/{process}/cmdline") as command:
-                if command.read().startswith("ray::score_shard") and owned(int(process)):
-                    os.kill(int(process), signal.SIGKILL)
-                    return file.write(process)
-def owned(process):
-    # by the raylet of this session, not of another one on this machine
-    with open(f"/proc/{process}/environ") as settings:
-        return f"ENGINES_TEST={os.environ['ENGINES_TEST']}" in settings.read().split(chr(0))
-threading.Thread(target=kill_one).start()
-print(ray_shards.score(source, output, 4, model=model, columns=["id"]))
+ray_data.score(source, by_actors, options, actors=1, gpus=0)
+threading.Thread(target=kill_a_task).start()
+print(ray_shards.score(source, by_tasks, 4, model=model, text_column="raw", columns=["id"]))
 """
 
 
@@ -56,19 +53,15 @@ def test_ray_data_gives_the_rows_of_the_command(reviews, expected, model_path, t
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
-def test_an_actor_is_killed(reviews, by_command, model_path, tmp_path):
+def test_an_actor_is_killed_and_a_task(reviews, by_command, model_path, tmp_path):
     expected = by_command(reviews, "raw")
-    run("-c", KILLED, model_path, reviews, tmp_path / "out")
-    assert (tmp_path / "out.killed").exists()
-    assert "invalid" in expected["status"].to_pylist()
-    assert rows_of(tmp_path / "out").equals(expected)
-
-
-def test_a_task_is_killed(reviews, expected, model_path, tmp_path):
-    printed = run("-c", ONE_IS_KILLED, model_path, reviews, tmp_path / "out", ENGINES_TEST=tmp_path)
-    assert (tmp_path / "out.killed").read_text()
+    outputs = tmp_path / "actors", tmp_path / "tasks"
+    printed = run("-c", KILLED, model_path, reviews, *outputs, ENGINES_TEST=tmp_path)
     assert printed == "1000\n"
-    assert rows_of(tmp_path / "out").equals(expected)
+    assert "invalid" in expected["status"].to_pylist()
+    for output in outputs:
+        assert output.with_name(output.name + ".killed").exists()
+        assert rows_of(output).equals(expected)
 
 
 def test_ray_is_killed_and_started_again(by_command, model_path, tmp_path):
