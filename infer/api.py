@@ -73,23 +73,29 @@ class Model:
         self.provider = self._session.provider
         self._scorers: dict[int, Scorer] = {}
 
-    def score(self, texts: Texts, *, probabilities: bool = False) -> pa.Table:
+    def score(
+        self, texts: Texts, *, probabilities: bool = False, abstain_below: float | None = None
+    ) -> pa.Table:
         """Score texts, each as if it stood alone.
 
         Args:
             texts: (R,) strings, bytes that should be UTF-8, or None: a list, a pandas Series, or
                 an Arrow array or chunked array of strings, binary, or a dictionary of these.
             probabilities: whether to tell the probability of each label too.
+            abstain_below: the accuracy that labels marked as confident had in validation, at the
+                least, from 0.5 to 1 (None: none are marked).
 
         Returns:
             R rows of `score` (float32, the probability of the positive label, or of the predicted
             one where there are more than two; null where there is nothing to score), `prediction`
             (string, a label) and `status` (string: `ok`, `truncated`, `null`, `empty` or
             `invalid`); of ordered labels `expected`, and for each label `probability_LABEL` where
-            these are asked for (float32).
+            these are asked for (float32); with `abstain_below` `confident` (bool; null without a
+            score).
 
         Raises:
             InputError: these are no texts.
+            UsageError: the model was never right so often, or its file does not say.
 
         Example:
             >>> import infer
@@ -99,11 +105,11 @@ class Model:
         """
         from infer.job.output import result_columns
 
+        further = facts_of(self._file, probabilities, abstain_below).further
+        point = self._file.card.point(abstain_below)
         scored = self._scored(texts, probabilities)
-        parts = [result_columns(part, self.labels) for part in scored]
-        schema = output_schema(
-            pa.schema([]), (), "", {}, facts_of(self._file, probabilities).further
-        )
+        parts = [result_columns(part, self.labels, point) for part in scored]
+        schema = output_schema(pa.schema([]), (), "", {}, further)
         return pa.Table.from_batches([pa.record_batch(part, schema) for part in parts], schema)
 
     def __call__(
@@ -114,6 +120,7 @@ class Model:
         *,
         columns: Sequence[str] | None = None,
         probabilities: bool = False,
+        abstain_below: float | None = None,
     ) -> TableOrBatch:
         """Score a table's texts and put the new columns behind its own.
 
@@ -124,6 +131,7 @@ class Model:
             prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
             columns: the columns to carry over (None: all, the text too).
             probabilities: see `score`.
+            abstain_below: see `score`.
 
         Raises:
             InputError: this is no Arrow table, there is no such column, it holds no text, or a
@@ -140,9 +148,11 @@ class Model:
                 f"the table: of type {type(table).__name__}, expected an Arrow Table or "
                 "RecordBatch. Use pyarrow.table(…)"
             )
-        facts = facts_of(self._file, probabilities)
+        facts = facts_of(self._file, probabilities, abstain_below)
         chosen, schema = scored_columns(table.schema, facts, text_column, columns, prefix)
-        scores = self.score(table[chosen.text], probabilities=probabilities)
+        scores = self.score(
+            table[chosen.text], probabilities=probabilities, abstain_below=abstain_below
+        )
         carried: list[Any] = [table[column] for column in chosen.carried]
         behind: list[Any] = list(scores.columns)
         if isinstance(table, pa.RecordBatch):
@@ -217,6 +227,7 @@ def score_files(
     shard: str | None = None,
     piece_rows: int | None = None,
     probabilities: bool = False,
+    abstain_below: float | None = None,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -248,6 +259,8 @@ def score_files(
         piece_rows: rows of a Parquet file that go into one output at most; the output is a folder
             (None: all rows, with `shard` 1,048,576).
         probabilities: whether to write the probability of each label too.
+        abstain_below: the accuracy that labels marked as `confident` had in validation, at the
+            least (None: no such column).
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -283,6 +296,7 @@ def score_files(
         shard=None if shard is None else read_shard(shard),
         piece_rows=piece_rows,
         probabilities=probabilities,
+        abstain_below=abstain_below,
         overwrite=overwrite,
         resume=resume,
     )
@@ -298,7 +312,7 @@ def score_files(
             from infer.model.file import read_model_file
 
             files.append(read_model_file(path))
-        return facts_of(files[0], probabilities)
+        return facts_of(files[0], probabilities, abstain_below)
 
     with default_signals():
         plan = make_plan(sources, str(output), options, path, facts)
@@ -343,11 +357,20 @@ def _carry_out(
         return score_plan(plan, crew)
 
 
-def facts_of(file: "ModelFile", probabilities: bool) -> ModelFacts:
-    """Return what a plan needs to know of a model file."""
-    from infer.model.results import further_columns
+def facts_of(
+    file: "ModelFile", probabilities: bool, abstain_below: float | None = None
+) -> ModelFacts:
+    """Return what a plan needs to know of a model file.
 
-    return ModelFacts(file.card.text_column, further_columns(file.card, probabilities))
+    Raises:
+        UsageError: it cannot tell which labels are right so often.
+    """
+    from infer.model.results import CONFIDENT, further_columns
+
+    further = further_columns(file.card, probabilities)
+    if file.card.point(abstain_below) is not None:
+        further = (*further, CONFIDENT)
+    return ModelFacts(file.card.text_column, further)
 
 
 def check_place(device: str, threads: int) -> None:

@@ -125,6 +125,14 @@ Examples:
     is_flag=True,
     help="Write the probability of each label too, as probability_LABEL.",
 )
+@click.option(
+    "--abstain-below",
+    type=click.FloatRange(0.5, 1),
+    default=None,
+    metavar="ACCURACY",
+    help="Mark in a column 'confident' the labels that are so sure that in validation they were "
+    "right at least so often, such as 0.95.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -195,6 +203,8 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    if summary.abstained:
+        say(f"  {summary.abstained.in_words()}")
     if summary.warning:
         say(f"  {summary.warning}")
     for file in summary.files:

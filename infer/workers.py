@@ -41,6 +41,7 @@ class Scorer:
         columns: Sequence[str] | None = None,
         prefix: str = "",
         probabilities: bool = False,
+        abstain_below: float | None = None,
         device: str = "auto",
         threads: int = 1,
         tf32: bool = True,
@@ -55,6 +56,7 @@ class Scorer:
             columns: the columns to carry over (None: all, the text too).
             prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
             probabilities: whether to tell the probability of each label too.
+            abstain_below: see `Model.score`.
             device: see `load`; it is taken in the process that scores.
             threads: CPU cores that the model runs on in one process: the engine starts many.
             tf32: see `load`.
@@ -62,7 +64,8 @@ class Scorer:
 
         Raises:
             ModelFileError: the file is missing, damaged, foreign, or not the one expected.
-            UsageError: there is no such device, threads are negative, or columns are one string.
+            UsageError: there is no such device, threads are negative, columns are one string, or
+                the model cannot tell which labels are right so often.
 
         Example:
             >>> import infer, pyarrow as pa
@@ -80,12 +83,15 @@ class Scorer:
             "columns": None if columns is None else list(columns),
             "prefix": prefix,
             "probabilities": probabilities,
+            "abstain_below": abstain_below,
             "device": device,
             "threads": threads,
             "tf32": tf32,
             "sha256": sha256,
         }
-        self.options["sha256"] = sha256 or self._file.sha256
+        if sha256 is None:
+            facts_of(self._file, probabilities, abstain_below)
+            self.options["sha256"] = self._file.sha256
 
     def __call__(self, table: TableOrBatch) -> TableOrBatch:
         """Score a table: the same rows in the same order, the new columns behind those carried.
@@ -101,8 +107,8 @@ class Scorer:
         """
         place = {name: self.options[name] for name in ("device", "threads", "tf32", "sha256")}
         model = shared_model(self.options["model"], **place)
-        table_options = ("text_column", "columns", "prefix", "probabilities")
-        return model(table, **{name: self.options[name] for name in table_options})
+        asked = ("text_column", "columns", "prefix", "probabilities", "abstain_below")
+        return model(table, **{name: self.options[name] for name in asked})
 
     def schema(self, schema: pa.Schema) -> pa.Schema:
         """Return the schema of a scored table, for engines that want it beforehand.
@@ -113,9 +119,9 @@ class Scorer:
         Raises:
             InputError: there is no such column, it holds no text, or a name is taken.
         """
-        facts = facts_of(self._file, self.options["probabilities"])
-        chosen = (self.options[name] for name in ("text_column", "columns", "prefix"))
-        return scored_columns(schema, facts, *chosen)[1]
+        asked = (self.options[name] for name in ("probabilities", "abstain_below"))
+        named = (self.options[name] for name in ("text_column", "columns", "prefix"))
+        return scored_columns(schema, facts_of(self._file, *asked), *named)[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the options: nothing is read where it is unpickled."""

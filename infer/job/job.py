@@ -9,13 +9,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import onnxruntime
 
 from infer import __version__
-from infer.base.commit import remove_stale_temporaries
 from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
@@ -23,8 +21,9 @@ from infer.job.plan import JOB_KEY, Plan, Task, check_task
 from infer.job.summary import Counts
 from infer.job.windows import Window
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
-from infer.model.results import further_columns
+from infer.model.results import CONFIDENT, further_columns
 from infer.model.scorer import Scorer
+from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
 
 
@@ -32,13 +31,14 @@ class Job:
     """What is done of a plan, and how more gets done; made by `open_job`."""
 
     def __init__(
-        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Path]
+        self, plan: Plan, scorer: Scorer | Crew, parts: PartStore, done: set[Target]
     ) -> None:
         """Take the parts of the plan's inputs; `done` are the outputs that are there."""
         self._plan, self._parts, self._done = plan, parts, done
         self._settings = settings_of(plan, scorer)
         self._labels = scorer.file.card.labels
         self._further = _further(plan, scorer)
+        self._point = scorer.file.card.point(plan.options.abstain_below)
         parts.has_outputs = bool(done)
         for task in plan.tasks:
             parts.drop_older(self._key(task))
@@ -64,8 +64,8 @@ class Job:
             OSError: the disk is full or failing.
         """
         if self.is_done(task) or self._is_done_elsewhere(task):
-            remove_stale_temporaries(task.output)  # the second name of a file just linked
-            return count_output(task.output, self._plan.options.prefix, self._labels)
+            task.output.tidy()  # the second name of a file just linked
+            return count_output(task.output, self._plan.options, self._labels)
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
@@ -76,7 +76,7 @@ class Job:
         }
         scores = self._parts.read(self._key(task))
         counts = write_output(
-            task, scores, self._labels, self._further, self._plan.options, metadata
+            task, scores, self._labels, self._further, self._plan.options, metadata, self._point
         )
         self._done.add(task.output)
         self._parts.has_outputs = True
@@ -94,8 +94,7 @@ class Job:
             self._parts.drop(self._key(task))
 
     def _key(self, task: Task) -> PartKey:
-        place = task.output.relative_to(self._plan.parts.parent)
-        return PartKey.of(place.as_posix(), task.content)
+        return PartKey.of(task.output.place, task.content)
 
 
 @contextmanager
@@ -116,7 +115,7 @@ def open_job(plan: Plan, scorer: Scorer | Crew) -> Iterator[Job]:
             job.finish()
 
 
-def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Path]:
+def _outputs_there(plan: Plan, settings: Mapping[str, Any]) -> set[Target]:
     """Return the outputs that this job need not make."""
     there = {task.output for task in plan.tasks if _is_there(plan, task, settings)}
     # Who asks to replace outputs means those of finished jobs, not what this one has just made.
@@ -129,7 +128,7 @@ def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
         task,
         plan.options,
         fingerprint=fingerprint(plan, task, settings),
-        further=settings.get("further", ()),
+        further=_columns_behind(plan, settings),
     )
 
 
@@ -154,6 +153,12 @@ def _further(plan: Plan, scorer: Scorer | Crew) -> tuple[str, ...]:
     return further_columns(scorer.file.card, plan.options.probabilities)
 
 
+def _columns_behind(plan: Plan, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of an output's columns behind score, prediction and status."""
+    confident = () if plan.options.abstain_below is None else (CONFIDENT,)
+    return (*settings.get("further", ()), *confident)
+
+
 def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
     """Hash everything that a task's output depends on."""
     whole = {
@@ -162,4 +167,7 @@ def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
         "columns": list(task.columns.carried),
         "prefix": plan.options.prefix,
     }
+    # The scores are the same, so that parts stay of use: it is no part of the settings.
+    if plan.options.abstain_below is not None:
+        whole["abstain below"] = plan.options.abstain_below
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

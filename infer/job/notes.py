@@ -12,7 +12,9 @@ from os import stat_result
 from pathlib import Path
 from typing import Any, Final
 
-from infer.base.commit import atomic_file
+import pyarrow as pa
+
+from infer.table.outputs import Target
 
 _SUFFIX: Final = ".sent-note"
 _READ_BYTES: Final = 1 << 20
@@ -28,6 +30,7 @@ class Note:
         rows: how many it has.
         statuses: its rows by status.
         predictions: its rows by predicted label.
+        confident: its rows that are marked as confident; None where none are marked.
     """
 
     metadata: Mapping[str, str]
@@ -35,14 +38,15 @@ class Note:
     rows: int
     statuses: dict[str, int]
     predictions: dict[str, int]
+    confident: int | None = None
 
 
-def note_path(output: Path) -> Path:
+def note_of(output: Target) -> Target:
     """Return where the note of an output stands."""
-    return output.with_name(f".{output.name}{_SUFFIX}")
+    return output.beside(f".{output.name}{_SUFFIX}")
 
 
-def write_note(output: Path, content: Path, note: Note, like: stat_result | None) -> None:
+def write_note(output: Target, content: Path, note: Note, like: stat_result | None) -> None:
     """Write the note of an output that is about to get its name; durable when this returns.
 
     Args:
@@ -51,23 +55,26 @@ def write_note(output: Path, content: Path, note: Note, like: stat_result | None
         note: what there is to say.
         like: the file that it is about in the end; nobody may read the note who may not read that.
     """
-    with atomic_file(note_path(output), like=like) as temporary:
-        whole = {"sha256": _hash(content), **asdict(note)}
+    with note_of(output).create(overwrite=True, like=like) as temporary:
+        with pa.OSFile(str(content)) as file:
+            whole = {"sha256": hash_of(file), **asdict(note)}
         temporary.write_text(json.dumps(whole, indent=1), encoding="utf-8")
 
 
-def read_note(output: Path) -> Note | None:
+def read_note(output: Target) -> Note | None:
     """Return the note of an output that is there, None where there is none about this file."""
     try:
-        values: dict[str, Any] = json.loads(note_path(output).read_text(encoding="utf-8"))
-        return Note(**values) if values.pop("sha256") == _hash(output) else None
+        with note_of(output).open() as file:
+            values: dict[str, Any] = json.loads(file.read())
+        with output.open() as file:
+            return Note(**values) if values.pop("sha256") == hash_of(file) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _hash(path: Path) -> str:
+def hash_of(file: pa.NativeFile) -> str:
+    """Return the SHA-256 of a file's bytes."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
+    while block := file.read(_READ_BYTES):
+        digest.update(block)
     return digest.hexdigest()

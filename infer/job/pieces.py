@@ -9,13 +9,14 @@ import re
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import PurePosixPath
 from typing import Final
 
 from infer.base.errors import InputError, OutputError, all_at_once
 from infer.job.shards import Shard
 from infer.table.formats import FORMATS, PARQUET, find_format
 from infer.table.inputs import STDIN, InputFile
+from infer.table.outputs import Target
 from infer.table.parquet import open_parquet
 
 PIECE_ROWS: Final = 1 << 20
@@ -41,18 +42,18 @@ class Piece:
     """
 
     source: InputFile
-    output: Path
+    output: Target
     start: int = 0
     rows: int | None = None
     size: int = 0
 
 
-def whole_files(files: Sequence[InputFile], outputs: Sequence[Path]) -> list[Piece]:
+def whole_files(files: Sequence[InputFile], outputs: Sequence[Target]) -> list[Piece]:
     """Return a piece for each input."""
     return [Piece(file, output) for file, output in zip(files, outputs, strict=True)]
 
 
-def cut(files: Sequence[InputFile], outputs: Sequence[Path], piece_rows: int) -> list[Piece]:
+def cut(files: Sequence[InputFile], outputs: Sequence[Target], piece_rows: int) -> list[Piece]:
     """Return the pieces of all inputs, in their order.
 
     Args:
@@ -73,7 +74,7 @@ def cut(files: Sequence[InputFile], outputs: Sequence[Path], piece_rows: int) ->
     return pieces
 
 
-def _cut(file: InputFile, output: Path, piece_rows: int) -> list[Piece] | InputError:
+def _cut(file: InputFile, output: Target, piece_rows: int) -> list[Piece] | InputError:
     try:
         rows, size = _measure(file)
     except InputError as error:
@@ -83,7 +84,7 @@ def _cut(file: InputFile, output: Path, piece_rows: int) -> list[Piece] | InputE
     return [
         Piece(
             file,
-            output.with_name(piece_name(output.name, start)),
+            output.beside(piece_name(output.name, start)),
             start,
             (count := min(piece_rows, rows - start)),
             size * count // rows,
@@ -119,7 +120,7 @@ def _ending(name: str) -> str:
 
 
 def _check_names(pieces: Iterable[Piece]) -> None:
-    places: dict[Path, str] = {}
+    places: dict[Target, str] = {}
     for piece in pieces:
         other = places.setdefault(piece.output, piece.source.name)
         if other != piece.source.name:
@@ -129,7 +130,7 @@ def _check_names(pieces: Iterable[Piece]) -> None:
             )
 
 
-def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Path]) -> None:
+def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Target]) -> None:
     """Refuse to put pieces beside others of the same rows: who reads the folder has them twice.
 
     Args:
@@ -140,13 +141,14 @@ def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Path]) -> None:
         OutputError: naming a file of another cut.
     """
     planned, wholes = {piece.output for piece in pieces}, set(outputs)
-    for folder in {path.parent for path in wholes}:
-        for path in folder.iterdir() if folder.is_dir() else ():
-            name = whole_name(path.name)
-            whole = path if name is None or path in wholes else path.with_name(name)
-            if whole in wholes and path not in planned:
+    folders = {PurePosixPath(target.place).parent: target for target in wholes}
+    for one in folders.values():
+        for name in one.names_beside():
+            found = one.beside(name)
+            whole = found if found in wholes else one.beside(whole_name(name) or name)
+            if whole in wholes and found not in planned:
                 raise OutputError(
-                    f"{path}: holds rows that this run would write to other files. It was made "
+                    f"{found}: holds rows that this run would write to other files. It was made "
                     "with another --piece-rows, or without --shard: use the same, remove it, or "
                     "name another output"
                 )

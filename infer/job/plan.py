@@ -11,13 +11,14 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.base.commit import NO_FILES, FileKey, check_folder, check_output, file_keys, writable
+from infer.base.commit import NO_FILES, FileKey, check_folder, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
 from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
 from infer.job.shards import Shard
 from infer.job.writers import check_types
+from infer.model.risk import check_accuracy
 from infer.table.columns import (
     RESULT_COLUMNS,
     TEXT_COLUMNS,
@@ -27,8 +28,9 @@ from infer.table.columns import (
 )
 from infer.table.folders import PARTS_SUFFIX
 from infer.table.formats import ENDINGS, PARQUET, find_format, has_known_ending
-from infer.table.inputs import InputFile, Inputs, find_inputs, output_paths
+from infer.table.inputs import InputFile, Inputs, find_inputs
 from infer.table.leaves import lost_meanings
+from infer.table.outputs import Target, find_targets
 from infer.table.parquet import check_carried, open_parquet
 from infer.table.spool import Spooled, allow_open_files, as_parquet
 
@@ -53,11 +55,13 @@ class ScoreOptions:
         piece_rows: rows of a large input that become one output at most (None: all rows, or the
             default where there are shards).
         probabilities: whether the probability of each label is written too.
+        abstain_below: how often the labels that are marked as confident have to be right in
+            validation (None: none are marked).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
     Raises:
-        UsageError: a number is below one.
+        UsageError: a number is below one, or no accuracy from 0.5 to 1.
     """
 
     text_column: str | None = None
@@ -69,6 +73,7 @@ class ScoreOptions:
     shard: Shard | None = None
     piece_rows: int | None = None
     probabilities: bool = False
+    abstain_below: float | None = None
     overwrite: bool = False
     resume: bool = True
 
@@ -77,6 +82,8 @@ class ScoreOptions:
         for name in ("batch_tokens", "part_rows", "piece_rows"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
+        if self.abstain_below is not None:
+            check_accuracy(self.abstain_below)
 
     @property
     def rows_a_piece(self) -> int | None:
@@ -118,7 +125,7 @@ class Task:
     identity: Mapping[str, Any]
     columns: Columns
     rows: int
-    output: Path
+    output: Target
     start: int = 0
     is_piece: bool = False
 
@@ -181,10 +188,11 @@ def make_plan(
         inputs = replace(inputs, single=False)
     output, named = Path(output), output
     with writable(output):
-        paths = output_paths(inputs, named)
+        targets = find_targets(inputs, named)
     for remark in inputs.remarks:
         say(remark)
-    pieces = _pieces(inputs, paths, options, output)
+    with writable(output):
+        pieces = _pieces(inputs, targets, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
     pieces = _readable(pieces, output, options)
@@ -209,14 +217,13 @@ def make_plan(
     return Plan(tuple(tasks), parts, options)
 
 
-def _pieces(inputs: Inputs, paths: list[Path], options: ScoreOptions, output: Path) -> list[Piece]:
+def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> list[Piece]:
     """Return what this run scores, and say which share of all that is."""
     if options.rows_a_piece is None:
-        pieces = whole_files(inputs.files, paths)
+        pieces = whole_files(inputs.files, targets)
     else:
-        pieces = cut(inputs.files, paths, options.rows_a_piece)
-    with writable(output):
-        check_no_others(pieces, paths)
+        pieces = cut(inputs.files, targets, options.rows_a_piece)
+    check_no_others(pieces, targets)
     if options.shard is None:
         return pieces
     mine = share(pieces, options.shard)
@@ -290,7 +297,7 @@ def _look_at_one(piece: Piece, options: ScoreOptions, facts: ModelFacts) -> tupl
             is_typed=looks is None,
         )
         rows = file.rows if piece.rows is None else piece.rows
-        check_types(file.schema, columns.carried, piece.output, source.name)
+        check_types(file.schema, columns.carried, piece.output.name, source.name)
         check_carried(file, columns.carried, start, start + rows)
         lost = lost_meanings(file.leaves, file.schema, columns.carried)
         identity, is_piece = source.identity(), rows < file.rows
@@ -325,19 +332,19 @@ def check_task(
     found = _made_by(task.output)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
-    check_output(task.output, options.overwrite or is_ours, inputs)
+    task.output.check(options.overwrite or is_ours, inputs)
     return is_ours
 
 
-def _made_by(output: Path) -> tuple[str, int, list[str]] | None:
+def _made_by(output: Target) -> tuple[str, int, list[str]] | None:
     """Return the fingerprint of the job that made a file, its rows and columns; None without."""
-    if output.is_symlink() or not output.is_file():
+    if not output.is_there():
         return None
-    if find_format(output) is not PARQUET:
+    if find_format(output.name) is not PARQUET:
         note = read_note(output)
         return None if note is None else (note.metadata[JOB_KEY], note.rows, note.columns)
     try:
-        with pq.ParquetFile(output) as file:
+        with output.open() as raw, pq.ParquetFile(raw) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow
     except (OSError, pa.ArrowException):
         return None

@@ -54,7 +54,7 @@ def score_plan(plan: Plan, scorer: Scorer | Crew) -> Summary:
     """
     if other := other_spacy(scorer.file.card.text):
         say(other)
-    summary = Summary.of(scorer)
+    summary = Summary.of(scorer, plan.options.abstain_below)
     with (
         summary.seconds.measure("total"),
         open_job(plan, scorer) as job,

@@ -10,11 +10,14 @@ from typing import Any, Final
 from infer import __version__
 from infer.job.crew import Crew
 from infer.job.windows import Window
+from infer.model.card import ModelCard
 from infer.model.drift import Drift, differences, drift
 from infer.model.file import ModelFile
 from infer.model.profile import Profile
+from infer.model.risk import RiskPoint
 from infer.model.scorer import Scorer
 from infer.model.shipped import COST_OF_DRIFT, is_shipped
+from infer.table.outputs import Target
 from infer.text.encoding import STATUSES
 
 # What of the parity certificate a summary repeats.
@@ -49,12 +52,73 @@ class Seconds:
 
 @dataclass(frozen=True)
 class Counts:
-    """Rows of one output: all of them, by status, by predicted label, and what they are like."""
+    """Rows of one output: all of them, by status, by predicted label, and what they are like.
+
+    Attributes:
+        confident: how many are marked as confident; None where that was not asked for.
+    """
 
     rows: int
     statuses: dict[str, int]
     predictions: dict[str, int]
     profile: Profile
+    confident: int | None = None
+
+
+@dataclass
+class Abstained:
+    """Which labels are marked as confident, and how often they should be right.
+
+    Attributes:
+        below: the accuracy that was asked for.
+        point: what validation says of labels so sure.
+        coverage: share of the validation reviews that had such a label.
+        rows: how many are marked.
+        scored: of so many rows with a score.
+    """
+
+    below: float
+    point: RiskPoint
+    coverage: float
+    rows: int = 0
+    scored: int = 0
+
+    @classmethod
+    def of(cls, card: ModelCard, below: float | None) -> "Abstained | None":
+        """Begin to count; None where nothing was asked for.
+
+        Raises:
+            UsageError: the model was not right so often in validation, or does not say.
+        """
+        point = card.point(below)
+        if below is None or point is None or card.validated is None:
+            return None
+        return cls(below, point, card.validated.risk.coverage(point))
+
+    @property
+    def share(self) -> float:
+        """Share of the rows with a score that are marked, 0 to 1."""
+        return self.rows / self.scored if self.scored else 0.0
+
+    def in_words(self) -> str:
+        """Say it in a line."""
+        return (
+            f"confident {self.rows:,} of {self.scored:,} ({self.share:.1%}). In validation "
+            f"{self.coverage:.1%} were, and right for {self.point.accuracy:.1%} (at least "
+            f"{self.point.at_least:.1%})"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as a JSON-ready object."""
+        return {
+            "below": self.below,
+            "confidence": self.point.confidence,
+            "rows": self.rows,
+            "share": round(self.share, 6),
+            "expected_accuracy": round(self.point.accuracy, 6),
+            "expected_at_least": round(self.point.at_least, 6),
+            "validation_share": round(self.coverage, 6),
+        }
 
 
 @dataclass
@@ -72,6 +136,7 @@ class Summary:
         padded_tokens: the same with padding.
         batch_tokens: the token budget at the end; halved where the device ran out of memory.
         profile: what the rows are like.
+        abstained: what was asked for with `abstain_below`, and what came of it; None without.
         learned: what the model's validation reviews were like; None where its file does not say.
         model: path, hash, precision and parity certificate of the model.
         provider: ONNX Runtime's name of the provider that ran it.
@@ -90,6 +155,7 @@ class Summary:
     provider_reason: str
     profile: Profile
     learned: Profile | None = None
+    abstained: "Abstained | None" = None
     processes: int = 1
     rows: int = 0
     resumed_rows: int = 0
@@ -101,18 +167,23 @@ class Summary:
     padded_tokens: int = 0
 
     @classmethod
-    def of(cls, scorer: Scorer | Crew) -> "Summary":
-        """Begin the figures of a job that a scorer carries out."""
-        session, validated = scorer.session, scorer.file.card.validated
-        processes = len(scorer) if isinstance(scorer, Crew) else 1
+    def of(cls, scorer: Scorer | Crew, abstain_below: float | None = None) -> "Summary":
+        """Begin the figures of a job that a scorer carries out.
+
+        Args:
+            scorer: the model.
+            abstain_below: the accuracy that labels marked as confident have to have.
+        """
+        session, card = scorer.session, scorer.file.card
         return cls(
             scorer.batch_tokens,
             describe(scorer.file),
             session.provider,
             session.reason,
-            Profile.nothing(scorer.file.card.labels),
-            None if validated is None else validated.profile,
-            processes,
+            Profile.nothing(card.labels),
+            None if card.validated is None else card.validated.profile,
+            Abstained.of(card, abstain_below),
+            len(scorer) if isinstance(scorer, Crew) else 1,
         )
 
     def finish(self, scorer: Scorer | Crew) -> None:
@@ -136,11 +207,14 @@ class Summary:
         """Share of the tokens run that were padding, 0 to 1."""
         return 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0
 
-    def count(self, source: str, output: Path, counts: Counts) -> None:
+    def count(self, source: str, output: Target, counts: Counts) -> None:
         """Add an output that was written."""
         self.files.append({"input": source, "output": str(output), "rows": counts.rows})
         self.rows += counts.rows
         self.profile += counts.profile
+        if self.abstained is not None:
+            self.abstained.rows += counts.confident or 0
+            self.abstained.scored += counts.profile.scored
         for totals, more in (
             (self.statuses, counts.statuses),
             (self.predictions, counts.predictions),
@@ -182,6 +256,7 @@ class Summary:
             "provider_reason": self.provider_reason,
             "processes": self.processes,
             "profile": self.profile.to_json(),
+            "abstained": self.abstained and self.abstained.to_json(),
             "drift": None if drift is None else drift.to_json(),
             "model": self.model,
             "version": __version__,

@@ -29,12 +29,12 @@ class Writer(Protocol):
 
 
 @contextmanager
-def open_writer(temporary: Path, output: Path, schema: pa.Schema) -> Iterator[Writer]:
+def open_writer(temporary: Path, output: str, schema: pa.Schema) -> Iterator[Writer]:
     """Write a file in the format that a name's end says.
 
     Args:
         temporary: where to write it.
-        output: what it will be called.
+        output: the name that it will have.
         schema: of the tables.
     """
     kind = find_format(output)
@@ -58,7 +58,7 @@ def open_writer(temporary: Path, output: Path, schema: pa.Schema) -> Iterator[Wr
             yield _Csv(writer, plain)
 
 
-def check_types(schema: pa.Schema, names: tuple[str, ...], output: Path, source: str) -> None:
+def check_types(schema: pa.Schema, names: tuple[str, ...], output: str, source: str) -> None:
     """Refuse columns that the output's format cannot hold, before any work.
 
     Raises:

@@ -9,6 +9,7 @@ from infer.base.errors import ModelFileError
 from infer.model.interface import in_words, interface
 from infer.model.known_answers import KnownAnswer
 from infer.model.labels import label_names, label_numbers
+from infer.model.risk import RiskPoint, point_for
 from infer.model.validated import Validated
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
@@ -79,6 +80,15 @@ class ModelCard:
     def middle(self) -> float:
         """The logit above which the positive of two labels is predicted."""
         return self.temperature * math.log(self.threshold / (1 - self.threshold))
+
+    def point(self, abstain_below: float | None) -> RiskPoint | None:
+        """Return how sure a label has to be so that it is right so often; None: any.
+
+        Raises:
+            UsageError: the model was not right so often in validation, or does not say.
+        """
+        curve = None if self.validated is None else self.validated.risk
+        return None if abstain_below is None else point_for(curve, abstain_below)
 
     def in_words(self) -> str:
         """Return what the model is and how it is used, for the `doc_string` of its file."""

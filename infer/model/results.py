@@ -15,6 +15,7 @@ from infer.model.probability import Labels, decided, of_each_label, probabilitie
 
 EXPECTED: Final = "expected"
 PROBABILITY: Final = "probability"
+CONFIDENT: Final = "confident"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Scores:
 
 
 def further_columns(card: ModelCard, with_probabilities: bool) -> tuple[str, ...]:
-    """Return the names of the columns behind score, prediction and status.
+    """Return the names of the columns of numbers behind score, prediction and status.
 
     Args:
         card: of the model; of ordered labels the expected value is told.

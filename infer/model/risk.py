@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from infer.base.errors import UsageError
 from infer.base.interval import interval
 from infer.model.probability import Labels
 
@@ -155,10 +156,39 @@ def confidences(
 
 
 def check_accuracy(accuracy: float) -> None:
-    """Refuse what is no accuracy to ask for.
+    """Refuse what no accuracy can be, and what chance reaches.
 
     Raises:
-        ValueError: saying what is expected.
+        UsageError: saying what is expected.
     """
-    if not (math.isfinite(accuracy) and 0.5 <= accuracy <= 1):
-        raise ValueError(f"{accuracy}, expected an accuracy from 0.5 to 1")
+    if not 0.5 <= accuracy <= 1:
+        raise UsageError(f"abstain_below: {accuracy}, expected an accuracy from 0.5 to 1")
+
+
+def point_for(curve: RiskCurve | None, accuracy: float) -> RiskPoint:
+    """Return where a curve reaches an accuracy, of which one can be 95 % sure.
+
+    Args:
+        curve: of the model; None where its file has none.
+        accuracy: what is asked for.
+
+    Raises:
+        UsageError: it is no accuracy to ask for, there is no curve, or no point so high; the
+            message says how far it goes.
+    """
+    check_accuracy(accuracy)
+    asked = f"abstain_below: {accuracy}"
+    if curve is None:
+        raise UsageError(
+            f"{asked}: the model file does not say how often the model is right where it is sure, "
+            "since it was made by an older version or from a network without validation reviews. "
+            "Train and export the model with this version"
+        )
+    if (point := curve.reach(accuracy)) is not None:
+        return point
+    best = curve.best
+    raise UsageError(
+        f"{asked}: the surest {curve.coverage(best):.1%} of the validation reviews were right for "
+        f"{best.accuracy:.2%}, of so few {best.at_least:.2%} are certain. Ask for "
+        f"{math.floor(best.at_least * 1_000) / 1_000} at most"
+    )

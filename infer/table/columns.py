@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from infer.base.errors import InputError
-from infer.model.results import PROBABILITY
+from infer.model.results import CONFIDENT, PROBABILITY
 from infer.table.metadata import still_true
 
 RESULT_COLUMNS: Final = ("score", "prediction", "status")
@@ -266,7 +266,10 @@ def output_schema(
         pa.field(score, pa.float32()),
         pa.field(prediction, pa.string()),
         pa.field(status, pa.string(), nullable=False),
-        *(pa.field(prefix + column, pa.float32()) for column in further),
+        *(
+            pa.field(prefix + column, pa.bool_() if column == CONFIDENT else pa.float32())
+            for column in further
+        ),
     ]
     kept = still_true(schema.metadata or {}, schema.names, fields)
     # Where the scores of a table come from that was scored before is not where these do.

@@ -3,7 +3,6 @@
 import fnmatch
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from infer.base.errors import InputError, OutputError, all_at_once
+from infer.base.errors import InputError, all_at_once
 from infer.table.folders import Listing, Parts, list_folder
 from infer.table.formats import ENDINGS, has_known_ending
 from infer.table.places import Place, check_utf8, locate, told
@@ -22,7 +21,6 @@ _GLOB = frozenset("*?[")
 # What `-` names, and where it lies.
 _DASH = "-"
 STDIN = "/dev/stdin"
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 
 
 @dataclass(frozen=True)
@@ -182,52 +180,6 @@ def content_identity(filesystem: fs.FileSystem, path: str) -> dict[str, Any]:
         footer = min(size, int.from_bytes(tail[:4], "little") + _FOOTER_TAIL)
         digest = hashlib.sha256(file.read_at(footer, size - footer)).hexdigest()
     return {"size": size, "footer": digest}
-
-
-def output_paths(inputs: Inputs, output: str | Path) -> list[Path]:
-    """Return where each input's scores go: the output itself, or one file each below it.
-
-    Args:
-        inputs: what is scored.
-        output: a file or a folder; a name that ends with / is a folder's.
-
-    Raises:
-        OutputError: the output is a folder where a file is due, or the other way round, or lies
-            among the inputs, or is a URI.
-    """
-    if uri := _SCHEME.match(os.fspath(output)):
-        rest = os.fspath(output)[uri.end() :]
-        raise OutputError(f"{uri[1]}://{rest}: is a URI, expected a path of this machine")
-    path = Path(output)
-    if inputs.single:
-        if path.is_dir() or os.fspath(output).endswith(os.sep):
-            raise OutputError(
-                f"{output}: is a folder, expected a file for the scores of "
-                f"{inputs.files[0].name}. Name one, such as {path / inputs.files[0].relative}"
-            )
-        return [path]
-    count = len(inputs.files)
-    several = f"{count} files" if count > 1 else f"{inputs.files[0].name} in pieces"
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"{output}: is a file, expected a folder for the scores of {several}")
-    if not path.exists() and has_known_ending(path):
-        raise OutputError(
-            f"{output}: is a file's name, expected a folder for the scores of {several}. Name one, "
-            f"such as {path.with_suffix('')}"
-        )
-    _check_apart(inputs, path)
-    return [path.joinpath(*file.relative.parts) for file in inputs.files]
-
-
-def _check_apart(inputs: Inputs, output: Path) -> None:
-    """Refuse an output folder from which the next run would read its own scores."""
-    target = output.resolve()
-    for folder in inputs.folders:
-        if target.is_relative_to(folder.resolve()):
-            raise OutputError(f"{output}: lies in the input folder {folder}. Name another output")
-    for file in inputs.files:
-        if file.is_local and Path(file.path).resolve().is_relative_to(target):
-            raise OutputError(f"{output}: holds the input {file.name}. Name another output")
 
 
 def _expand(place: Place) -> Inputs:

@@ -90,6 +90,8 @@ def test_what_cannot_be_scored(scorer, model_path):
         infer.Scorer(model_path, threads=-1)
     with pytest.raises(UsageError):
         infer.Scorer(model_path, device="gpu")
+    with pytest.raises(UsageError):  # its file does not say how right it was
+        infer.Scorer(model_path, abstain_below=0.9)
 
 
 def test_pickled_it_is_its_options(scorer, model_path):

@@ -17,6 +17,7 @@ from infer.job.pieces import Piece, cut, piece_name, share, whole_name
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.shards import Shard, read_shard
 from infer.table.inputs import find_inputs
+from infer.table.outputs import Target, find_targets
 
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of"]
 
@@ -122,7 +123,9 @@ def test_names_of_pieces():
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 100])
 def test_every_piece_is_of_one_shard(count):
     sizes = np.random.default_rng(count).integers(0, 1000, 40)
-    pieces = [Piece(None, Path(str(i)), size=int(size)) for i, size in enumerate(sizes)]
+    pieces = [
+        Piece(None, Target(Path(str(i)), str(i)), size=int(size)) for i, size in enumerate(sizes)
+    ]
     shares = [share(pieces, Shard(number, count)) for number in range(1, count + 1)]
     assert sorted((p for one in shares for p in one), key=lambda p: int(p.output.name)) == pieces
     assert all(one == sorted(one, key=lambda p: int(p.output.name)) for one in shares)
@@ -132,8 +135,8 @@ def test_every_piece_is_of_one_shard(count):
 
 def test_the_cut_is_of_rows(folder):
     inputs = find_inputs([str(folder)])
-    pieces = cut(inputs.files, [Path(file.relative) for file in inputs.files], 100)
-    assert [(piece.output.as_posix(), piece.start, piece.rows) for piece in pieces] == [
+    pieces = cut(inputs.files, find_targets(inputs, folder.parent / "none"), 100)
+    assert [(piece.output.place, piece.start, piece.rows) for piece in pieces] == [
         ("a.parquet", 0, None),
         ("b-more.parquet", 0, None),
         ("b.000000000000.parquet", 0, 100),
@@ -143,7 +146,8 @@ def test_the_cut_is_of_rows(folder):
         ("y=1/c.000000000000.parquet", 0, 100),
         ("y=1/c.000000000100.parquet", 100, 1),
     ]
-    assert [piece.output for piece in pieces] == sorted(piece.output for piece in pieces)
+    places = [piece.output.path for piece in pieces]
+    assert places == sorted(places)
 
 
 @pytest.mark.parametrize("count", [2, 3, 9])

@@ -11,7 +11,8 @@ import pytest
 from pyarrow import fs
 
 from infer.base.errors import InputError, OutputError
-from infer.table.inputs import find_inputs, output_paths
+from infer.table.inputs import find_inputs
+from infer.table.outputs import find_targets
 
 TABLE = pa.table({"text": ["good film", "bad film"]})
 
@@ -51,7 +52,9 @@ def test_a_folder_gives_its_parquet_files_with_their_partitions(tree: Path) -> N
     assert [str(file.relative) for file in inputs.files] == PARTS
     assert not inputs.single
     out = tree.parent / "scored"
-    assert output_paths(inputs, out) == [out / part for part in PARTS]
+    targets = find_targets(inputs, out)
+    assert [target.path for target in targets] == [out / part for part in PARTS]
+    assert [target.place for target in targets] == PARTS
 
 
 def test_a_glob_mirrors_what_is_behind_its_first_wildcard(tree: Path) -> None:
@@ -71,7 +74,7 @@ def test_several_files_become_files_of_the_output_folder(tmp_path: Path) -> None
     paths = [str(write(tmp_path / name)) for name in ("b.parquet", "a.parquet")]
     inputs = find_inputs(paths)
     assert not inputs.single
-    assert [path.name for path in output_paths(inputs, tmp_path / "out")] == [
+    assert [target.name for target in find_targets(inputs, tmp_path / "out")] == [
         "b.parquet",
         "a.parquet",
     ]
@@ -148,22 +151,22 @@ def test_outputs_that_are_of_the_wrong_kind(tree: Path) -> None:
     folder, single = find_inputs([str(tree)]), find_inputs([str(tree / PARTS[0])])
     file = write(tree.parent / "file.parquet")
     with pytest.raises(OutputError):
-        output_paths(single, tree)
+        find_targets(single, tree)
     with pytest.raises(OutputError):
-        output_paths(folder, file)
+        find_targets(folder, file)
     with pytest.raises(OutputError):
-        output_paths(single, Path("s3://bucket/scores.parquet"))
+        find_targets(single, Path("s3://bucket/scores.parquet"))
 
 
 def test_an_output_folder_among_the_inputs_is_refused(tree: Path) -> None:
     for out in (tree, tree / "scored"):
         with pytest.raises(OutputError):
-            output_paths(find_inputs([str(tree)]), out)
+            find_targets(find_inputs([str(tree)]), out)
     with pytest.raises(OutputError):
-        output_paths(find_inputs([f"{tree}/*/*.parquet"]), tree / "year=2024")
+        find_targets(find_inputs([f"{tree}/*/*.parquet"]), tree / "year=2024")
     # Taken up again, such a job would find its own scores.
     with pytest.raises(OutputError):
-        output_paths(find_inputs([f"{tree}/**/*.parquet"]), tree / "scored")
+        find_targets(find_inputs([f"{tree}/**/*.parquet"]), tree / "scored")
 
 
 def test_a_name_in_a_folder_that_is_not_utf_8(tree: Path) -> None:
@@ -262,11 +265,11 @@ def test_everything_that_is_not_there_is_told_at_once(tree: Path) -> None:
 def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
     single = find_inputs([str(tree / PARTS[0])])
     with pytest.raises(OutputError):
-        output_paths(single, f"{tree.parent}/new/")
+        find_targets(single, f"{tree.parent}/new/")
     with pytest.raises(OutputError):
-        output_paths(find_inputs([str(tree)]), f"{tree.parent}/all.parquet")
+        find_targets(find_inputs([str(tree)]), f"{tree.parent}/all.parquet")
     with pytest.raises(OutputError):
-        output_paths(single, "s3://bucket/x")
+        find_targets(single, "s3://bucket/x")
 
 
 def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:
