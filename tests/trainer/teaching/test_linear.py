@@ -18,11 +18,12 @@ from infer.text.encoding import EncodedTexts
 from trainer.checkpoint.folder import load_checkpoint
 from trainer.data.prepared import labels_of, prepare_data, texts_of
 from trainer.network.evaluate import predict
+from trainer.network.ngrams import text_sums
 from trainer.run.resume import resumed
 from trainer.run.train import carry_out
 from trainer.settings.request import Request
 from trainer.teaching import linear
-from trainer.teaching.linear import count, fit_ngrams, log_ratios, predict_linear
+from trainer.teaching.linear import count, fit_ngrams, in_several, log_ratios, predict_linear
 
 Interrupt = Callable[[Request, str], Stopped]
 
@@ -45,12 +46,23 @@ def test_ratios_by_hand() -> None:
     assert ratios == pytest.approx(np.log([(4 / 3.5) / (1 / 1.5), (2.5 / 3.5) / (1.5 / 1.5)]))
 
 
-def test_each_n_gram_counts_as_often_as_it_stands() -> None:
-    found = count(encode([[4, 4, 4], [], [4]]), 2, 10_000)
-    assert found.shape == (3, 10_000)
+def test_each_n_gram_of_several_texts_counts_as_often_as_it_stands() -> None:
+    found = count(encode([[4, 4, 4], [], [4, 4], [4, 9], [8]]), 2, 10_000)
+    assert found.shape == (5, 10_000)
     # Of the first text: three times "4", "begin 4" and twice "4 4".
     assert sorted(found[[0]].data.tolist()) == [1, 2, 3]
-    assert found[[2]].sum() == 2 and found[[1]].sum() == 0
+    # "9", "4 9", "8" and "begin 8" stand in one text alone.
+    assert found[[1, 2, 3, 4]].sum(axis=1).tolist() == [0, 4, 2, 0]
+
+
+@pytest.mark.parametrize("texts", [1, 2, 50])
+def test_n_grams_of_one_text_are_told_from_those_of_several(texts: int) -> None:
+    rows = np.random.default_rng(texts).integers(2, 90, size=(texts, 20)).tolist()
+    sums = text_sums(encode(rows), 2)
+    number = np.repeat(np.arange(texts, dtype=np.int32), 20)
+    for own in sums:
+        having = {value: {n for v, n in zip(own, number, strict=True) if v == value} for value in own}
+        assert in_several(own, number).tolist() == [len(having[value]) > 1 for value in own]
 
 
 def test_it_learns_word_pairs(request_: Request) -> None:
