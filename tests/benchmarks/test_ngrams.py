@@ -9,7 +9,7 @@ import trainer
 from benchmarks import ngrams
 from benchmarks.harness import ROOT
 
-SMALL = dict(hidden=8, embedding=16, epochs=1, steps=0, vectors="none", self_training=False)
+SMALL = {"hidden": 8, "embedding": 16, "epochs": 1, "steps": 0, "vectors": "none"}
 
 
 @pytest.fixture(scope="module", params=[0, 2])
@@ -19,7 +19,9 @@ def checkpoint(request, tmp_path_factory):
         table = pq.read_table(ROOT / "data" / f"{part}.parquet")
         pq.write_table(table.slice(0, rows), folder / f"{part}.parquet")
     output = folder / "checkpoint"
-    trainer.train(folder, output=output, ngrams=request.param, threads=1, **SMALL)
+    trainer.train(
+        folder, output=output, ngrams=request.param, threads=1, self_training=False, **SMALL
+    )
     return output, request.param
 
 

@@ -75,7 +75,8 @@ def fit_ngrams(
     with progress("linear model", columns.shape[1], "labels") as advance:
         for column, own in enumerate(columns.T):
             ratios = log_ratios(counts, own)
-            weights, bias = _regression(counts.multiply(ratios).tocsr().astype(np.float32), own)
+            features = balanced(counts.multiply(ratios).tocsr().astype(np.float32))
+            weights, bias = _regression(features, own)
             # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
             table[there, column] = torch.from_numpy(weights * ratios).half().float()
             model.bias[column] = bias
@@ -125,9 +126,7 @@ def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
     return counts
 
 
-def in_several(
-    sums: npt.NDArray[np.int64], texts: npt.NDArray[np.int32]
-) -> npt.NDArray[np.bool_]:
+def in_several(sums: npt.NDArray[np.int64], texts: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
     """Tell which n-grams stand in two texts or more; by chance one of a single text is told too.
 
     Args:
@@ -156,6 +155,25 @@ def log_ratios(counts: Any, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     shares = [(counts.T @ side + 1) / (side.sum() + 1) for side in (wanted, 1 - wanted)]
     ratios: npt.NDArray[np.float64] = np.log(shares[0] / shares[1])
     return ratios
+
+
+def balanced(features: Any) -> Any:
+    """Scale each row to the median norm, as if all texts said as much: else the long ones lead.
+
+    A new text is read unscaled, so a text that says as much as most keeps its features.
+
+    Args:
+        features: sparse (R, W) float32.
+
+    Returns:
+        The same; a row of zeros stays one.
+    """
+    norms = np.sqrt(features.multiply(features).sum(axis=1))  # (R,)
+    some = norms > 0
+    if not some.any():
+        return features
+    scales = np.divide(np.median(norms[some]), norms, out=np.zeros_like(norms), where=some)
+    return features.multiply(scales[:, None]).tocsr()
 
 
 def _regression(
