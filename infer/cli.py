@@ -143,6 +143,13 @@ Examples:
     "right at least so often, such as 0.95.",
 )
 @click.option(
+    "--explain",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Tell of the first N rows with a score which words moved it, by leaving each out.",
+)
+@click.option(
     "--parts",
     default=None,
     metavar="FOLDER",
@@ -254,6 +261,8 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    for row in summary.explained:
+        say(f"  {row.in_words()}")
     if summary.abstained:
         say(f"  {summary.abstained.in_words()}")
     if summary.warning:

@@ -56,6 +56,7 @@ class ScoreOptions:
         probabilities: whether the probability of each label is written too.
         abstain_below: how often the labels that are marked as confident have to be right in
             validation (None: none are marked).
+        explain: of how many rows, the first that have a score, it is told why (None: of none).
         parts: folder for the part files' folders (None: beside or within the output; for a URI, in
             the folder of this user's caches).
         overwrite: replace existing outputs.
@@ -75,13 +76,14 @@ class ScoreOptions:
     piece_rows: int | None = None
     probabilities: bool = False
     abstain_below: float | None = None
+    explain: int | None = None
     parts: Path | None = None
     overwrite: bool = False
     resume: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the command's options refuse."""
-        for name in ("batch_tokens", "part_rows", "piece_rows"):
+        for name in ("batch_tokens", "part_rows", "piece_rows", "explain"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
         if self.abstain_below is not None:
