@@ -11,7 +11,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.base.commit import NO_FILES, FileKey, check_folder, file_keys, writable
+from infer.base.commit import NO_FILES, FileKey, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
@@ -207,9 +207,8 @@ def make_plan(
         if _trained(options, facts) is None:
             raise
         tasks, lost = _look_at(pieces, options, facts())
-    parts = where.parts(inputs.single)
     with writable(where):
-        check_folder(parts)
+        parts = where.check_parts(inputs.single)
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)

@@ -18,6 +18,7 @@ from infer.base.commit import (
     TEMPORARY_SUFFIX,
     FileKey,
     atomic_file,
+    check_folder,
     check_output,
     remove_stale_temporaries,
 )
@@ -25,7 +26,7 @@ from infer.base.errors import OutputError
 from infer.table.folders import LOCAL, PARTS_SUFFIX
 from infer.table.formats import has_known_ending
 from infer.table.inputs import InputFile, Inputs
-from infer.table.stores import Store, copied, open_store, shown_uri
+from infer.table.stores import Store, copied, open_store
 
 # A `Path` of a URI has lost one of its slashes.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
@@ -284,6 +285,16 @@ class Output(ABC):
             name: what the folder is called within an output folder.
         """
 
+    def check_parts(self, single: bool) -> Path:
+        """Return that folder where one can be made there.
+
+        Raises:
+            OutputError: none can be.
+        """
+        parts = self.parts(single)
+        check_folder(parts)
+        return parts
+
     @abstractmethod
     def check_apart(self, inputs: Inputs) -> None:
         """Refuse an output folder from which the next run would read its own scores."""
@@ -306,8 +317,8 @@ def open_output(output: str | Path, home: Path | None = None, shard: str = "") -
     if uri is None or uri[1].lower() == "file":
         return LocalOutput(Path(name[uri.end() - 1 :] if uri else name), home, shard)
     name = f"{uri[1]}://{name[uri.end() :]}"
-    store, key = open_store(name)
-    return RemoteOutput(shown_uri(name.partition("?")[0]), key, home, shard, store)
+    store, key, shown = open_store(name)
+    return RemoteOutput(shown, key, home, shard, store)
 
 
 @dataclass(frozen=True)
@@ -415,6 +426,15 @@ class RemoteOutput(Output):
         """Return the folder for the parts of a job, on this machine."""
         return (self.home or _caches()) / (_digest(self.uri) + (self.shard or name))
 
+    def check_parts(self, single: bool) -> Path:
+        """Return that folder where one can be made there."""
+        try:
+            return super().check_parts(single)
+        except OutputError as error:
+            raise OutputError(
+                f"{self}: its parts have no place ({error}). Name a folder for them with --parts"
+            ) from error
+
     def check_apart(self, inputs: Inputs) -> None:
         """Refuse an output folder from which the next run would read its own scores."""
         ours = f"{_plain_scheme(self.uri)}/"
@@ -473,8 +493,8 @@ def _asked(what: object) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(
-            f"{what}: cannot be written ({error.strerror}). Check the address, the network and the "
-            "credentials"
+            f"{what}: cannot be looked at ({error.strerror}). Check the address, the network and "
+            "the credentials"
         ) from error
 
 

@@ -41,6 +41,8 @@ _CLOUDS: Final = (*_S3, "gs", "gcs", "abfs", "abfss", "az", "azure", "adl")
 _READ_ONLY: Final = ("http", "https", "data", "git", "github", "zip", "tar")
 # What Arrow takes in the query of an s3 URI.
 _S3_OPTIONS: Final = ("region", "endpoint_override", "scheme")
+# What some servers that speak S3's language say to a condition.
+_NO_CONDITIONS: Final = re.compile(r"NotImplemented|501 Not Implemented")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _BODY: Final = re.compile(r"(<\?xml|<Error>|\n\nDebug source).*", re.DOTALL)
 
@@ -77,8 +79,8 @@ class Store(ABC):
         """
 
 
-def open_store(uri: str) -> tuple[Store, str]:
-    """Return what a URI points into, and the key there.
+def open_store(uri: str) -> tuple[Store, str, str]:
+    """Return what a URI points into, the key there, and the URI as messages show it.
 
     Raises:
         OutputError: no file can be written there.
@@ -90,7 +92,10 @@ def open_store(uri: str) -> tuple[Store, str]:
             f"{uri}: cannot be written. Name a path, or a URI such as s3://bucket/key"
         )
     try:
-        return (_cloud if scheme in _CLOUDS else _elsewhere)(uri, scheme)
+        if scheme in _CLOUDS:
+            uri = _quoted(uri)
+            return *_cloud(uri, scheme), _shown(uri.partition("?")[0])
+        return *_elsewhere(uri), _shown(uri)
     except (ValueError, ImportError, OSError) as error:
         raise OutputError(f"{uri}: no file system opens it ({told(error, uri)})") from error
 
@@ -100,11 +105,11 @@ def _cloud(uri: str, scheme: str) -> tuple[Store, str]:
         import obstore.store
     except ModuleNotFoundError as error:
         raise MissingExtraError("obstore", "uri") from error
-    parts = urlsplit(uri.replace("#", "%23"))
+    parts = urlsplit(uri)
     key = "/".join(part for part in unquote(parts.path).split("/") if part)
     base, config = f"{scheme}://{parts.netloc}", {}
     if scheme in _S3:
-        base, config = f"s3://{parts.hostname}", _s3_config(uri)
+        base, config = f"s3://{_bucket(uri)}", _s3_config(uri)
     elif parts.query:
         raise OutputError(f"{uri}: options of a URI are known for s3:// alone. Use the environment")
 
@@ -149,8 +154,12 @@ def _s3_config(uri: str) -> dict[str, Any]:
     is_amazon = not found["endpoint"] and not any(name in os.environ for name in endpoints)
     if is_amazon and not found["region"] and "AWS_DEFAULT_REGION" not in os.environ:
         with contextlib.suppress(OSError):
-            found["region"] = fs.resolve_s3_region(parts.hostname)
+            found["region"] = fs.resolve_s3_region(_bucket(uri))
     return {name: value for name, value in found.items() if value}
+
+
+def _bucket(uri: str) -> str:
+    return urlsplit(uri).netloc.rpartition("@")[2]
 
 
 def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -206,22 +215,38 @@ class _Cloud(Store):
         return pa.PythonFile(_Object(self._asks, key), mode="r")
 
     def put(self, path: Path, key: str, overwrite: bool) -> None:
+        try:
+            self._put(path, key, "overwrite" if overwrite else "create")
+        except FileExistsError:
+            raise
+        except OSError as error:
+            if overwrite or not _NO_CONDITIONS.search(str(error)):
+                raise
+            self._put_where_none_is(path, key)
+
+    def _put(self, path: Path, key: str, mode: Any) -> None:
         import obstore
 
-        mode: Any = "overwrite" if overwrite else "create"
         size = path.stat().st_size
+        if mode == "create" and size > _ONE_REQUEST:
+            self._put_where_none_is(path, key)
+            return
         with _in_plain_words(), path.open("rb") as file:
             if not size:  # which cannot be mapped
                 obstore.put(self._sends, key, b"", mode=mode, use_multipart=False)
             elif size <= _ONE_REQUEST:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
                     obstore.put(self._sends, key, content, mode=mode, use_multipart=False)
-            elif not overwrite and self.has(key):
-                raise FileExistsError(errno.EEXIST, "exists already")
             else:
                 obstore.put(
                     self._sends, key, path, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
                 )
+
+    def _put_where_none_is(self, path: Path, key: str) -> None:
+        """Look before, where the store cannot be told to; one may appear in between."""
+        if self.has(key):
+            raise FileExistsError(errno.EEXIST, "exists already")
+        self._put(path, key, "overwrite")
 
 
 class _Object(io.RawIOBase):
@@ -281,7 +306,7 @@ def _plain(error: Exception) -> str:
     return told(OSError(f"{code[1]}: {words}" if code else words))
 
 
-def _elsewhere(uri: str, scheme: str) -> tuple[Store, str]:
+def _elsewhere(uri: str) -> tuple[Store, str]:
     try:
         import fsspec
     except ModuleNotFoundError as error:
@@ -358,6 +383,11 @@ def copied(store: Store, key: str) -> Iterator[Path]:
         yield Path(copy.name)
 
 
-def shown_uri(uri: str) -> str:
+def _quoted(uri: str) -> str:
+    """Percent-encode a question mark that begins no `?option=value`, and what begins a fragment."""
+    return re.sub(r"\?(?![^/?=]+=)", "%3F", uri).replace("#", "%23")
+
+
+def _shown(uri: str) -> str:
     """Return what messages call a URI: without secrets, and no slash at its end."""
     return without_secrets(uri).rstrip("/")

@@ -58,6 +58,8 @@ class Passing(BaseHTTPRequestHandler):
         if self.command == "PUT" and self.server.times > 0:
             fault, self.server.times = self.server.fault, self.server.times - 1
             self.server.met.set()
+        if fault == "no conditions":
+            fault = "501" if self.headers.get("If-None-Match") else ""
         if fault == "stall":
             threading.Event().wait(30)
         if fault.isdecimal():
@@ -242,6 +244,14 @@ def test_a_server_that_fails_now_and_then(bucket, proxy, source, expected, score
     assert objects(bucket) == {"x.parquet": expected}
 
 
+def test_a_server_that_knows_no_conditions(bucket, proxy, source, expected, score):
+    proxy.will("no conditions")
+    score(source, uri(bucket, "x.parquet"), part_rows=20)
+    assert objects(bucket) == {"x.parquet": expected}
+    with pytest.raises(OutputError, match="exists already"):
+        score(source, uri(bucket, "x.parquet"), columns=())
+
+
 def test_a_server_that_fails(bucket, proxy, source, score, monkeypatch):
     monkeypatch.setattr("infer.table.stores._RETRIES", 1)
     proxy.will("503")
@@ -315,12 +325,20 @@ def test_outputs_that_are_none(bucket, source, score):
         score(source, uri(bucket, "file"), shard=Shard(1, 1))
     with pytest.raises(OutputError, match="is a file's name, expected a folder"):
         score(source, uri(bucket, "new.parquet"), shard=Shard(1, 1))
+    for key in ("a?b.parquet", "a#b%3F.parquet"):
+        assert score(source, uri(bucket, key)).rows == 90
+        assert score(source, uri(bucket, key)).resumed_rows == 90
+    assert {"a?b.parquet", "a#b?.parquet"} <= objects(bucket).keys()
+    obstore.delete(bucket, ["a?b.parquet", "a#b?.parquet"])
     with pytest.raises(OutputError, match="NoSuchBucket"):
         score(source, "s3://no-such-bucket/x.parquet")
     with pytest.raises(OutputError, match="colour is no option of an s3 URI"):
         score(source, f"{uri(bucket, 'x')}?colour=red")
     with pytest.raises(OutputError, match="cannot be written"):
         score(source, "https://host/x.parquet")
+    (source.parent / "file").touch()
+    with pytest.raises(OutputError, match=r"its parts have no place .* --parts"):
+        score(source, uri(bucket, "x.parquet"), parts=source.parent / "file")
     with pytest.raises(OutputError, match="no file system opens it"):
         score(source, "nothing://host/x.parquet")
     assert sorted(objects(bucket)) == ["file", "folder/x"]
