@@ -13,6 +13,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from infer.base.aside import aside
 from infer.base.commit import (
     NO_FILES,
     TEMPORARY_SUFFIX,
@@ -237,7 +238,7 @@ class RemoteTarget(Target):
 
     def _send(self, path: Path, overwrite: bool) -> None:
         try:
-            self.output.store.put(path, self.key, overwrite)
+            aside(lambda: self.output.store.put(path, self.key, overwrite))
         except FileExistsError as error:
             raise OutputError(
                 f"{self}: appeared while this run was working; it was kept. Use --overwrite"
@@ -397,7 +398,7 @@ class RemoteOutput(Output):
     def is_folder(self) -> bool:
         """Whether there is anything below it."""
         with _asked(self):
-            return self.store.is_folder(self.key)
+            return not self.key or self.store.is_folder(self.key)
 
     def is_file(self) -> bool:
         """Whether there is an object of that name."""

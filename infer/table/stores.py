@@ -43,6 +43,7 @@ _READ_ONLY: Final = ("http", "https", "data", "git", "github", "zip", "tar")
 _S3_OPTIONS: Final = ("region", "endpoint_override", "scheme")
 # What some servers that speak S3's language say to a condition.
 _NO_CONDITIONS: Final = re.compile(r"NotImplemented|501 Not Implemented")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _BODY: Final = re.compile(r"(<\?xml|<Error>|\n\nDebug source).*", re.DOTALL)
 
@@ -159,7 +160,10 @@ def _s3_config(uri: str) -> dict[str, Any]:
 
 
 def _bucket(uri: str) -> str:
-    return urlsplit(uri).netloc.rpartition("@")[2]
+    name = urlsplit(uri).netloc.rpartition("@")[2]
+    if not _BUCKET.fullmatch(name):  # which is not shown: it may be a secret up to its slash
+        raise OutputError(f"{uri}: names no bucket. In a secret, a slash is written as %2F")
+    return name
 
 
 def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:

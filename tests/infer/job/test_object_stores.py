@@ -61,7 +61,7 @@ class Passing(BaseHTTPRequestHandler):
         if fault == "no conditions":
             fault = "501" if self.headers.get("If-None-Match") else ""
         if fault == "stall":
-            threading.Event().wait(30)
+            threading.Event().wait(40)
         if fault.isdecimal():
             self.answer(int(fault), {}, b"<Error><Code>Refused</Code><Key>hidden</Key></Error>")
             return
@@ -276,18 +276,28 @@ def test_a_server_that_does_not_answer(bucket, proxy, source, score, monkeypatch
     assert objects(bucket) == {}
 
 
-@pytest.mark.parametrize("fault", ["stall", "lose the answer"])
-def test_killed_while_it_is_sent(bucket, proxy, source, expected, score, model_path, fault):
-    """SIGKILL in the middle of the request, and when the object is there but nobody knows it."""
-    code = "from infer.cli import main; main()"
+@pytest.mark.parametrize(
+    ("fault", "number", "code"),
+    [
+        ("stall", signal.SIGKILL, -signal.SIGKILL),
+        ("stall", signal.SIGTERM, 143),
+        ("lose the answer", signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_stopped_while_it_is_sent(
+    bucket, proxy, source, expected, score, model_path, fault, number, code
+):
+    """In the middle of the request, and when the object is there but nobody knows it."""
+    command = [sys.executable, "-c", "from infer.cli import main; main()"]
     words = [source, "-o", uri(bucket, "x.parquet"), "--part-rows", "20", "--model", model_path]
     proxy.will(fault)
-    with subprocess.Popen([sys.executable, "-c", code, *map(str, words)]) as run:
+    with subprocess.Popen([*command, *map(str, words)]) as run:
         assert proxy.met.wait(60)
         if fault == "lose the answer":
             while not objects(bucket):
                 pass
-        run.send_signal(signal.SIGKILL)
+        run.send_signal(number)
+        assert run.wait(20) == code  # long before the server's patience ends
     proxy.will("", 0)
     assert objects(bucket) == ({} if fault == "stall" else {"x.parquet": expected})
     assert score(source, uri(bucket, "x.parquet"), part_rows=20).resumed_rows == 90
@@ -330,6 +340,11 @@ def test_outputs_that_are_none(bucket, source, score):
         assert score(source, uri(bucket, key)).resumed_rows == 90
     assert {"a?b.parquet", "a#b?.parquet"} <= objects(bucket).keys()
     obstore.delete(bucket, ["a?b.parquet", "a#b?.parquet"])
+    with pytest.raises(OutputError, match="is a folder, expected a file"):
+        score(source, uri(bucket))
+    with pytest.raises(OutputError, match="names no bucket") as caught:
+        score(source, "s3://key:S3C/RET@bucket/x.parquet")
+    assert "S3C" not in str(caught.value)
     with pytest.raises(OutputError, match="NoSuchBucket"):
         score(source, "s3://no-such-bucket/x.parquet")
     with pytest.raises(OutputError, match="colour is no option of an s3 URI"):
