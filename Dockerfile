@@ -1,7 +1,7 @@
 # The scorer in a container.
 #   docker build -t sent-score .                       on the CPU
 #   docker build -t sent-score --build-arg CUDA=1 .    on NVIDIA GPUs: docker run --gpus all …
-#   docker run --rm --user "$(id -u)" -v "$PWD:/work" sent-score \
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" sent-score \
 #     data/films.parquet -o films-scored.parquet --model imdb-small
 ARG PYTHON=3.13
 
