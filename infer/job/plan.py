@@ -31,7 +31,7 @@ from infer.table.formats import ENDINGS, PARQUET, find_format, has_known_ending
 from infer.table.inputs import InputFile, Inputs, find_inputs
 from infer.table.leaves import lost_meanings
 from infer.table.outputs import Target, find_targets
-from infer.table.parquet import check_carried, open_parquet
+from infer.table.parquet import ParquetInput, check_carried, open_parquet
 from infer.table.spool import Spooled, allow_open_files, as_parquet
 
 # Of an output's metadata: the fingerprints of the job that made it, and of its scores.
@@ -268,7 +268,10 @@ def _look_at(
     errors: dict[str, InputError] = {}
     for piece in pieces:
         try:
-            task, lost = _look_at_one(piece, options, facts)
+            with open_parquet(piece.source) as file:
+                task = _task(file, piece, options, facts)
+                check_carried(file, task.columns.carried, task.start, task.end)
+                lost = lost_meanings(file.leaves, file.schema, task.columns.carried)
         except InputError as error:
             errors.setdefault(piece.source.name, error)
             continue
@@ -282,26 +285,33 @@ def _look_at(
     return tasks, list(warnings)
 
 
-def _look_at_one(piece: Piece, options: ScoreOptions, facts: ModelFacts) -> tuple[Task, list[str]]:
-    source, start = piece.source, piece.start
+def look_at(piece: Piece, options: ScoreOptions, facts: ModelFacts) -> Task:
+    """Open a piece's input and choose its columns, without a look at their rows.
+
+    Raises:
+        InputError: it cannot be read, or has not the columns.
+    """
+    with open_parquet(piece.source) as file:
+        return _task(file, piece, options, facts)
+
+
+def _task(file: ParquetInput, piece: Piece, options: ScoreOptions, facts: ModelFacts) -> Task:
+    source = piece.source
     looks = source.looks if isinstance(source, Spooled) else None
-    with open_parquet(source) as file:
-        columns = choose_columns(
-            looks or file.schema,
-            source.name,
-            options.text_column,
-            options.columns,
-            options.prefix,
-            facts.text_column,
-            facts.further,
-            is_typed=looks is None,
-        )
-        rows = file.rows if piece.rows is None else piece.rows
-        check_types(file.schema, columns.carried, piece.output.name, source.name)
-        check_carried(file, columns.carried, start, start + rows)
-        lost = lost_meanings(file.leaves, file.schema, columns.carried)
-        identity, is_piece = source.identity(), rows < file.rows
-    return Task(source, identity, columns, rows, piece.output, start, is_piece), lost
+    columns = choose_columns(
+        looks or file.schema,
+        source.name,
+        options.text_column,
+        options.columns,
+        options.prefix,
+        facts.text_column,
+        facts.further,
+        is_typed=looks is None,
+    )
+    check_types(file.schema, columns.carried, piece.output.name, source.name)
+    rows = file.rows if piece.rows is None else piece.rows
+    is_piece = rows < file.rows
+    return Task(source, source.identity(), columns, rows, piece.output, piece.start, is_piece)
 
 
 def check_task(

@@ -2,8 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +17,7 @@ from infer.base.commit import (
     remove_stale_temporaries,
 )
 from infer.base.errors import OutputError
-from infer.table.folders import LOCAL
+from infer.table.folders import LOCAL, PARTS_SUFFIX
 from infer.table.formats import has_known_ending
 from infer.table.inputs import InputFile, Inputs
 
@@ -50,6 +50,16 @@ class Target:
         place = PurePosixPath(self.place)
         return Target(self.path.with_name(name), place.with_name(name).as_posix())
 
+    def at(self, place: str) -> "Target":
+        """Return another file of the same job."""
+        root = self.path.parents[len(PurePosixPath(self.place).parts) - 1]
+        return Target(root.joinpath(*PurePosixPath(place).parts), place)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this machine, which need not be there, whose disk has room for rows."""
+        return self.path.parent
+
     def names_beside(self) -> list[str]:
         """Return the names of what is in its folder."""
         folder = self.path.parent
@@ -67,9 +77,10 @@ class Target:
         """Open what is there; an `OSError` where that cannot be."""
         return LOCAL.open_input_file(str(self.path))
 
-    def as_input(self) -> InputFile:
-        """Return it as something to be read."""
-        return InputFile(LOCAL, str(self.path), str(self), PurePosixPath(self.place))
+    @contextmanager
+    def local_copy(self) -> Iterator[InputFile]:
+        """Give what is there as a file of this machine."""
+        yield InputFile(LOCAL, str(self.path), str(self), PurePosixPath(self.place))
 
     def create(
         self, overwrite: bool, like: os.stat_result | None = None
@@ -131,3 +142,16 @@ def _check_apart(inputs: Inputs, output: Path) -> None:
     for file in inputs.files:
         if file.is_local and Path(file.path).resolve().is_relative_to(target):
             raise OutputError(f"{output}: holds the input {file.name}. Name another output")
+
+
+def is_folder(output: str | Path) -> bool:
+    """Whether an output is there and is a folder."""
+    return Path(output).is_dir()
+
+
+def made_below(output: str | Path) -> Iterator[Target]:
+    """Yield the files in an output folder, in their order, without those of jobs' parts."""
+    for path in sorted(Path(output).rglob("*")):
+        place = path.relative_to(output)
+        if path.is_file() and not any(part.endswith(PARTS_SUFFIX) for part in place.parts):
+            yield Target(path, place.as_posix())

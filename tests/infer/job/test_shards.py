@@ -13,7 +13,7 @@ import pytest
 
 from infer.base.errors import InputError, JobError, OutputError, UsageError
 from infer.job.parts import locked
-from infer.job.pieces import Piece, cut, piece_name, share, whole_name
+from infer.job.pieces import Piece, cut, piece_name, piece_of, share
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.shards import Shard, read_shard
 from infer.table.inputs import find_inputs
@@ -113,10 +113,11 @@ def test_an_environment_that_tells_no_shard(environment, match):
 
 def test_names_of_pieces():
     for name in ("a.parquet", "A.PARQUET", "a.csv.gz", "a", "a.snappy", ".parquet", "a\nb.parquet"):
-        names = [piece_name(name, start) for start in (0, 100, 10**9, 10**12 - 1)]
+        starts = (0, 100, 10**9, 10**12 - 1)
+        names = [piece_name(name, start) for start in starts]
         assert names == sorted(names)
-        assert [whole_name(one) for one in names] == [name] * len(names)
-        assert whole_name(name) is None
+        assert [piece_of(one) for one in names] == [(name, start) for start in starts]
+        assert piece_of(name) is None
     assert piece_name("a.csv.gz", 100) == "a.000000000100.csv.gz"
 
 
