@@ -20,7 +20,7 @@ RUN python -m venv /opt/sent \
       && $PIP uninstall --yes onnxruntime-gpu \
       && $PIP install -c constraints.txt onnxruntime; \
     fi \
- && rm /opt/sent/bin/sent-train /opt/sent/bin/sent-export
+ && rm /opt/sent/bin/sent-export /opt/sent/bin/sent-report /opt/sent/bin/sent-train
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/sent /opt/sent

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from infer.job.complete import Completeness
     from infer.job.summary import Summary
     from infer.job.worker import WorkerSession
+    from infer.model.explain import Explanation
     from infer.model.file import ModelFile
     from infer.model.results import Scores
     from infer.model.scorer import Scorer
@@ -163,6 +164,28 @@ class Model:
             return cast(TableOrBatch, pa.record_batch([*carried, *behind], schema))
         return cast(TableOrBatch, pa.table([*carried, *behind], schema=schema))
 
+    def explain(self, text: str | bytes | None) -> "Explanation | None":
+        """Tell which words of a text move its score, by leaving each out.
+
+        Returns:
+            The text as it is read, and its words with their places and with what each does to the
+            log-odds and to the probability of a label: the positive one of two, the predicted one
+            of more. None where the text has no score.
+
+        Raises:
+            InputError: this is no text.
+
+        Example:
+            >>> import infer
+            >>> model = infer.load("imdb-small", device="cpu")
+            >>> model.explain("A film that is truly wonderful.").strongest(1)[0].word
+            'wonderful'
+        """
+        from infer.model.explain import explain
+
+        (array,) = _arrays([text])
+        return explain(self._scorer, array.cast(pa.large_binary())[0].as_py())
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the name, the options, and the hash of the file that they stand for."""
         return shared_model, (self.name, *self._options, self._file.sha256)
@@ -231,6 +254,7 @@ def score_files(
     piece_rows: int | None = None,
     probabilities: bool = False,
     abstain_below: float | None = None,
+    explain: int | None = None,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -264,6 +288,8 @@ def score_files(
         probabilities: whether to write the probability of each label too.
         abstain_below: the accuracy that labels marked as `confident` had in validation, at the
             least (None: no such column).
+        explain: of how many rows, the first that have a score, to tell in the summary which words
+            moved it (None: of none).
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -298,6 +324,7 @@ def score_files(
         piece_rows=piece_rows,
         probabilities=probabilities,
         abstain_below=abstain_below,
+        explain=explain,
         overwrite=overwrite,
         resume=resume,
     )
@@ -425,20 +452,32 @@ def _carry_out(
     """
     # Only now what takes a second to import: everything is in order.
     from infer.job.crew import open_crew
+    from infer.job.explaining import explain_first
     from infer.job.posts import find_posts
     from infer.job.scoring import score_plan
+    from infer.model.scorer import Scorer
+    from infer.model.session import Session
 
     device, threads, tf32 = place
     options = plan.options
     posts = find_posts(device, threads, processes, plan.rows, file.card.precision)
     if len(posts) == 1:
         loaded = model if isinstance(model, Model) else Model(model, *place, file)
-        return score_plan(plan, loaded.new_scorer(options.batch_tokens))
-    if remark:
-        say(remark)
-    with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
-        _say_what(file, crew.session, f", {len(posts)} processes")
-        return score_plan(plan, crew)
+        scorer = loaded.new_scorer(options.batch_tokens)
+        summary = score_plan(plan, scorer)
+    else:
+        if remark:
+            say(remark)
+        with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
+            _say_what(file, crew.session, f", {len(posts)} processes")
+            summary = score_plan(plan, crew)
+        if options.explain is not None:
+            post = posts[0]
+            session = Session(file.data, post.device, post.threads, file.card.precision, tf32)
+            scorer = Scorer(file, session, options.batch_tokens)
+    if options.explain is not None:
+        summary.explained = explain_first(plan, scorer, options.explain)
+    return summary
 
 
 def facts_of(

@@ -142,6 +142,13 @@ Examples:
     help="Mark in a column 'confident' the labels that are so sure that in validation they were "
     "right at least so often, such as 0.95.",
 )
+@click.option(
+    "--explain",
+    type=click.IntRange(min=1),
+    default=None,
+    metavar="N",
+    help="Tell of the first N rows with a score which words moved it, by leaving each out.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -247,6 +254,8 @@ def tell(summary: "Summary") -> None:
     }
     if some := [f"{name} {rows:,}" for name, rows in counts.items() if rows]:
         say("  " + ", ".join(some))
+    for row in summary.explained:
+        say(f"  {row.in_words()}")
     if summary.abstained:
         say(f"  {summary.abstained.in_words()}")
     if summary.warning:

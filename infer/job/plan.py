@@ -57,6 +57,7 @@ class ScoreOptions:
         probabilities: whether the probability of each label is written too.
         abstain_below: how often the labels that are marked as confident have to be right in
             validation (None: none are marked).
+        explain: of how many rows, the first that have a score, it is told why (None: of none).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
@@ -74,12 +75,13 @@ class ScoreOptions:
     piece_rows: int | None = None
     probabilities: bool = False
     abstain_below: float | None = None
+    explain: int | None = None
     overwrite: bool = False
     resume: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what the command's options refuse."""
-        for name in ("batch_tokens", "part_rows", "piece_rows"):
+        for name in ("batch_tokens", "part_rows", "piece_rows", "explain"):
             if (number := getattr(self, name)) is not None and number < 1:
                 raise UsageError(f"{name}: {number}, expected at least 1")
         if self.abstain_below is not None:

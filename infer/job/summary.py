@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from infer import __version__
 from infer.job.crew import Crew
+from infer.job.explaining import Explained
 from infer.job.windows import Window
 from infer.model.card import ModelCard
 from infer.model.drift import Drift, differences, drift
@@ -138,6 +139,7 @@ class Summary:
         profile: what the rows are like.
         abstained: what was asked for with `abstain_below`, and what came of it; None without.
         learned: what the model's validation reviews were like; None where its file does not say.
+        explained: why the first rows have their scores, where that was asked for.
         model: path, hash, precision and parity certificate of the model.
         provider: ONNX Runtime's name of the provider that ran it.
         provider_reason: why that one, in words.
@@ -162,6 +164,7 @@ class Summary:
     statuses: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATUSES, 0))
     predictions: dict[str, int] = field(default_factory=dict)
     files: list[dict[str, Any]] = field(default_factory=list)
+    explained: list[Explained] = field(default_factory=list)
     seconds: Seconds = field(default_factory=Seconds)
     tokens: int = 0
     padded_tokens: int = 0
@@ -257,6 +260,7 @@ class Summary:
             "processes": self.processes,
             "profile": self.profile.to_json(),
             "abstained": self.abstained and self.abstained.to_json(),
+            "explained": [one.to_json() for one in self.explained],
             "drift": None if drift is None else drift.to_json(),
             "model": self.model,
             "version": __version__,

@@ -24,6 +24,7 @@ from infer.model.results import Scores, make_scores
 from infer.model.session import CPU, OutOfMemoryError, Session
 from infer.text.batching import Logits, Rows, plan_batches, run_in_batches
 from infer.text.encoding import EncodedTexts, Encoder, EncodingStopped, encode_all
+from infer.text.tokenizer import Spans
 
 
 class Scorer:
@@ -70,13 +71,35 @@ class Scorer:
         done: Callable[[Rows], object] = lambda rows: None,
         probabilities: bool = False,
     ) -> Scores:
+        """Score encoded texts, see `logits`.
+
+        Args:
+            encoded: R texts.
+            done: see `logits`.
+            probabilities: whether the probability of each label is told too.
+
+        Raises:
+            SentError, EncodingStopped: see `logits`.
+        """
+        logits = self.logits(encoded, done)
+        return make_scores(logits, encoded.statuses, self.file.card, probabilities)
+
+    def spans(self, text: str) -> Spans:
+        """Say where the tokens of one text stand in it, those too that `encode` leaves out."""
+        return self._encoder.spans(text)
+
+    def logits(
+        self, encoded: EncodedTexts, done: Callable[[Rows], object] = lambda rows: None
+    ) -> Logits:
         """Run encoded texts, equal ones once, and what is known already not at all.
 
         Args:
             encoded: R texts.
             done: is told the row numbers of each batch that was run, in this thread; of equal rows
                 the first one's.
-            probabilities: whether the probability of each label is told too.
+
+        Returns:
+            (R,) or (R, K) float32, NaN for a text without a token.
 
         Raises:
             SentError: the device has no room for a single text, or a logit is not a number.
@@ -92,7 +115,8 @@ class Scorer:
         if self._known is not None:
             new = found.sequences.take(pa.array(unknown))
             self._known.add(new, encoded.lengths[rows], logits[unknown])
-        return make_scores(logits[found.places], encoded.statuses, self.file.card, probabilities)
+        every: Logits = logits[found.places]
+        return every
 
     def _run_all(self, encoded: EncodedTexts, rows: Rows, done: Callable[[Rows], object]) -> Logits:
         """Run rows (U,), and again in smaller batches what the device had no room for.

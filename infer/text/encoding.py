@@ -19,7 +19,7 @@ from infer.text.chunks import Chunks
 from infer.text.memo import Memo
 from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
-from infer.text.tokenizer import Tokenizer, blocks
+from infer.text.tokenizer import Spans, Tokenizer, blocks
 from infer.text.vocabulary import UNK_ID, Vocabulary
 
 STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
@@ -125,6 +125,10 @@ class Encoder:
             )
             written = written * before // np.maximum(after, 1)
         return self._truncate(EncodedTexts(ids, offsets, statuses), written)
+
+    def spans(self, text: str) -> Spans:
+        """Say where the tokens of one text stand in it, those too that `encode` leaves out."""
+        return self._tokenizer.spans(text)
 
     def _ids_of_chunks(self, chunks: Chunks) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
         """Return the rows' token ids (N,), and where each row's begin (R + 1,).

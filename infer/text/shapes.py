@@ -66,6 +66,17 @@ class Shapes:
         Returns:
             The tokens of all chunks, (N,), and how many each chunk has, (C,).
         """
+        bounds, lengths = self.bounds(cuts)
+        return _between(bounds, self.data), lengths
+
+    def bounds(
+        self, cuts: pa.LargeListArray
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return where the tokens begin and end in `data`, (N, 2), and how many a chunk has, (C,).
+
+        Args:
+            cuts: see `tokens`.
+        """
         ends_of_lists = cuts.offsets.to_numpy()
         steps = cuts.values.to_numpy()[ends_of_lists[0] : ends_of_lists[-1]]
         in_list = np.diff(ends_of_lists)
@@ -79,7 +90,7 @@ class Shapes:
         bounds[:, 1] = self.places.take(low + sizes - 1) + 1
         tokens_before = np.concatenate(([0], np.cumsum(is_token)))
         lengths = np.diff(tokens_before[ends_of_lists - ends_of_lists[0]])
-        return _between(bounds, self.data), lengths
+        return bounds, lengths
 
 
 class Shaper:

@@ -24,7 +24,7 @@ from infer.text.memo import Memo
 from infer.text.neighbours import Neighbours
 from infer.text.rules import rules_of
 from infer.text.settings import TextSettings
-from infer.text.shapes import Shaper
+from infer.text.shapes import Shaper, Shapes
 
 with lean_spacy():
     import spacy.about
@@ -50,6 +50,20 @@ class ChunkTokens:
     places: npt.NDArray[np.int32]
     names: list[str]
     lengths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Spans:
+    """Where the tokens of a text stand.
+
+    Attributes:
+        text: as it is read: without invisible characters, HTML breaks as spaces, and of more than
+            a megabyte without its middle.
+        places: (N, 2) int64, the characters at which each token begins and ends.
+    """
+
+    text: str
+    places: npt.NDArray[np.int64]
 
 
 class Tokenizer:
@@ -83,9 +97,7 @@ class Tokenizer:
     def tokenize_chunks(self, chunks: pa.Array) -> ChunkTokens:
         """Tokenize chunks (C,) of large_string, each as if it stood alone."""
         shapes = self._shaper.shapes(chunks)
-        distinct = shapes.values.dictionary_encode()
-        cuts = self._cuts(distinct.dictionary).take(distinct.indices)
-        tokens, lengths = shapes.tokens(cuts)
+        tokens, lengths = shapes.tokens(self._cuts_of(shapes))
         names: list[str] = tokens.dictionary.to_numpy(zero_copy_only=False).tolist()
         if self.settings.lower:
             names = list(map(str.lower, names))
@@ -109,6 +121,19 @@ class Tokenizer:
         """Return the tokens of one text as strings."""
         tokens = self.tokenize_chunks(self.split(pa.array([text], pa.large_string())).values)
         return [tokens.names[place] for place in tokens.places.tolist()]
+
+    def spans(self, text: str) -> Spans:
+        """Say where the tokens of one text stand in it."""
+        texts = self.shortened(pa.array([text], pa.large_string()))
+        shapes = self._shaper.shapes(self.split(texts).values)
+        bounds, _ = shapes.bounds(self._cuts_of(shapes))
+        # Of a character of several bytes all but the first are no character more.
+        before = np.concatenate(([0], np.cumsum(shapes.data & 0xC0 != 0x80)))
+        return Spans(shapes.data.tobytes().decode(), before[bounds])
+
+    def _cuts_of(self, shapes: Shapes) -> pa.LargeListArray:
+        distinct = shapes.values.dictionary_encode()
+        return self._cuts(distinct.dictionary).take(distinct.indices)
 
     def _cut_shapes(self, shapes: pa.Array) -> pa.LargeListArray:
         """Return the bytes of each token, negative for white space between: (C,) lists of int32."""

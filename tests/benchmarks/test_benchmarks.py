@@ -25,11 +25,20 @@ GOALS = {
     "scale": 5,
     "stages": 0,
     "training": 1,
+    "reports": 2,
 }
 SLOW = (
-    "growth", "overlap", "peers", "precision", "processes", "repeats", "scale", "startup",
+    "growth",
+    "overlap",
+    "peers",
+    "precision",
+    "processes",
+    "repeats",
+    "reports",
+    "scale",
+    "startup",
     "training",
-)  # fmt: skip
+)
 MODULES = [import_module(f"benchmarks.{name}") for name in BENCHMARKS]
 
 

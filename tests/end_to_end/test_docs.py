@@ -60,7 +60,7 @@ def test_the_diagram_shows_every_room() -> None:
     assert diagram is not None
     rooms = [
         folder.parent.name
-        for package in ("infer", "trainer", "exporter")
+        for package in ("infer", "reporter", "trainer", "exporter")
         for folder in (REPOSITORY / package).glob("*/__init__.py")
     ]
     assert sorted(rooms) == sorted(re.findall(r"\[(\w+)\]", diagram[1]))

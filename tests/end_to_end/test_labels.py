@@ -114,6 +114,29 @@ def test_a_model_file_of_each_precision_scores(precision: str, topics: Path) -> 
     assert all(column[-2:].null_count == 2 for column in (found["score"], *found.columns[3:]))
 
 
+def test_sure_labels_are_marked_and_explained(topics: Path, tmp_path: Path) -> None:
+    model = infer.load(topics / "fp32.onnx", device="cpu", threads=1)
+    card = read_model_file(topics / "fp32.onnx").card
+    assert card.validated is not None and set(card.validated.profile.labels) == set(TOPICS)
+    asked = card.validated.risk.best.at_least
+    marked = infer.score_files(
+        topics / "data" / "test.parquet", tmp_path / "o.parquet", model=model, columns=[],
+        probabilities=True, abstain_below=asked, explain=2,
+    )  # fmt: skip
+    read = pq.read_table(tmp_path / "o.parquet")
+    assert read.column_names[-2:] == [f"probability_{TOPICS[-1]}", "confident"]
+    assert marked.abstained is not None
+    least = marked.abstained.point.confidence
+    assert read["confident"].to_pylist() == [score >= least for score in read["score"].to_pylist()]
+    assert marked.drift is not None and marked.drift.labels.in_words == "little"
+    assert [row.row for row in marked.explained] == [0, 1]
+    texts = pq.read_table(topics / "data" / "test.parquet")["text"].to_pylist()
+    for text in texts[:10]:
+        why = model.explain(text)
+        assert why is not None and why.label == why.prediction
+        assert why.strongest(1)[0].word.startswith("topic")
+
+
 def test_scores_are_pytorchs(topics: Path) -> None:
     checkpoint = trainer.load(topics / "checkpoint")
     from infer.model.probability import probabilities

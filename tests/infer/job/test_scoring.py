@@ -519,6 +519,7 @@ def test_the_job_is_described_in_words(tmp_path, interrupted):
         "model",
         "batch tokens",
         "part rows",
+        "profile",
         "provider",
         "TF32",
         "toolkit version",
