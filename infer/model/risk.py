@@ -16,6 +16,8 @@ from infer.base.errors import UsageError
 from infer.base.interval import interval
 from infer.model.probability import Labels
 
+# Of an accuracy that can be asked for: chance reaches it with two labels.
+LOWEST: Final = 0.5
 _POINTS: Final = 40
 
 
@@ -161,8 +163,8 @@ def check_accuracy(accuracy: float) -> None:
     Raises:
         UsageError: saying what is expected.
     """
-    if not 0.5 <= accuracy <= 1:
-        raise UsageError(f"abstain_below: {accuracy}, expected an accuracy from 0.5 to 1")
+    if not LOWEST <= accuracy <= 1:
+        raise UsageError(f"abstain_below: {accuracy}, expected an accuracy from {LOWEST} to 1")
 
 
 def point_for(curve: RiskCurve | None, accuracy: float) -> RiskPoint:
@@ -187,8 +189,9 @@ def point_for(curve: RiskCurve | None, accuracy: float) -> RiskPoint:
     if (point := curve.reach(accuracy)) is not None:
         return point
     best = curve.best
+    most = math.floor(best.at_least * 1_000) / 1_000
+    remedy = f"Ask for {most} at most" if most >= LOWEST else "Train a better model first"
     raise UsageError(
         f"{asked}: the surest {curve.coverage(best):.1%} of the validation reviews were right for "
-        f"{best.accuracy:.2%}, of so few {best.at_least:.2%} are certain. Ask for "
-        f"{math.floor(best.at_least * 1_000) / 1_000} at most"
+        f"{best.accuracy:.2%}, of which {best.at_least:.2%} are certain. {remedy}"
     )

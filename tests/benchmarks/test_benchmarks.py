@@ -22,6 +22,7 @@ GOALS = {
     "growth": 2,
     "repeats": 2,
     "processes": 2,
+    "scale": 6,
     "stages": 0,
     "training": 1,
     "reports": 2,
@@ -34,6 +35,7 @@ SLOW = (
     "processes",
     "repeats",
     "reports",
+    "scale",
     "startup",
     "training",
 )

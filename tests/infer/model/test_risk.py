@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from infer.base.errors import UsageError
 from infer.base.interval import interval
-from infer.model.risk import RiskCurve, confidences, risk_curve
+from infer.model.risk import RiskCurve, confidences, point_for, risk_curve
 
 LABELS = ("negative", "positive")
 
@@ -87,3 +88,11 @@ def test_what_no_reviews_gave_is_refused(damaged):
     assert RiskCurve.from_json(GOOD).points[1].rows == 5
     with pytest.raises(ValueError, match="risk-coverage curve"):
         RiskCurve.from_json(damaged)
+
+
+def test_where_chance_is_not_beaten_nothing_can_be_asked_for():
+    points = [(0.5 + i / 100, i % 2 == 0) for i in range(40)]
+    with pytest.raises(UsageError, match="Train a better model first"):
+        point_for(curve(points), 0.6)
+    with pytest.raises(UsageError, match=r"right for 100\.00%, of which 56\.55% .* Ask for 0\.565"):
+        point_for(curve([(0.9, True)] * 5), 0.9)
