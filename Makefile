@@ -1,5 +1,6 @@
 # make demo    from a fresh clone to scored reviews
 # make test    every test but the slow ones, which take more than ten seconds each
+# make test-engines   install Ray and Spark, and run the recipes of examples/engines on them
 # make faults  try to break the promises, and write what was tried into docs/reliability.md
 # make check   format, lint, types, import contracts
 PYTHON ?= python3
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 COGGED := docs/commands.md docs/design.md docs/languages.md
 PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow test-full check format faults bench bench-full clean
+.PHONY: demo test test-slow test-full test-engines check format faults bench bench-full clean
 
 demo: $(VENV)/.demo
 	$(BIN)/sent-train
@@ -17,12 +18,15 @@ demo: $(VENV)/.demo
 	$(BIN)/python data/show.py data/reviews.parquet scores.parquet
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow and not engines"
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow and not engines"
 
 test-full: test test-slow
+
+test-engines: $(VENV)/.engines
+	$(BIN)/python -m pytest tests/engines
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
@@ -61,3 +65,7 @@ $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP_INSTALL) -e '.[train,teacher,dev]'
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.engines: $(VENV)/.dev
+	$(PIP_INSTALL) -e '.[ray,spark]'
+	@touch $@

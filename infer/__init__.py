@@ -6,7 +6,8 @@ Example:
     >>> model.score(["A wonderful film.", None])["prediction"].to_pylist()
     ['positive', None]
 
-Whole files go through `infer.score_files`, which is what the command `sent-score` does.
+Whole files go through `infer.score_files`, which is what the command `sent-score` does. Engines
+(Ray, Spark, DuckDB, Polars) call an `infer.Scorer` in their worker processes.
 Nothing is printed: what there is to say goes to the logger `sent_toolkit`.
 """
 
@@ -14,14 +15,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "SentError", "Summary", "load", "score_files"]
+__all__ = ["Model", "Scorer", "SentError", "Summary", "load", "score_files"]
 
 if TYPE_CHECKING:
     from infer.api import Model, load, score_files
     from infer.base.errors import SentError
     from infer.job.summary import Summary
+    from infer.workers import Scorer
 
-_HOMES = {"SentError": "infer.base.errors", "Summary": "infer.job.summary"}
+_HOMES = {
+    "Scorer": "infer.workers",
+    "SentError": "infer.base.errors",
+    "Summary": "infer.job.summary",
+}
 
 
 def __getattr__(name: str) -> Any:

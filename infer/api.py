@@ -5,6 +5,7 @@ Legend: R rows.
 """
 
 import os
+import platform
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -16,11 +17,11 @@ import pyarrow as pa
 
 from infer.base.console import default_signals, say
 from infer.base.device import Device
-from infer.base.errors import InputError, UsageError
+from infer.base.errors import InputError, ModelFileError, UsageError
 from infer.job.plan import ModelFacts, Plan, ScoreOptions, make_plan
 from infer.job.shards import read_shard
-from infer.model.shipped import SHIPPED, find_model
-from infer.table.columns import choose_columns, is_text, output_schema
+from infer.model.shipped import find_model, name_of
+from infer.table.columns import Columns, choose_columns, is_text, output_schema
 from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Model:
         path, remark = find_model(None if name is None else str(name))
         if remark:
             say(remark)
-        self.name = str(name) if str(name) in SHIPPED else str(path.absolute())
+        self.name = name_of(path)
         self.path = path
         self._options = (device, threads, tf32)
         self._file, self._session = _open(path, file, *self._options)
@@ -118,6 +119,7 @@ class Model:
         text_column: str | None = None,
         prefix: str = "",
         *,
+        columns: Sequence[str] | None = None,
         probabilities: bool = False,
         abstain_below: float | None = None,
     ) -> TableOrBatch:
@@ -128,6 +130,7 @@ class Model:
             text_column: the column to score (None: the one that the model was trained on, else
                 `text`, else `review`, else the only one of strings).
             prefix: put before the names of the new columns (`score`, `prediction`, `status`, …).
+            columns: the columns to carry over (None: all, the text too).
             probabilities: see `score`.
             abstain_below: see `score`.
 
@@ -147,24 +150,16 @@ class Model:
                 "RecordBatch. Use pyarrow.table(…)"
             )
         facts = facts_of(self._file, probabilities, abstain_below)
-        columns = choose_columns(
-            table.schema,
-            "the table",
-            text_column,
-            table.schema.names,
-            prefix,
-            facts.text_column,
-            facts.further,
-        )
-        schema = output_schema(table.schema, columns.carried, prefix, {}, facts.further)
+        chosen, schema = scored_columns(table.schema, facts, text_column, columns, prefix)
         scores = self.score(
-            table[columns.text], probabilities=probabilities, abstain_below=abstain_below
+            table[chosen.text], probabilities=probabilities, abstain_below=abstain_below
         )
+        carried: list[Any] = [table[column] for column in chosen.carried]
         behind: list[Any] = list(scores.columns)
         if isinstance(table, pa.RecordBatch):
             behind = [column.combine_chunks() for column in behind]
-            return cast(TableOrBatch, pa.record_batch([*table.columns, *behind], schema))
-        return cast(TableOrBatch, pa.table([*table.columns, *behind], schema=schema))
+            return cast(TableOrBatch, pa.record_batch([*carried, *behind], schema))
+        return cast(TableOrBatch, pa.table([*carried, *behind], schema=schema))
 
     def explain(self, text: str | bytes | None) -> "Explanation | None":
         """Tell which words of a text move its score, by leaving each out.
@@ -189,8 +184,8 @@ class Model:
         return explain(self._scorer, array.cast(pa.large_binary())[0].as_py())
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle as the name and the options."""
-        return _shared, (self.name, *self._options)
+        """Pickle as the name, the options, and the hash of the file that they stand for."""
+        return shared_model, (self.name, *self._options, self._file.sha256)
 
     @property
     def _scorer(self) -> "Scorer":
@@ -233,8 +228,7 @@ def load(
         >>> infer.load("imdb-small", device="cpu").labels
         ('negative', 'positive')
     """
-    Device.parse(device)
-    _check_number("threads", threads)
+    check_place(device, threads)
     return Model(name, device, threads, tf32)
 
 
@@ -418,6 +412,16 @@ def facts_of(
     return ModelFacts(file.card.text_column, further)
 
 
+def check_place(device: str, threads: int) -> None:
+    """Refuse at once a device or threads that no machine has; see `load`.
+
+    Raises:
+        UsageError: there is no such device, or threads are negative.
+    """
+    Device.parse(device)
+    _check_number("threads", threads)
+
+
 def _check_number(name: str, number: int) -> None:
     """Refuse at once what no machine has."""
     if number < 0:
@@ -449,15 +453,78 @@ def _say_what(file: "ModelFile", session: "Session | WorkerSession", more: str =
     say(f"Device: {session.provider} ({session.reason}){more}")
 
 
-def _shared(name: str, device: str, threads: int, tf32: bool) -> Model:
-    """Return the model that all who unpickle it in this process share."""
+def scored_columns(
+    schema: pa.Schema,
+    facts: ModelFacts,
+    text_column: str | None,
+    columns: Sequence[str] | None,
+    prefix: str,
+) -> tuple[Columns, pa.Schema]:
+    """Return which columns of a table are read, and the schema of the scored table.
+
+    Args:
+        schema: the table's.
+        facts: of the model file.
+        text_column: see `Model.__call__`.
+        columns: see `Model.__call__`.
+        prefix: see `Model.__call__`.
+
+    Raises:
+        InputError: there is no such column, it holds no text, or a name is taken.
+    """
+    carry = schema.names if columns is None else columns
+    chosen = choose_columns(
+        schema, "the table", text_column, carry, prefix, facts.text_column, facts.further
+    )
+    return chosen, output_schema(schema, chosen.carried, prefix, {}, facts.further)
+
+
+def shared_model(name: str, device: str, threads: int, tf32: bool, sha256: str) -> Model:
+    """Return the model that all who ask for it in this process share, loaded by the first.
+
+    Args:
+        name: what `load` takes.
+        device: see `load`.
+        threads: see `load`.
+        tf32: see `load`.
+        sha256: hash of the file that is expected there, hexadecimal.
+
+    Raises:
+        ModelFileError: on this machine the file is missing, damaged or another one.
+        DeviceError: the device cannot be had.
+    """
     with _LOADING:
-        return _loaded(name, device, threads, tf32)
+        return _loaded(name, device, threads, tf32, sha256)
 
 
 @lru_cache(maxsize=8)
-def _loaded(name: str, device: str, threads: int, tf32: bool) -> Model:
-    return load(name, device=device, threads=threads, tf32=tf32)
+def _loaded(name: str, device: str, threads: int, tf32: bool, sha256: str) -> Model:
+    return Model(name, device, threads, tf32, read_expected(name, sha256))
+
+
+def read_expected(name: str, sha256: str | None) -> "ModelFile":
+    """Read a model file that was chosen in another process, maybe on another machine.
+
+    Raises:
+        ModelFileError: it is missing, damaged or another one; the message says on which machine.
+    """
+    from infer.model.file import read_model_file
+
+    path, _ = find_model(name)
+    try:
+        file = read_model_file(path)
+    except ModelFileError as error:
+        raise ModelFileError(
+            f"{error}. Looked for on {platform.node()}: a model of your own has to lie at the same "
+            "path on every machine"
+        ) from error
+    if sha256 not in (None, file.sha256):
+        raise ModelFileError(
+            f"{path} on {platform.node()}: SHA-256 {file.sha256}, expected {sha256}, that of the "
+            "file that was there when the model was chosen. Put the same file on every machine, or "
+            "start anew"
+        )
+    return file
 
 
 def _arrays(texts: Texts) -> list[pa.Array]:

@@ -9,5 +9,5 @@ SEED: Final = 123
 # In the order in which they run and are told.
 BENCHMARKS: Final = (
     "encoding", "kinds", "batching", "overlap", "precision", "peers", "startup", "growth",
-    "repeats", "processes", "training", "stages",
+    "repeats", "processes", "scale", "training", "stages", "reports",
 )  # fmt: skip

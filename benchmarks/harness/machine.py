@@ -14,7 +14,7 @@ from infer.base.cores import cores
 FLAGS: Final = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "avx512_bf16")
 PACKAGES: Final = (
     "onnxruntime-gpu", "onnxruntime", "torch", "spacy", "pyarrow", "numpy", "onnx", "onnxscript",
-    "scikit-learn", "fasttext-numpy2-wheel", "click",
+    "scikit-learn", "fasttext-numpy2-wheel", "click", "ray", "pyspark", "duckdb", "polars",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the three commands share: talk and progress on stderr, errors as one line, exit codes.
+"""What the commands share: talk and progress on stderr, errors as one line, exit codes.
 
 stdout is for data. Nothing heavy is imported before a command runs, so `--help` answers at once.
 """
@@ -316,17 +316,22 @@ EXTRA_OF = {
         ),
         "train",
     ),
+    "duckdb": "report",
     "optuna": "search",
     "tensorboardX": "tensorboard",
 }
 
 
-def require_packages(names: Iterable[str]) -> None:
+def require_packages(names: Iterable[str], extra: str | None = None) -> None:
     """Look for packages of an extra, without loading them, before anything is begun.
+
+    Args:
+        names: the packages.
+        extra: the one to name, where several bring a package; None: the usual one.
 
     Raises:
         MissingExtraError: naming the first that is missing, and the extra.
     """
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise MissingExtraError(name, EXTRA_OF[name])
+            raise MissingExtraError(name, extra or EXTRA_OF[name])

@@ -18,6 +18,7 @@ A message names the object, the value seen, the value expected and the remedy, i
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from infer.base.shown import without_secrets
 
@@ -55,6 +56,11 @@ class MissingExtraError(UsageError):
             f"the package '{package}' is not installed. Install the extra from the toolkit's "
             f"folder: pip install -c constraints.txt '.[{extra}]'"
         )
+        self._names = package, extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as the names, so that a worker process can hand it back."""
+        return type(self), self._names
 
 
 class ModelFileError(SentError):

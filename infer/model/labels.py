@@ -7,6 +7,10 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
+# How two classes are called in files, folded: (negative, positive).
+KNOWN_PAIRS: Final = (("negative", "positive"), ("neg", "pos"))
+# How numbers and truth values that mean the two classes are written.
+PLAIN_PAIRS: Final = (("0", "1"), ("false", "true"))
 # More are no labels but something else that a column holds, such as ids.
 MOST_LABELS: Final = 1_000
 
@@ -36,6 +40,32 @@ def label_numbers(names: Iterable[str]) -> tuple[float, ...] | None:
     except ValueError:
         return None
     return numbers if all(map(math.isfinite, numbers)) else None
+
+
+def fold(text: str) -> str:
+    """Return what is the same for labels that are one: no blanks at the ends, no capitals."""
+    return text.strip().casefold()
+
+
+def spellings(names: tuple[str, ...], positive: str | None = None) -> dict[str, int]:
+    """Return how files may write these labels: folded → the number of the label.
+
+    Of two that are called negative and positive, or so in short, they may write any that mean
+    these: 0 and 1, false and true.
+
+    Args:
+        names: the labels.
+        positive: the plain one that was asked for as the positive one, such as `0`.
+
+    Example:
+        >>> spellings(("neg", "pos"))["1"]
+        1
+    """
+    numbers: dict[str, int] = {}
+    if tuple(map(fold, names)) in KNOWN_PAIRS:
+        plain = [pair[::-1] if positive == pair[0] else pair for pair in PLAIN_PAIRS]
+        numbers = {text: n for pair in (*KNOWN_PAIRS, *plain) for n, text in enumerate(pair)}
+    return numbers | {fold(name): number for number, name in enumerate(names)}
 
 
 def format_version(labels: int) -> int:

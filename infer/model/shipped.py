@@ -39,3 +39,9 @@ def find_model(asked: str | None) -> tuple[Path, str | None]:
         f"No {DEFAULT_MODEL} here, so the shipped model {FALLBACK} is used, which learned from "
         "English film reviews. Name another one with --model."
     )
+
+
+def name_of(path: Path) -> str:
+    """Return what finds a model file from elsewhere: a shipped model's name or the whole path."""
+    names = (name for name, shipped in SHIPPED.items() if shipped == path)
+    return next(names, str(path.absolute()))

@@ -22,10 +22,23 @@ GOALS = {
     "growth": 2,
     "repeats": 2,
     "processes": 2,
+    "scale": 6,
     "stages": 0,
     "training": 1,
+    "reports": 2,
 }
-SLOW = ("growth", "overlap", "peers", "precision", "processes", "repeats", "startup", "training")
+SLOW = (
+    "growth",
+    "overlap",
+    "peers",
+    "precision",
+    "processes",
+    "repeats",
+    "reports",
+    "scale",
+    "startup",
+    "training",
+)
 MODULES = [import_module(f"benchmarks.{name}") for name in BENCHMARKS]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
+
+from infer.cli import main as score_command
 
 from .conftest import DATA, REPOSITORY, run
 
@@ -25,6 +29,7 @@ SCORING, TRAINING = re.split(
     (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8"),
     flags=re.M,
 )
+CLUSTER = (REPOSITORY / "docs" / "cluster.md").read_text(encoding="utf-8")
 DESIGN = (REPOSITORY / "docs" / "design.md").read_text(encoding="utf-8")
 
 
@@ -55,7 +60,7 @@ def test_the_diagram_shows_every_room() -> None:
     assert diagram is not None
     rooms = [
         folder.parent.name
-        for package in ("infer", "trainer", "exporter")
+        for package in ("infer", "reporter", "trainer", "exporter")
         for folder in (REPOSITORY / package).glob("*/__init__.py")
     ]
     assert sorted(rooms) == sorted(re.findall(r"\[(\w+)\]", diagram[1]))
@@ -89,6 +94,19 @@ def test_the_scores_that_the_readme_shows(tmp_path: Path) -> None:
             assert row["score"] == pytest.approx(float(score), abs=0.03)
 
 
+def test_the_lines_to_copy_on_a_cluster_are_such_as_the_command_takes() -> None:
+    block = re.search(r"^```yaml\n(.*?)^```", CLUSTER, flags=re.M | re.S)
+    assert block is not None
+    job = yaml.safe_load(block[1])["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    assert job["completionMode"] == "Indexed"
+    assert {"name": "JOB_COMPLETIONS", "value": str(job["completions"])} in container["env"]
+    lines = [shlex.split(line) for line in re.findall(r"^srun sent-score (.*)$", CLUSTER, re.M)]
+    assert lines
+    for words in (container["args"], *lines):
+        assert score_command.make_context("sent-score", words).params["shard"] == "auto"
+
+
 def python_examples(page: str) -> list[tuple[str, str | None]]:
     """Return the Python blocks of a page, each with the text block right behind it."""
     blocks = re.findall(
@@ -113,6 +131,7 @@ def examples_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "page",
     [
         pytest.param(README, id="README"),
+        pytest.param(CLUSTER, id="cluster"),
         pytest.param(SCORING, id="scoring"),
         pytest.param(SCORING + TRAINING, id="training", marks=pytest.mark.slow),
     ],

@@ -8,8 +8,16 @@ import pytest
 
 from .conftest import run
 
-HEAVY = ("torch", "spacy", "onnxruntime", "onnx", "pyarrow", "numpy", "sklearn")
-COMMANDS = {"sent-train": "trainer", "sent-export": "exporter", "sent-score": "infer"}
+HEAVY = (
+    *("torch", "spacy", "onnxruntime", "onnx", "pyarrow", "numpy", "sklearn"),
+    *("duckdb", "jinja2", "matplotlib"),
+)
+COMMANDS = {
+    "sent-train": "trainer",
+    "sent-export": "exporter",
+    "sent-score": "infer",
+    "sent-report": "reporter",
+}
 
 
 @pytest.mark.parametrize(("command", "package"), COMMANDS.items())

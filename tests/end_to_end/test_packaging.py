@@ -44,16 +44,23 @@ def test_the_bare_wheel_scores_without_torch(bare: Path, trained: Trained, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["sent-train", "sent-export"])
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [("sent-train", "train"), ("sent-export", "train"), ("sent-report", "report")],
+)
 def test_a_missing_extra_is_named(
-    command: str, bare: Path, trained: Trained, tmp_path: Path
+    command: str, extra: str, bare: Path, trained: Trained, tmp_path: Path
 ) -> None:
-    data = ["--data", DATA / "train.parquet"] if command == "sent-train" else []
+    data = {
+        "sent-train": ["--data", DATA / "train.parquet"],
+        "sent-export": [],
+        "sent-report": [DATA / "reviews.parquet", "-o", "report.html"],
+    }[command]
     result = subprocess.run(
         [bare / command, *data], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert "pip install -c constraints.txt '.[train]'" in result.stderr
+    assert f"pip install -c constraints.txt '.[{extra}]'" in result.stderr
 
 
 def test_imports_run_one_way() -> None:

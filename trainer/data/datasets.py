@@ -20,7 +20,6 @@ from trainer.data.labels import (
     USUAL_RULES,
     Labels,
     has_label,
-    missing_labels,
     name_labels,
     read_labels,
 )
@@ -265,7 +264,7 @@ def named(path: str | Path) -> Iterator[None]:
 
 
 def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> TrainingFile:
-    """Read labels and scores; a row without a label needs a score."""
+    """Read labels and scores; rows that have neither are yet to be labelled, and left out."""
     raw = read_raw(path, columns)
     text, label = find_columns(read_schema(path, columns.delimiter), path, columns)
     is_known = has_label(raw["label"], path)
@@ -276,13 +275,12 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
         )
     labels = name_labels(raw["label"], path, rules)
     scores, notes = read_scores(path, columns.score, (text, label), labels.names, columns.delimiter)
-    if scores is None and not pc.all(is_known).as_py():
-        raise missing_labels(raw["label"], path)
+    has_score = pc.is_valid(scores) if scores is not None else pa.repeat(False, raw.num_rows)
     if scores is not None:
         raw = raw.append_column("score", scores)
     known = numbered(raw.filter(is_known), labels, path)
-    unknown = raw.filter(pc.invert(is_known))
-    labelled, scored = _labelled(known, labels, path), _scored(unknown, labels, path)
+    unknown = raw.filter(pc.and_not(has_score, is_known))
+    labelled, scored = _labelled(known, labels, path), _scored(unknown, labels)
     rows = known.num_rows + unknown.num_rows
     left_out = _left_out(rows, labelled.num_rows + scored.num_rows, path)
     return TrainingFile(
@@ -291,7 +289,13 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
         labels=labels,
         text_column=text,
         score_column=None if scores is None else column_of(columns.score, labels.names),
-        notes=(*how_read(path, columns.delimiter), *labels.notes, *left_out, *notes),
+        notes=(
+            *how_read(path, columns.delimiter),
+            *labels.notes,
+            *_unlabelled(pc.or_(is_known, has_score), path),
+            *left_out,
+            *notes,
+        ),
     )
 
 
@@ -310,15 +314,18 @@ def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     return found
 
 
-def _scored(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
+def _scored(raw: pa.Table, labels: Labels) -> pa.Table:
     """Return rows that have a score in place of a label, but for those without a text."""
-    found = _table(raw, pa.nulls(raw.num_rows, pa.int16()), labels)
-    if missing := found["score"].null_count:
-        raise InputError(
-            f"{path}: {missing:,} rows have neither a label nor a score, expected one of them. "
-            "Remove these rows, or pass them with --unlabelled"
+    return _table(raw, pa.nulls(raw.num_rows, pa.int16()), labels)
+
+
+def _unlabelled(is_taught: pa.ChunkedArray, path: Path) -> Iterable[str]:
+    """Say how many of a file's rows say nothing of their class, where there are any."""
+    if missing := len(is_taught) - (pc.sum(is_taught).as_py() or 0):
+        yield (
+            f"{path}: {missing:,} of its {len(is_taught):,} rows have neither a label nor a score "
+            "and are left out."
         )
-    return found
 
 
 def _table(raw: pa.Table, numbers: pa.Array | pa.ChunkedArray, labels: Labels) -> pa.Table:

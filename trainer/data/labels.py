@@ -10,15 +10,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
-from infer.model.labels import MOST_LABELS, label_numbers
+from infer.model.labels import (
+    KNOWN_PAIRS,
+    MOST_LABELS,
+    PLAIN_PAIRS,
+    fold,
+    label_numbers,
+    spellings,
+)
 from infer.text.encoding import decode_utf8
 from trainer.settings.labels import LabelRules
 
 LABEL_NAMES: Final = ("negative", "positive")
-# How strings that mean the two classes are written, in lower case: (negative, positive).
-KNOWN_PAIRS: Final = (("negative", "positive"), ("neg", "pos"))
-# How numbers and truth values that mean the two classes are written.
-PLAIN_PAIRS: Final = (("0", "1"), ("false", "true"))
 USUAL_RULES: Final = LabelRules()
 # Of so many times the most labels it is not worth to look at each.
 FAR_TOO_MANY: Final = 10
@@ -97,16 +100,8 @@ def name_labels(column: pa.ChunkedArray, path: Path, rules: LabelRules = USUAL_R
     )
 
 
-def missing_labels(column: pa.ChunkedArray, path: Path) -> InputError:
-    """Return the error that some labels (R,) are missing."""
-    return InputError(
-        f"{path}: {_told_missing(_plain(column, path))}. Remove these rows, pass them with "
-        "--unlabelled, or give them a score (--score-column)"
-    )
-
-
 def _told_missing(column: pa.ChunkedArray) -> str:
-    return f"{column.null_count:,} of {len(column):,} labels are missing or not UTF-8"
+    return f"{column.null_count:,} of {len(column):,} labels are missing, blank or not UTF-8"
 
 
 def has_label(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
@@ -152,11 +147,7 @@ def _called(names: tuple[str, ...], rules: LabelRules) -> Labels:
 
     Of two that are called negative and positive, or so in short, they may hold any that mean these.
     """
-    numbers: dict[str, int | None] = {}
-    if tuple(map(fold, names)) in KNOWN_PAIRS:
-        plain = [pair[::-1] if rules.positive == pair[0] else pair for pair in PLAIN_PAIRS]
-        numbers = {text: n for pair in (*KNOWN_PAIRS, *plain) for n, text in enumerate(pair)}
-    numbers |= {fold(name): number for number, name in enumerate(names)}
+    numbers = spellings(names, rules.positive)
     known = {name: number for number, name in enumerate(names)}
     renamed = {old: known.get(new) for old, new in rules.renamed if not new or new in known}
     return Labels(names, numbers | {fold(old): number for old, number in renamed.items()})
@@ -190,11 +181,6 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Array
     return read
 
 
-def fold(text: str) -> str:
-    """Return what is the same for labels that are one: no blanks at the ends, no capitals."""
-    return text.strip().casefold()
-
-
 def listed(names: Sequence[str]) -> str:
     """Return names in quotes, of many the first ones."""
     more = ", …" if len(names) > SHOWN else ""
@@ -217,8 +203,6 @@ def _spellings(column: pa.ChunkedArray, path: Path) -> dict[str, Spelling]:
     for value in sorted(values.to_pylist(), key=lambda value: value["values"]):
         text = _text(value["values"])
         kinds.setdefault(fold(text), Counter())[text] += value["counts"]
-    if "" in kinds:
-        raise InputError(f"{path}: a label is an empty string, expected the name of a class")
     return {key: _spelling(texts) for key, texts in kinds.items()}
 
 
@@ -321,7 +305,11 @@ def _pair(
 
 
 def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
-    """Return the column as int64, bool or large_string; a string that is not UTF-8 as null."""
+    """Return the column as int64, bool or large_string.
+
+    What is no label is null: a blank string, as in a table that is yet to be filled in, and one
+    that is not UTF-8.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
@@ -335,12 +323,17 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
     if pa.types.is_boolean(kind):
         return column.cast(pa.bool_())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.large_string())
+        return _strings(column)
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
-        chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
-        return pa.chunked_array(chunks, pa.large_string())
+        return _strings(column)
     raise InputError(f"{path}: labels are of type {kind}, expected integers, booleans or strings")
+
+
+def _strings(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    chunks = [decode_utf8(chunk)[0] for chunk in column.chunks]
+    texts = pa.chunked_array(chunks, pa.large_string())
+    is_blank = pc.equal(pc.utf8_trim_whitespace(texts), "")
+    return pc.if_else(is_blank, pa.scalar(None, pa.large_string()), texts)
 
 
 def _whole(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:

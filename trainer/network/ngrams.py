@@ -61,22 +61,20 @@ def bucket_of(sums: Ids, buckets: int) -> Ids:
     return sums % PRIME % buckets
 
 
-def text_buckets(encoded: EncodedTexts, longest: int, buckets: int) -> npt.NDArray[np.int64]:
-    """Return the buckets of all texts' n-grams, text behind text.
+def text_sums(encoded: EncodedTexts, longest: int) -> npt.NDArray[np.int64]:
+    """Return what is hashed of all texts' n-grams, text behind text.
 
     Args:
         encoded: texts of S tokens in all.
         longest: N.
-        buckets: W.
 
     Returns:
-        (N, S) int64.
+        (N, S) int64, for `bucket_of`.
     """
     ids = encoded.ids.astype(np.int64)
     starts = np.repeat(encoded.offsets[:-1], encoded.lengths)
     place = np.arange(len(ids)) - starts  # (S,) of a token in its text
-    tokens = [np.where(place >= n, np.roll(ids, n), 0) for n in range(longest)]
-    return bucket_of(np.stack(sums_of(tokens)), buckets)
+    return np.stack(sums_of([np.where(place >= n, np.roll(ids, n), 0) for n in range(longest)]))
 
 
 def room_for(buckets: int, labels: int) -> int:

@@ -28,15 +28,15 @@ from trainer.settings.recipe import Recipe
 def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
     """Return the recipe with as many epochs as its steps need: few reviews make few batches.
 
-    Training stops by validation; a third of the epochs may pass without a better one, since the
-    first ones, while the learning rate is low, bring little.
+    Training stops by validation; half of the epochs may pass without a better one, since the
+    first ones, while the learning rate is low, bring little beside n-grams.
     """
     lengths = prepared.fitting_texts.lengths
     batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch=1)
     epochs = math.ceil(recipe.steps / max(1, len(batches)))
     if epochs <= recipe.epochs:
         return recipe
-    patience = max(recipe.patience, math.ceil(epochs / 3))
+    patience = max(recipe.patience, math.ceil(epochs / 2))
     say(
         f"{np.count_nonzero(lengths):,} reviews make {len(batches):,} batches: up to {epochs} "
         f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps), with patience "

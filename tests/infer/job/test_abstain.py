@@ -198,5 +198,8 @@ def test_a_loaded_model_marks_too(knowing, model_path, rows, middling):
     assert found["confident"].null_count == 2
     batch = model(rows.combine_chunks().to_batches()[0], abstain_below=0.9)
     assert batch.column("confident").to_pylist() == found["confident"].to_pylist()
+    scorer = infer.Scorer(knowing, device="cpu", abstain_below=0.9)
+    assert scorer(rows).equals(model(rows, abstain_below=0.9))
+    assert scorer.schema(rows.schema).equals(scorer(rows).schema)
     with pytest.raises(UsageError, match="does not say"):
         infer.load(model_path, device="cpu", threads=1).score(["good"], abstain_below=0.9)

@@ -14,9 +14,10 @@ import pytest
 
 from infer.base.errors import InputError, JobError, OutputError
 from infer.job import writers
-from infer.job.notes import note_path, read_note
+from infer.job.notes import note_of, read_note
 from infer.job.plan import ScoreOptions, make_plan, parts_folder
 from infer.table.files import read_columns
+from infer.table.outputs import Target
 
 TEXTS = ["good film", "bad, bad film", None, "", 'not "good"', "two\nlines", "good " * 50]
 STATUSES = ["ok", "ok", "null", "empty", "ok", "ok", "truncated"]
@@ -42,6 +43,10 @@ def write(path: Path, rows: int = len(TEXTS)) -> Path:
     raw = content.encode()
     path.write_bytes(gzip.compress(raw) if path.suffix.lower() == ".gz" else raw)
     return path
+
+
+def target(path: Path) -> Target:
+    return Target(path, path.name)
 
 
 def field(value):
@@ -102,9 +107,9 @@ def test_another_files_output_is_not_replaced(tmp_path, score):
     with pytest.raises(OutputError, match=r"exists already\. Use --overwrite"):
         score(source, output)
     score(source, output, overwrite=True)
-    assert read_note(output) is not None
+    assert read_note(target(output)) is not None
     output.write_bytes(output.read_bytes() + b"more\n")
-    assert read_note(output) is None  # the note is about another file now
+    assert read_note(target(output)) is None  # the note is about another file now
     with pytest.raises(OutputError, match="exists already"):
         score(source, output)
     write(source, rows=3)
@@ -124,7 +129,7 @@ def test_a_job_goes_on_where_it_was(tmp_path, score, said, monkeypatch):
         with pytest.raises(JobError, match="No space left"):
             score(source, tmp_path / "out.jsonl", part_rows=10)
     assert not (tmp_path / "out.jsonl").exists()
-    assert not note_path(tmp_path / "out.jsonl").exists()
+    assert not note_of(target(tmp_path / "out.jsonl")).path.exists()
     summary = score(source, tmp_path / "out.jsonl", part_rows=10)
     assert summary.resumed_rows == 50
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
@@ -324,7 +329,7 @@ def test_nobody_may_read_an_output_who_may_not_read_the_input(tmp_path, score):
     source = write(tmp_path / "in.csv")
     source.chmod(0o600)
     score(source, tmp_path / "out.csv")
-    for path in (tmp_path / "out.csv", note_path(tmp_path / "out.csv")):
+    for path in (tmp_path / "out.csv", note_of(target(tmp_path / "out.csv")).path):
         assert path.stat().st_mode & 0o777 == 0o600
 
 

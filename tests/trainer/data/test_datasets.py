@@ -1,6 +1,7 @@
 """Reviews come in from many shapes of files; what cannot be trained on is named."""
 
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -51,9 +52,8 @@ def test_two_classes_are_understood(
     [
         ([1, 1, 1], r"1 classes \('1'\), expected two or more"),
         (list(range(1_001)), r"1,001 classes \('0', .*, …\), expected at most 1,000"),
-        ([0, 1, None], "1 of 3 labels are missing"),
         ([0.5, 1.0], "a label is 0.5, expected one of some classes"),
-        (["", "pos"], "a label is an empty string"),
+        (["", "pos"], "1 of 2 labels are missing, blank or not UTF-8"),
         (pa.array([0, 2**63], pa.uint64()), "a label is no number of 64 bits"),
     ],
 )
@@ -309,11 +309,17 @@ def test_labels_however_they_are_written(tmp_path: Path, labels: pa.Array) -> No
     assert rows["label"].to_pylist() == [ord(text) % 2 for text in rows["text"].to_pylist()]
 
 
-def test_nan_is_a_missing_label(tmp_path: Path) -> None:
-    table = pa.table({"text": ["a", "b", "c"], "label": [1.0, 0.0, float("nan")]})
-    pq.write_table(table, tmp_path / "x.parquet")
-    with pytest.raises(InputError, match="1 of 3 labels are missing"):
-        load_dataset(str(tmp_path / "x.parquet"), seed=1)
+@pytest.mark.parametrize(
+    "labels", [[1.0, 0.0, float("nan")] * 4, ["pos", "neg", " "] * 4, [True, False, None] * 4]
+)
+def test_rows_that_are_yet_to_be_labelled_are_left_out(tmp_path: Path, labels: list[Any]) -> None:
+    pq.write_table(
+        pa.table({"text": list("abcdefghijkl"), "label": labels}), tmp_path / "x.parquet"
+    )
+    data = load_dataset(str(tmp_path / "x.parquet"), seed=1)
+    rows = pa.concat_tables([data.train, data.test])
+    assert sorted(rows["text"].to_pylist()) == list("abdeghjk") and not data.scored.num_rows
+    assert any("4 of its 12 rows have neither a label nor a score" in note for note in data.notes)
 
 
 @pytest.mark.parametrize(

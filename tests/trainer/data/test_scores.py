@@ -89,17 +89,17 @@ def test_a_column_that_has_another_use_is_not_the_teachers(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("missing", [pa.array([0, 1, None] * 2), pa.array([0, 1, NAN] * 2)])
-def test_rows_without_a_label_need_a_score(tmp_path: Path, missing: pa.Array) -> None:
+def test_rows_without_a_label_are_taught_by_their_score(tmp_path: Path, missing: pa.Array) -> None:
     data = load(folder(tmp_path, pa.array([None, 0.1, 0.2, None, 0.3, 0.4]), labels=missing))
     assert data.train["text"].to_pylist() == ["a", "b", "d", "e"]
     assert data.scored["text"].to_pylist() == ["c", "f"]
     assert data.scored["label"].to_pylist() == [None, None]
     assert targets_of(data.scored).tolist() == pytest.approx([0.2, 0.4])
     folder(tmp_path, pa.array([0.1] * 5 + [None]), labels=missing)
-    with pytest.raises(InputError, match="1 rows have neither a label nor a score"):
-        load(tmp_path)
-    with pytest.raises(InputError, match=r"2 of 6 labels are missing .*--score-column"):
-        load(tmp_path, "none")
+    data = load(tmp_path)
+    assert data.scored["text"].to_pylist() == ["c"]
+    assert any("1 of its 6 rows have neither a label nor a score" in note for note in data.notes)
+    assert not load(tmp_path, "none").scored.num_rows
     folder(tmp_path, pa.array([0.1] * 6), labels=pa.nulls(6, pa.int8()))
     with pytest.raises(InputError, match="none of its 6 rows has a label"):
         load(tmp_path)

@@ -135,3 +135,12 @@ def test_training_notes_it_and_the_model_card_carries_it(
     assert make_card(checkpoint, "fp32").temperature == checkpoint.temperature > 0
     best = (folder / "history.csv").read_text().splitlines()[checkpoint.metrics["epoch"]]
     assert str(checkpoint.temperature) in best.split(",")
+
+
+def test_a_dozen_rows_do_not_silence_an_opinion() -> None:
+    """Two views are equally good; which of them happens to be right more often is chance."""
+    random = np.random.default_rng(5)
+    labels = np.tile(np.array([0, 1], np.int8), 6)
+    for _ in range(50):
+        views = random.normal(3.0 * labels - 1.5, 1.5, (2, 12)).astype(np.float32)
+        assert 0.7 < fit_mix(*views, labels)[1] < 1.3

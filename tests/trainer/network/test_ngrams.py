@@ -6,7 +6,7 @@ import torch
 
 from infer.text.encoding import EncodedTexts
 from trainer.network.model import ModelConfig, SentimentLSTM
-from trainer.network.ngrams import FACTORS, PRIME, SHIFTS, NGrams, bucket_of, sums_of, text_buckets
+from trainer.network.ngrams import FACTORS, PRIME, SHIFTS, NGrams, bucket_of, sums_of, text_sums
 
 BUCKETS = 1009
 TEXTS = [[5, 9, 5], [7], [], [5, 9, 11, 2, 40_000]]
@@ -38,7 +38,7 @@ def model() -> NGrams:
 
 
 def test_buckets_are_those_of_the_formula() -> None:
-    found = text_buckets(encode(TEXTS), 5, BUCKETS)
+    found = bucket_of(text_sums(encode(TEXTS), 5), BUCKETS)
     assert [n.tolist() for n in found] == [
         [bucket for text in TEXTS for bucket in by_hand(text, n)] for n in range(1, 6)
     ]

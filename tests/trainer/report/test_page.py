@@ -1,13 +1,8 @@
 """The report shows what there is to see, runs nothing, fetches nothing and looks right."""
 
-import html
 import json
-import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +11,28 @@ import pytest
 
 from infer.base.console import Stopped
 from infer.base.errors import MissingExtraError
+from reporter.frame.confusion import confused_pairs, confusion_rows
+from reporter.frame.page import EXCERPT, excerpt
+from tests.pages import (
+    IMAGE,
+    SCRIPT,
+    Page,
+    check_colours,
+    check_fits,
+    check_form,
+    check_runs_nothing,
+    check_safe,
+    needs_browser,
+)
 from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.network.evaluate import measure, named_confusion
 from trainer.report.analysis import analyse, most_confident_mistakes
-from trainer.report.page import (
-    EXCERPT,
-    confused_pairs,
-    confusion_rows,
-    excerpt,
-    recipe_words,
-    render_report,
-)
+from trainer.report.page import confusion_counts, recipe_words, render_report
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
 from trainer.settings.request import Request
 
-SCRIPT = "<script>document.title='ran'</script>"
-IMAGE = '"><img src=x onerror="document.title=\'ran\'">'
 HOSTILE = (SCRIPT, IMAGE)
-VOID = {"meta", "br", "img", "link", "input", "hr"}
 HEADINGS = (
     "Beside the network",
     "Each label",
@@ -45,37 +43,6 @@ HEADINGS = (
     "Most confident mistakes",
     "Settings",
 )
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome on this machine")
-
-
-class Page(HTMLParser):
-    """Reads a page: its elements, its text, and whether each element is closed in turn."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = ""
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
-            self.text += data
 
 
 @pytest.fixture
@@ -122,10 +89,6 @@ def hostile(made: Callable[..., str]) -> str:
     return made(random.normal(0, 3, 200), random.integers(0, 2, 200), HOSTILE, word)
 
 
-def drawings(page: str) -> list[str]:
-    return re.findall(r"<svg .*?</svg>", page, re.DOTALL)
-
-
 def test_a_finished_run_leaves_a_report_and_the_figures(
     trained: tuple[Path, Checkpoint],
 ) -> None:
@@ -169,38 +132,11 @@ def test_a_missing_package_is_found_before_training(
 
 
 def test_strings_from_the_data_are_text(hostile: str) -> None:
-    page = Page(hostile)
-    tags = {tag for tag, _ in page.elements}
-    assert not tags & {"script", "img", "iframe", "object", "embed", "link", "base", "form"}
-    assert not [name for _, found in page.elements for name in found if name.startswith("on")]
-    assert SCRIPT in page.text and IMAGE in page.text
-    for drawing in drawings(hostile):
-        assert "ran" not in Page(drawing).text
-
-
-def test_the_page_asks_for_nothing_from_elsewhere(hostile: str) -> None:
-    for words in ("@import", "url("):
-        assert words not in hostile
-    for _, found in Page(hostile).elements:
-        assert "src" not in found
-        for name, value in found.items():
-            if name.endswith("href"):
-                assert value is not None and value.startswith("#")
-    addresses = set(re.findall(r"\w+://[^\"\s<]*", hostile))
-    assert addresses == {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}
+    check_safe(hostile)
 
 
 def test_the_page_is_well_formed(hostile: str) -> None:
-    page = Page(hostile)
-    assert page.open == []
-    ids = [found["id"] for _, found in page.elements if "id" in found]
-    assert len(ids) == len(set(ids))
-
-
-def test_drawings_take_their_colours_from_the_page(hostile: str) -> None:
-    for drawing in drawings(hostile):
-        assert "currentColor" in drawing and "var(--faint)" in drawing
-        assert not re.search(r"#[0-9a-f]{6}\b", re.sub(r'href="#\w+"', "", drawing))
+    check_form(hostile)
 
 
 def test_the_same_input_gives_the_same_bytes(made: Callable[..., str]) -> None:
@@ -232,7 +168,7 @@ def test_the_confusion_matrix_by_hand() -> None:
         "false_negative": 1,
         "true_negative": 8,
     }
-    assert confusion_rows(confusion, ("no", "yes")) == [
+    assert confusion_rows(confusion_counts(confusion, ("no", "yes")), ("no", "yes")) == [
         ("no", [(8, 0.8), (2, 0.2)]),
         ("yes", [(1, 0.25), (3, 0.75)]),
     ]
@@ -249,81 +185,23 @@ def test_long_texts_are_cut() -> None:
     assert excerpt("a" * (EXCERPT + 1)) == "a" * EXCERPT + "…"
 
 
-def browse(*arguments: str | Path, folder: Path) -> str:
-    """Start a browser without a window; return the page as it stands after loading, if asked."""
-    assert BROWSER is not None
-    profile = f"--user-data-dir={folder / 'profile'}"
-    done = subprocess.run(
-        [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", profile, *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=True,
-    )
-    return done.stdout
-
-
-def without_policy(page: str) -> str:
-    """Take the page's own ban on scripts away, so that nothing but the escaping is in the way."""
-    bare = re.sub(r"<meta http-equiv=[^>]*>", "", page)
-    assert bare != page
-    return bare
-
-
 @needs_browser
 def test_a_browser_shows_it_and_runs_nothing(hostile: str, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(without_policy(hostile), encoding="utf-8")
-    shown = Page(browse("--dump-dom", path.as_uri(), folder=tmp_path))
-    for words in ("Training report: ", *HEADINGS):  # the title is not "ran"
+    shown = check_runs_nothing(hostile, tmp_path, "Training report: ", drawn=4)
+    for words in HEADINGS:
         assert words in shown.text
-    tags = [tag for tag, _ in shown.elements]
-    assert tags.count("svg") == 4 and "script" not in tags and "img" not in tags
 
 
 @needs_browser
 @pytest.mark.parametrize("width", [360, 1100])
 def test_it_fits_on_narrow_and_wide_screens(hostile: str, tmp_path: Path, width: int) -> None:
-    """A window has at least 500 pixels, so the page is measured in a frame."""
-    measuring = f"""<!DOCTYPE html><iframe srcdoc="{html.escape(hostile)}"
-      style="width: {width}px; height: 900px; border: 0"></iframe><script>
-      const frame = document.querySelector("iframe");
-      frame.onload = () => {{
-        const root = frame.contentDocument.documentElement;
-        root.querySelectorAll("details").forEach(details => details.open = true);
-        const svg = frame.contentDocument.querySelector("svg").getBoundingClientRect();
-        document.title = [frame.contentWindow.innerWidth, root.scrollWidth, svg.width].join(" ");
-      }};
-    </script>"""
-    path = tmp_path / "frame.html"
-    path.write_text(measuring, encoding="utf-8")
-    dom = browse("--virtual-time-budget=5000", "--dump-dom", path.as_uri(), folder=tmp_path)
-    found = re.search(r"<title>([\d. ]+)</title>", dom)
-    assert found is not None
-    window, page, drawing = map(float, found[1].split())
-    assert window == width and page <= width and 250 < drawing <= width
+    check_fits(hostile, tmp_path, width)
 
 
 @needs_browser
-@pytest.mark.parametrize(("scheme", "ground"), [(0, "rgb(21, 24, 29)"), (1, "rgb(255, 255, 255)")])
-def test_it_is_light_or_dark_as_preferred(
-    hostile: str, tmp_path: Path, scheme: int, ground: str
-) -> None:
-    """The drawings' letters have the page's colour, which its ground is told apart from."""
-    asking = """<script>
-      const color = (name, key) => getComputedStyle(document.querySelector(name))[key];
-      document.title = color("body", "backgroundColor") + "; " + color("body", "color")
-        + "; " + color("svg text", "fill");
-    </script></body>"""
-    path = tmp_path / "report.html"
-    path.write_text(without_policy(hostile).replace("</body>", asking), encoding="utf-8")
-    setting = f"--blink-settings=preferredColorScheme={scheme}"
-    dom = browse(setting, "--dump-dom", path.as_uri(), folder=tmp_path)
-    found = re.search(r"<title>(rgb[^<]*)</title>", dom)
-    assert found is not None
-    behind, ink, letters = found[1].split("; ")
-    assert behind == ground and ink == letters != behind
+@pytest.mark.parametrize("is_dark", [True, False])
+def test_it_is_light_or_dark_as_preferred(hostile: str, tmp_path: Path, is_dark: bool) -> None:
+    check_colours(hostile, tmp_path, is_dark)
 
 
 def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
@@ -332,8 +210,9 @@ def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
     counts[3, 4], counts[4, 3], counts[20, 0] = 2, 1, 15
     confusion = named_confusion(counts.tolist(), labels)
     assert confusion["l3"] == {"l3": 5, "l4": 2}
-    assert confusion_rows(confusion, labels) == []
-    assert confused_pairs(confusion, labels) == [
+    named = confusion_counts(confusion, labels)
+    assert confusion_rows(named, labels) == []
+    assert confused_pairs(named, labels) == [
         {"truth": "l20", "predicted": "l0", "count": 15, "share": 0.75},
         {"truth": "l3", "predicted": "l4", "count": 2, "share": 2 / 7},
         {"truth": "l4", "predicted": "l3", "count": 1, "share": 1 / 6},
@@ -342,6 +221,7 @@ def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
         a: {b: n for b, n in row.items() if b < "l2"} for a, row in confusion.items() if a < "l2"
     }
     assert len(few) == 12  # l0, l1, l10 … l19
-    assert confused_pairs(few, tuple(few)) == []
-    rows = confusion_rows(few, tuple(few))
+    counted = confusion_counts(few, tuple(few))
+    assert confused_pairs(counted, tuple(few)) == []
+    rows = confusion_rows(counted, tuple(few))
     assert rows[0] == ("l0", [(5, 1.0), *[(0, 0.0)] * 11])

@@ -1,0 +1,214 @@
+"""Reports from Python: what `sent-report` goes through too.
+
+Nothing heavy is imported before a function is called, and nothing is printed: what there is to say
+goes to the logger `sent_toolkit`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from os import PathLike, stat_result
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from infer.base.commit import (
+    atomic_file,
+    check_output,
+    file_keys,
+    remove_stale_temporaries,
+    writable,
+)
+from infer.base.console import require_packages
+from infer.base.errors import InputError, UsageError
+from infer.table.delimiters import read_delimiter
+
+if TYPE_CHECKING:
+    from reporter.rows.reading import Rows
+
+Source = str | PathLike[str]
+EVERY: Final = ("day", "week", "month", "quarter", "year")
+EXTRA: Final = "report"
+NEEDED: Final = ("duckdb", "jinja2", "matplotlib")
+EXAMPLES: Final = 5
+SEED: Final = 123
+
+
+def report(
+    inputs: Source | Sequence[Source],
+    output: Source | None = None,
+    *,
+    by: str | None = None,
+    over: str | None = None,
+    every: str = "month",
+    label_column: str | None = None,
+    text_column: str | None = None,
+    texts: bool = True,
+    examples: int = EXAMPLES,
+    seed: int = SEED,
+    model: Source | None = None,
+    prefix: str = "",
+    delimiter: str | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write a page of what came out of scoring.
+
+    Args:
+        inputs: files that `sent-score` has written, folders, globs or URIs: one or several.
+        output: the HTML file to write; None: only the figures are wanted.
+        by: column whose values part the rows, such as a product.
+        over: column of dates.
+        every: `day`, `week`, `month`, `quarter` or `year`.
+        label_column: column of true labels.
+        text_column: column of the texts, where they were carried over; None: `text`, else `review`,
+            where there is one.
+        texts: whether examples of rows are shown.
+        examples: how many of a kind at most.
+        seed: of what is drawn.
+        model: the model that scored, a shipped one's name or a path; None: whichever is here and
+            has the hash that the files name.
+        prefix: what stands before the names of the columns that scoring wrote.
+        delimiter: what parts the fields of CSV files; None: what their names and looks say.
+        overwrite: replace an existing output.
+
+    Returns:
+        The figures, JSON-ready and without texts.
+
+    Raises:
+        infer.base.errors.SentError: as `sent-report` ends with an error: `InputError`,
+            `OutputError`, `MissingExtraError`, `ModelFileError`.
+
+    Example:
+        >>> import reporter
+        >>> figures = reporter.report("scores.parquet", "report.html")  # doctest: +SKIP
+        >>> figures["rows"], figures["statuses"]["ok"]  # doctest: +SKIP
+        (1000, 998)
+    """
+    require_packages(NEEDED, EXTRA)
+    _check_numbers(every, examples, "examples", 0)
+    from reporter.figures.database import open_database
+    from reporter.figures.figures import Settings, make_figures, without_texts
+    from reporter.page.page import render_page
+    from reporter.rows.columns import Asked
+
+    asked = Asked(prefix, by, over, label_column, text_column)
+    path = None if output is None else Path(output)
+    rows = _open(inputs, path, asked, texts or text_column is not None, delimiter, overwrite)
+    settings = Settings(
+        every, examples if texts else 0, seed, None if model is None else str(model)
+    )
+    with open_database() as database:
+        figures = make_figures(database, rows, settings)
+    if path is not None:
+        page = render_page(figures)
+        with _written(path, overwrite, rows) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    return without_texts(figures)
+
+
+def sample(
+    inputs: Source | Sequence[Source],
+    output: Source,
+    number: int,
+    *,
+    by: str | None = None,
+    label_column: str | None = None,
+    text_column: str | None = None,
+    columns: Sequence[str] = (),
+    seed: int = SEED,
+    model: Source | None = None,
+    prefix: str = "",
+    delimiter: str | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Draw rows for a person to label, half of them unsure, half from everywhere.
+
+    Args:
+        inputs: files that `sent-score` has written, with the texts carried over.
+        output: the file to write: CSV, TSV, JSON Lines or Parquet by its name's end. It has the
+            columns that are carried over, `text`, and an empty `label`; `trainer.train` takes it as
+            it is, once labels are in it.
+        number: how many rows are wanted.
+        by: column whose values part the rows: rows of each are drawn.
+        label_column: column of true labels: rows that have one are not drawn.
+        text_column: column of the texts; None: `text`, else `review`.
+        columns: columns to carry over; none: the id, and the columns that are named otherwise.
+        seed: of what is drawn.
+        model: as in `report`.
+        prefix: as in `report`.
+        delimiter: as in `report`.
+        overwrite: replace an existing output.
+
+    Returns:
+        How many rows there are: fewer where there are no more.
+
+    Raises:
+        infer.base.errors.SentError: as in `report`.
+
+    Example:
+        >>> import reporter
+        >>> reporter.sample("scores.parquet", "label.csv", 200)  # doctest: +SKIP
+        200
+    """
+    require_packages(NEEDED[:1], EXTRA)
+    _check_numbers(EVERY[0], number, "sample", 1)
+    from reporter.figures.database import open_database
+    from reporter.labelling.write import draw_sample, needs_texts, write_table
+    from reporter.rows.columns import Asked
+
+    path = Path(output)
+    asked = Asked(prefix, by, None, label_column, text_column, tuple(columns))
+    rows = _open(inputs, path, asked, True, delimiter, overwrite)
+    needs_texts(rows)
+    with open_database() as database:
+        table = draw_sample(
+            database, rows, None if model is None else str(model), number, seed, path
+        )
+    with _written(path, overwrite, rows) as temporary:
+        write_table(table, path, temporary)
+    return int(table.num_rows)
+
+
+@contextmanager
+def _written(path: Path, overwrite: bool, rows: "Rows") -> Iterator[Path]:
+    """Yield a temporary file, which becomes the output when the block ends well."""
+    with writable(path):
+        remove_stale_temporaries(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_file(path, overwrite, _strictest(rows)) as temporary:
+            yield temporary
+
+
+def _open(
+    inputs: Source | Sequence[Source],
+    output: Path | None,
+    asked: Any,
+    texts: bool,
+    delimiter: str | None,
+    overwrite: bool,
+) -> "Rows":
+    """Look at the inputs and the output before any work."""
+    from infer.table.inputs import find_inputs
+    from reporter.rows.reading import open_rows
+
+    sources = [str(one) for one in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
+    if not sources:
+        raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
+    found = find_inputs(sources)
+    if output is not None:
+        local = [Path(file.path) for file in found.files if file.is_local]
+        with writable(output):
+            check_output(output, overwrite, file_keys(local))
+    folder = Path() if output is None else output.parent
+    return open_rows(found, asked, folder, read_delimiter(delimiter), texts)
+
+
+def _strictest(rows: "Rows") -> stat_result | None:
+    """Return what the system says of the local file that the fewest may read, if any."""
+    found = [s for file in rows.files if (s := file.source.status()) is not None]
+    return min(found, key=lambda status: status.st_mode & 0o077, default=None)
+
+
+def _check_numbers(every: str, number: int, name: str, least: int) -> None:
+    if every not in EVERY:
+        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
+    if number < least:
+        raise UsageError(f"{name}: {number}, expected at least {least}")

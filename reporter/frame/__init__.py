@@ -1,0 +1,1 @@
+"""What every report's page stands in: policy, styles, words for numbers, the style of drawings."""

@@ -1,0 +1,1 @@
+"""The page of a report on scores: its drawings, and the template that it fills."""

@@ -1,0 +1,1 @@
+"""Files of scores → rows with columns of one name and type, as streams that can be read again."""
