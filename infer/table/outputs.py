@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -316,7 +317,7 @@ def open_output(output: str | Path, home: Path | None = None, shard: str = "") -
     name = os.fspath(output)
     uri = _SCHEME.match(name)
     if uri is None or uri[1].lower() == "file":
-        return LocalOutput(Path(name[uri.end() - 1 :] if uri else name), home, shard)
+        return LocalOutput(Path(unquote(name[uri.end() - 1 :]) if uri else name), home, shard)
     name = f"{uri[1]}://{name[uri.end() :]}"
     store, key, shown = open_store(name)
     return RemoteOutput(shown, key, home, shard, store)
