@@ -70,6 +70,8 @@ def write_output(
             raise InputError(f"{source.name}: changed while it was read. Start over")
         counts = counter.counts(_profile(metadata, labels, output))
         if find_format(output.name) is not PARQUET:
+            if not options.overwrite and output.is_there():  # with a note of its own
+                raise OutputError(f"{output}: appeared while this run was working; it was kept")
             # Before the output has its name: a note without its file is of no account.
             note = Note(
                 metadata,

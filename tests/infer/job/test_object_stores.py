@@ -180,6 +180,20 @@ def test_an_object_that_appears_meanwhile(bucket, source, expected, score, monke
     assert objects(bucket) == {"x.parquet": content}
 
 
+def test_another_writers_note_is_kept(bucket, source, score, monkeypatch, tmp_path):
+    write, output = job.write_output, uri(bucket, "x.csv")
+
+    def appears(*arguments):
+        monkeypatch.setattr(job, "write_output", write)
+        score(source, output, columns=(), parts=tmp_path / "theirs")
+        return write(*arguments)
+
+    monkeypatch.setattr(job, "write_output", appears)
+    with pytest.raises(OutputError, match="appeared while this run was working"):
+        score(source, output)
+    assert score(source, output, columns=()).resumed_rows == 90
+
+
 def test_shards_into_one_prefix_and_whether_all_is_there(bucket, score, model_path, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -236,6 +250,24 @@ def test_a_refused_upload(bucket, proxy, source, expected, score, status):
     assert objects(bucket) == {}
     assert score(source, uri(bucket, "x.parquet"), part_rows=20).resumed_rows == 90
     assert objects(bucket) == {"x.parquet": expected}
+
+
+def test_an_object_that_is_sent_in_parts(bucket, proxy, source, expected, score, monkeypatch):
+    import boto3
+
+    monkeypatch.setattr("infer.table.stores._ONE_REQUEST", 0)
+    client = boto3.client("s3", region_name="us-east-1")
+    name = bucket.config["bucket"]
+    proxy.will("403")
+    with pytest.raises(JobError, match="Refused"):
+        score(source, uri(bucket, "x.parquet"), part_rows=20)
+    proxy.will("", 0)
+    assert objects(bucket) == {}
+    assert not client.list_multipart_uploads(Bucket=name).get("Uploads")
+    score(source, uri(bucket, "x.parquet"), part_rows=20)
+    assert objects(bucket) == {"x.parquet": expected}
+    with pytest.raises(OutputError, match="exists already"):
+        score(source, uri(bucket, "x.parquet"), columns=())
 
 
 def test_a_server_that_fails_now_and_then(bucket, proxy, source, expected, score):
