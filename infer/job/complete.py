@@ -129,8 +129,7 @@ def check_complete(
     if options.rows_a_piece is not None or where.is_folder():
         inputs = replace(inputs, single=False)
     targets = find_targets(inputs, where, output)
-    there = targets if inputs.single else where.made()
-    there = [target for target in there if target.is_there()]
+    there = [one for one in targets if one.is_there()] if inputs.single else list(where.made())
     report, held = Completeness(), _by_input(targets, there)
     report.problems += [
         Problem("foreign", f"{target}: is of no input of this job")

@@ -125,7 +125,8 @@ def test_a_foreign_file(job, check):
     assert check().is_complete
     for name in ("x.parquet", "y=1/b.000000000000.parquet", "z.csv"):
         shutil.copy(job / "out" / "b.000000000000.parquet", job / "out" / name)
-    assert kinds(check()) == ["foreign"] * 3
+    (job / "out" / "link.parquet").symlink_to(job / "out" / "b.000000000000.parquet")
+    assert kinds(check()) == ["foreign"] * 4
 
 
 def test_a_damaged_output(job, check):
