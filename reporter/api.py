@@ -43,6 +43,7 @@ def report(
     text_column: str | None = None,
     texts: bool = True,
     examples: int = EXAMPLES,
+    explain: bool = False,
     seed: int = SEED,
     model: Source | None = None,
     prefix: str = "",
@@ -62,6 +63,7 @@ def report(
             where there is one.
         texts: whether examples of rows are shown.
         examples: how many of a kind at most.
+        explain: whether the words that moved their scores are marked, which takes the model.
         seed: of what is drawn.
         model: the model that scored, a shipped one's name or a path; None: whichever is here and
             has the hash that the files name.
@@ -93,7 +95,7 @@ def report(
     path = None if output is None else Path(output)
     rows = _open(inputs, path, asked, texts or text_column is not None, delimiter, overwrite)
     settings = Settings(
-        every, examples if texts else 0, seed, None if model is None else str(model)
+        every, examples if texts else 0, seed, None if model is None else str(model), explain
     )
     with open_database() as database:
         figures = make_figures(database, rows, settings)

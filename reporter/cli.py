@@ -13,7 +13,7 @@ from infer.table.delimiters import read_delimiter
 from reporter.api import EVERY, EXAMPLES, SEED
 
 # Options that a sample has no use for, and those that it has.
-REPORT_ALONE = {"over", "every", "examples", "no_texts", "as_json"}
+REPORT_ALONE = {"over", "every", "examples", "explain", "no_texts", "as_json"}
 SAMPLES_TOO = (
     *("inputs", "by", "label_column", "text_column", "seed", "model", "prefix", "delimiter"),
     "overwrite",
@@ -77,6 +77,9 @@ Examples:
     type=click.IntRange(min=0),
     default=EXAMPLES,
     help="Rows of a kind to show at most: surest of each label, least sure, at random.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Mark in the examples the words that moved their scores."
 )
 @click.option("--no-texts", is_flag=True, help="Show no text of any row.")
 @click.option("--seed", type=int, default=SEED, help="Seed of what is drawn.")
