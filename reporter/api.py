@@ -85,7 +85,7 @@ def report(
         (1000, 998)
     """
     require_packages(NEEDED, EXTRA)
-    _check_numbers(every, examples, "examples", 0)
+    _check_numbers(every, examples, "examples", 0, seed)
     from reporter.figures.database import open_database
     from reporter.figures.figures import Settings, make_figures, without_texts
     from reporter.page.page import render_page
@@ -151,7 +151,7 @@ def sample(
         200
     """
     require_packages(NEEDED[:1], EXTRA)
-    _check_numbers(EVERY[0], number, "sample", 1)
+    _check_numbers(EVERY[0], number, "sample", 1, seed)
     from reporter.figures.database import open_database
     from reporter.labelling.write import draw_sample, needs_texts, write_table
     from reporter.rows.columns import Asked
@@ -209,8 +209,10 @@ def _strictest(rows: "Rows") -> stat_result | None:
     return min(found, key=lambda status: status.st_mode & 0o077, default=None)
 
 
-def _check_numbers(every: str, number: int, name: str, least: int) -> None:
+def _check_numbers(every: str, number: int, name: str, least: int, seed: int) -> None:
     if every not in EVERY:
         raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
     if number < least:
         raise UsageError(f"{name}: {number}, expected at least {least}")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed: {seed}, expected a number from 0 to {2**32 - 1}")

@@ -187,6 +187,8 @@ def test_a_missing_package_is_named_with_its_extra(
 def test_numbers_that_cannot_be(scores: Path) -> None:
     with pytest.raises(UsageError, match="every: 'hour', expected one of day"):
         reporter.report(scores, every="hour")
+    with pytest.raises(UsageError, match="seed: -1, expected a number from 0"):
+        reporter.report(scores, seed=-1)
     with pytest.raises(UsageError, match="examples: -1"):
         reporter.report(scores, examples=-1)
 
