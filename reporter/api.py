@@ -29,6 +29,9 @@ EVERY: Final = ("day", "week", "month", "quarter", "year")
 EXTRA: Final = "report"
 NEEDED: Final = ("duckdb", "jinja2", "matplotlib")
 EXAMPLES: Final = 5
+MOST_EXAMPLES: Final = 1_000
+MOST_SAMPLED: Final = 100_000
+_MOST_SEED: Final = 2**32 - 1
 SEED: Final = 123
 
 
@@ -85,7 +88,10 @@ def report(
         (1000, 998)
     """
     require_packages(NEEDED, EXTRA)
-    _check_numbers(every, examples, "examples", 0, seed)
+    if every not in EVERY:
+        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
+    _check_number("seed", seed, 0, _MOST_SEED)
+    _check_number("examples", examples, 0, MOST_EXAMPLES)
     from reporter.figures.database import open_database
     from reporter.figures.figures import Settings, make_figures, without_texts
     from reporter.page.page import render_page
@@ -151,7 +157,8 @@ def sample(
         200
     """
     require_packages(NEEDED[:1], EXTRA)
-    _check_numbers(EVERY[0], number, "sample", 1, seed)
+    _check_number("seed", seed, 0, _MOST_SEED)
+    _check_number("sample", number, 1, MOST_SAMPLED)
     from reporter.figures.database import open_database
     from reporter.labelling.write import draw_sample, needs_texts, write_table
     from reporter.rows.columns import Asked
@@ -209,10 +216,6 @@ def _strictest(rows: "Rows") -> stat_result | None:
     return min(found, key=lambda status: status.st_mode & 0o077, default=None)
 
 
-def _check_numbers(every: str, number: int, name: str, least: int, seed: int) -> None:
-    if every not in EVERY:
-        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
-    if number < least:
-        raise UsageError(f"{name}: {number}, expected at least {least}")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"seed: {seed}, expected a number from 0 to {2**32 - 1}")
+def _check_number(name: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        raise UsageError(f"{name}: {number}, expected a number from {least} to {most}")

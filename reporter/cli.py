@@ -10,7 +10,7 @@ from infer import __version__
 from infer.base.console import given_options, run_command, say, talking
 from infer.base.errors import UsageError
 from infer.table.delimiters import read_delimiter
-from reporter.api import EVERY, EXAMPLES, SEED
+from reporter.api import EVERY, EXAMPLES, MOST_EXAMPLES, MOST_SAMPLED, SEED
 
 # Options that a sample has no use for, and those that it has.
 REPORT_ALONE = {"over", "every", "examples", "explain", "no_texts", "as_json"}
@@ -74,7 +74,7 @@ Examples:
 )
 @click.option(
     "--examples",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST_EXAMPLES),
     default=EXAMPLES,
     help="Rows of a kind to show at most: surest of each label, least sure, at random.",
 )
@@ -109,7 +109,7 @@ Examples:
 )
 @click.option(
     "--sample",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_SAMPLED),
     default=None,
     show_default=False,
     metavar="ROWS",

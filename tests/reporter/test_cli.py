@@ -193,13 +193,10 @@ def test_numbers_that_cannot_be(scores: Path) -> None:
         reporter.report(scores, examples=-1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    """A named pipe keeps the run waiting in the midst of reading."""
+def test_a_stopped_run_leaves_nothing(tmp_path: Path) -> None:
+    """A slow reading keeps the run busy until the signal arrives."""
     code = (
-        "import signal\n"
-        "for n in (signal.SIGINT, signal.SIGTERM): signal.signal(n, signal.default_int_handler)\n"
-        "import infer.table.parquet as p, os, time\n"
+        "import time\n"
         "from reporter.rows import reading\n"
         "read = reading._read\n"
         "def slow(*a):\n"
@@ -220,8 +217,8 @@ def test_a_stopped_run_leaves_nothing(tmp_path: Path, number: signal.Signals) ->
     )  # fmt: skip
     assert run.stdout is not None and run.stdout.readline() == "reading\n"
     time.sleep(0.1)
-    run.send_signal(number)
+    run.send_signal(signal.SIGTERM)
     _, told = run.communicate(timeout=60)
-    assert run.returncode == 128 + number, told
-    assert f"Stopped by {number.name}" in told
+    assert run.returncode == 143, told
+    assert "Stopped by SIGTERM" in told
     assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]
