@@ -1,7 +1,7 @@
 # The scorer in a container.
 #   docker build -t sent-score .                       on the CPU
 #   docker build -t sent-score --build-arg CUDA=1 .    on NVIDIA GPUs: docker run --gpus all …
-#   docker run --rm --user "$(id -u)" -v "$PWD:/work" sent-score \
+#   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD:/work" sent-score \
 #     data/films.parquet -o films-scored.parquet --model imdb-small
 ARG PYTHON=3.13
 
@@ -20,7 +20,7 @@ RUN python -m venv /opt/sent \
       && $PIP uninstall --yes onnxruntime-gpu \
       && $PIP install -c constraints.txt onnxruntime; \
     fi \
- && rm /opt/sent/bin/sent-train /opt/sent/bin/sent-export
+ && rm /opt/sent/bin/sent-export /opt/sent/bin/sent-report /opt/sent/bin/sent-train
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/sent /opt/sent

@@ -1,4 +1,4 @@
-"""Growth: seconds and memory of `sent-score` from 1,000 to 1,000,000 rows."""
+"""Growth: seconds and memory of `sent-score` from 1,000 to 10,000,000 rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Sizes:
 SIZES = {
     "tiny": Sizes(20, 80, 1, 3),
     "quick": Sizes(1_000, 100_000, 2),
-    "full": Sizes(1_000, 1_000_000, 5),
+    "full": Sizes(1_000, 10_000_000, 5),
 }
 
 

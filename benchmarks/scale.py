@@ -1,4 +1,4 @@
-"""Scale: what a row costs in CPU seconds, however a job is shared out, and how one grows."""
+"""Scale: what a row costs in CPU seconds, however a job is shared out."""
 
 import importlib.util
 import shutil
@@ -16,7 +16,7 @@ from benchmarks.harness import ROOT
 from benchmarks.harness.contract import Goal, Result, Settings, Table, ratio_goal
 from benchmarks.harness.models import model_path
 from benchmarks.harness.processes import SCORE
-from benchmarks.harness.reviews import distinct_reviews, short_reviews
+from benchmarks.harness.reviews import distinct_reviews
 from benchmarks.harness.timing import interleave
 from benchmarks.harness.trees import Tree, run_tree
 
@@ -26,8 +26,7 @@ EXPLANATION = (
     "short reviews of which none repeats, a model of the size of `small` in fp32, one thread a "
     "process. CPU seconds are those of all processes that a way starts. Of each there is a short "
     "run and a long one; what a long one takes beyond a short one has no start-up in it, and what "
-    "is left of the short one is start-up. Growth: `sent-score` with a tiny model on one file of "
-    "short reviews, each size once."
+    "is left of the short one is start-up."
 )
 FILES: Final = 8
 SHARDS: Final = 4
@@ -36,24 +35,21 @@ RECIPES: Final = ROOT / "examples" / "engines"
 GOALS: Final = {
     "two processes": 1.11, "shards": 1.05, "Ray tasks": 1.25, "Ray Data": 1.25, "Spark": 1.25,
 }  # fmt: skip
-FLAT: Final = 1.25
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Rows of the short and of the long run, rounds; smallest and largest size of the growth."""
+    """Rows of the short and of the long run, rounds."""
 
     short: int
     long: int
     repeats: int
-    smallest: int
-    largest: int
 
 
 SIZES = {
-    "tiny": Sizes(40, 80, 1, 20, 2_000),
-    "quick": Sizes(2_000, 40_000, 1, 1_000, 100_000),
-    "full": Sizes(2_000, 100_000, 3, 1_000, 10_000_000),
+    "tiny": Sizes(40, 80, 1),
+    "quick": Sizes(2_000, 40_000, 1),
+    "full": Sizes(2_000, 100_000, 3),
 }
 
 
@@ -105,7 +101,7 @@ WAYS: Final = {
 
 
 def measure(settings: Settings) -> Result:
-    """Run every way whose engine is installed on a short and a long job, then the growth."""
+    """Run every way whose engine is installed on a short and a long job."""
     sizes = settings.sizes("scale", SIZES)
     model = model_path(settings, "small fp32")
     table = distinct_reviews(sizes.long)
@@ -123,11 +119,9 @@ def measure(settings: Settings) -> Result:
         for name in WAYS
         if (name, sizes.short) in runs
     }
-    peaks = growth(settings, sizes)
     cost = {name: beyond(*pair, sizes.long - sizes.short) for name, pair in found.items()}
-    raw = {"cpu_seconds_a_million_rows": cost, "growth": peaks}
-    tables = (ways_table(found, cost, sizes.short), growth_table(peaks))
-    return Result(TITLE, EXPLANATION, (*goals(cost), flat(peaks)), tables, raw)
+    raw = {"cpu_seconds_a_million_rows": cost}
+    return Result(TITLE, EXPLANATION, goals(cost), (ways_table(found, cost, sizes.short),), raw)
 
 
 def write_files(settings: Settings, table: Any, rows: int) -> Path:
@@ -195,32 +189,3 @@ def ways_table(
         "Peak: all processes together."
     )
     return Table(f"{FILES} files of short reviews", columns, tuple(body), note)
-
-
-def growth(settings: Settings, sizes: Sizes) -> list[tuple[int, float, float]]:
-    """Score one file of each size; return rows, CPU seconds and the peak in MiB."""
-    model = model_path(settings, "tiny fp32")
-    way = WAYS["one process"]
-    found = []
-    rows = sizes.smallest
-    while rows <= sizes.largest:
-        source = settings.work / f"scale-growth-{rows}.parquet"
-        pq.write_table(short_reviews(rows), source)
-        trees = run(settings, way, source, model)
-        found.append((rows, cpu_of(trees), max(tree.peak_mib for tree in trees)))
-        source.unlink()
-        rows *= 10
-    return found
-
-
-def growth_table(found: list[tuple[int, float, float]]) -> Table:
-    """Show each size."""
-    body = tuple((rows, cpu, rows / cpu, peak) for rows, cpu, peak in found)
-    return Table("Growth", ("rows", "CPU s", "rows a CPU second", "peak MiB"), body)
-
-
-def flat(found: list[tuple[int, float, float]]) -> Goal:
-    """Return how far memory grew over the last ten times."""
-    (before, _, small), (rows, _, large) = found[-2:]
-    name = f"peak memory, {rows:,} against {before:,} rows"
-    return Goal(name, FLAT, large / small, "lower", floor=1.0)

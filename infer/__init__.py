@@ -15,10 +15,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Model", "Scorer", "SentError", "Summary", "load", "score_files"]
+__all__ = ["Model", "Scorer", "SentError", "Summary", "check_complete", "load", "score_files"]
 
 if TYPE_CHECKING:
-    from infer.api import Model, load, score_files
+    from infer.api import Model, check_complete, load, score_files
     from infer.base.errors import SentError
     from infer.job.summary import Summary
     from infer.workers import Scorer

@@ -8,7 +8,9 @@ import os
 import platform
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from functools import lru_cache
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast
@@ -25,6 +27,7 @@ from infer.table.columns import Columns, choose_columns, is_text, output_schema
 from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
+    from infer.job.complete import Completeness
     from infer.job.summary import Summary
     from infer.job.worker import WorkerSession
     from infer.model.explain import Explanation
@@ -252,6 +255,7 @@ def score_files(
     probabilities: bool = False,
     abstain_below: float | None = None,
     explain: int | None = None,
+    parts: Name | None = None,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -263,7 +267,7 @@ def score_files(
         inputs: a file (Parquet, CSV, TSV, JSON Lines), a folder, a glob or a URI, or several of
             them; `-` is stdin.
         output: file for the scores of one file, in the format that its name ends with; folder for
-            those of several.
+            those of several; a path or a URI.
         model: what `load` takes, or a loaded model, which then decides on the device.
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only one of strings).
@@ -287,6 +291,8 @@ def score_files(
             least (None: no such column).
         explain: of how many rows, the first that have a score, to tell in the summary which words
             moved it (None: of none).
+        parts: a folder of this machine for saved parts (None: beside or within the output; where
+            that is a URI, the folder of this user's caches).
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -310,28 +316,25 @@ def score_files(
     Device.several(device)
     _check_number("threads", threads)
     _check_number("processes", processes)
-    if isinstance(columns, str):
-        raise UsageError(f"columns: a single string, expected a list. Use [{columns!r}]")
-    options = ScoreOptions(
+    options = _options(
         text_column=text_column,
-        columns=None if columns is None else tuple(columns),
+        columns=columns,
         prefix=prefix,
-        delimiter=read_delimiter(delimiter),
+        delimiter=delimiter,
         batch_tokens=batch_tokens,
         part_rows=part_rows,
-        shard=None if shard is None else read_shard(shard),
+        shard=shard,
         piece_rows=piece_rows,
         probabilities=probabilities,
         abstain_below=abstain_below,
         explain=explain,
+        parts=parts,
         overwrite=overwrite,
         resume=resume,
     )
     asked = model.path if isinstance(model, Model) else model
     path, remark = find_model(None if asked is None else str(asked))
-    sources = [str(one) for one in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
-    if not sources:
-        raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
+    sources = _sources(inputs)
     files = [model._file] if isinstance(model, Model) else []
 
     def facts() -> ModelFacts:
@@ -346,6 +349,93 @@ def score_files(
     facts()
     place = model._options if isinstance(model, Model) else (device, threads, tf32)
     return _carry_out(plan, model, files[0], remark, place, processes)
+
+
+def check_complete(
+    inputs: Name | Sequence[Name],
+    output: Name,
+    *,
+    model: Name | Model | None = None,
+    **options: Any,
+) -> "Completeness":
+    """Look whether all rows of all inputs are in the output, once each, in whatever pieces.
+
+    A folder that is complete gets a manifest, `_sent-manifest.json`, with the rows and the SHA-256
+    of each file.
+
+    Args:
+        inputs: what `score_files` was given.
+        output: the same.
+        model: the same.
+        options: the same. What says nothing of the output (`device`, `threads`, `shard`, …) is not
+            looked at.
+
+    Returns:
+        Rows, inputs, files, and what is wrong.
+
+    Raises:
+        InputError: an input is not there or cannot be read.
+        OutputError: a folder is named where a file is due, or the other way round.
+        ModelFileError: the model file is missing, damaged or foreign.
+
+    Example:
+        >>> import infer
+        >>> found = infer.check_complete("reviews/", "scored/")  # doctest: +SKIP
+        >>> found.is_complete, [problem.message for problem in found.problems]  # doctest: +SKIP
+        (True, [])
+    """
+    if unknown := options.keys() - signature(score_files).parameters.keys():
+        raise UsageError(f"{', '.join(sorted(unknown))}: expected options of score_files")
+    names = {field.name for field in fields(ScoreOptions)} - {"shard"}
+    asked = _options(**{name: value for name, value in options.items() if name in names})
+    from infer.job.complete import check_complete
+    from infer.model.file import read_model_file
+
+    if isinstance(model, Model):
+        file = model._file
+    else:
+        path, remark = find_model(None if model is None else str(model))
+        file = read_model_file(path)
+        if remark:
+            say(remark)
+    facts = facts_of(file, asked.probabilities, asked.abstain_below)
+    with default_signals():
+        return check_complete(_sources(inputs), str(output), asked, file, facts)
+
+
+def _options(
+    columns: Sequence[str] | None = None,
+    delimiter: str | None = None,
+    shard: str | None = None,
+    parts: Name | None = None,
+    **others: Any,
+) -> ScoreOptions:
+    """Return what a job is asked to do.
+
+    Raises:
+        UsageError: something of it cannot be.
+    """
+    if isinstance(columns, str):
+        raise UsageError(f"columns: a single string, expected a list. Use [{columns!r}]")
+    return ScoreOptions(
+        columns=None if columns is None else tuple(columns),
+        delimiter=read_delimiter(delimiter),
+        shard=None if shard is None else read_shard(shard),
+        parts=None if parts is None else Path(parts),
+        **others,
+    )
+
+
+def _sources(inputs: Name | Sequence[Name]) -> list[str]:
+    """Return the names of inputs.
+
+    Raises:
+        InputError: there is none.
+    """
+    sources = [str(one) for one in ([inputs] if isinstance(inputs, str | PathLike) else inputs)]
+    if not sources:
+        raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
+    return sources
 
 
 def _carry_out(

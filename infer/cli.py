@@ -1,19 +1,22 @@
 """The command `sent-score`."""
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from infer import __version__
 from infer.base.console import run_command, say, talking
-from infer.base.errors import SentError
+from infer.base.errors import IncompleteError, SentError
 from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
+    from infer.job.complete import Completeness
     from infer.job.summary import Summary
 
 MOST_LABELS = 20
+MOST_PROBLEMS = 20
 
 EXAMPLES = """\b
 Examples:
@@ -34,7 +37,7 @@ Examples:
     type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
     help="File for the scores of one file, in the format that its name ends with (.parquet, .csv, "
-    ".tsv, .jsonl); folder for those of several.",
+    ".tsv, .jsonl); folder for those of several. A path, or a URI such as s3://bucket/key.",
 )
 @click.option(
     "--model",
@@ -114,6 +117,12 @@ Examples:
     "auto asks Slurm's or Kubernetes' environment.  [default: all rows]",
 )
 @click.option(
+    "--check-complete",
+    is_flag=True,
+    help="Score nothing; say whether all rows of all inputs are in the output, once each, and what "
+    "is missing. Takes the options that the job had, of all its shards at once.",
+)
+@click.option(
     "--piece-rows",
     type=click.IntRange(min=1),
     default=None,
@@ -140,6 +149,13 @@ Examples:
     metavar="N",
     help="Tell of the first N rows with a score which words moved it, by leaving each out.",
 )
+@click.option(
+    "--parts",
+    default=None,
+    metavar="FOLDER",
+    help="Folder for the saved parts, on this machine.  [default: beside or within the output; "
+    "where that is a URI, in the user's cache]",
+)
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -157,20 +173,55 @@ def main(**options: Any) -> None:
     run_command(lambda: score(**options))
 
 
-def score(as_json: bool, quiet: bool, columns: str | None, no_resume: bool, **options: Any) -> None:
-    """Score, and tell what was done."""
+def score(
+    as_json: bool,
+    quiet: bool,
+    columns: str | None,
+    no_resume: bool,
+    check_complete: bool,
+    **options: Any,
+) -> None:
+    """Score, and tell what was done; or tell whether all is done."""
     import infer
     from infer.table.columns import split_names
 
+    asked = {
+        "columns": None if columns is None else split_names(columns),
+        "resume": not no_resume,
+        **options,
+    }
     with talking(quiet):
-        summary = infer.score_files(
-            columns=None if columns is None else split_names(columns),
-            resume=not no_resume,
-            **options,
-        )
+        if check_complete:
+            tell_complete(infer.check_complete(**asked), asked["output"], as_json)
+            return
+        summary = infer.score_files(**asked)
         if as_json:
             print_json(summary.to_json())
         tell(summary)
+
+
+def tell_complete(found: "Completeness", output: str, as_json: bool) -> None:
+    """Say what is wrong, or that nothing is.
+
+    Raises:
+        IncompleteError: something is.
+    """
+    if as_json:
+        print_json(found.to_json())
+    for problem in found.problems[:MOST_PROBLEMS]:
+        say(f"  {problem.message}")
+    if len(found.problems) > MOST_PROBLEMS:
+        say(f"  and {len(found.problems) - MOST_PROBLEMS:,} more")
+    if found.problems:
+        kinds = Counter(problem.kind for problem in found.problems)
+        counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        raise IncompleteError(
+            f"{output}: is not complete ({counts}; first: {found.problems[0].message}). Run what "
+            "is missing again: what is done is not done again"
+        )
+    where = f", as {found.manifest} says" if found.manifest else ""
+    say(f"Complete: {found.rows:,} rows of {len(found.inputs):,} inputs in {found.files:,} files"
+        f"{where}")  # fmt: skip
 
 
 def _most(predictions: dict[str, int]) -> dict[str, int]:

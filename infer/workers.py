@@ -125,12 +125,12 @@ class Scorer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as the options: nothing is read where it is unpickled."""
-        return _again, (self.options,)
+        return _again, (type(self), self.options)
 
     @cached_property
     def _file(self) -> "ModelFile":
         return read_expected(self.options["model"], self.options["sha256"])
 
 
-def _again(options: dict[str, Any]) -> Scorer:
-    return Scorer(**options)
+def _again(kind: type[Scorer], options: dict[str, Any]) -> Scorer:
+    return kind(**options)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from benchmarks.harness import ROOT
 
-EVERY: Final = 0.2
+EVERY: Final = 0.5
 TICKS: Final = os.sysconf("SC_CLK_TCK")
 
 

@@ -26,7 +26,7 @@ def add_function(connection: duckdb.DuckDBPyConnection, model: infer.Model) -> N
     """
 
     def sentiment(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-        return pa.chunked_array(model.score(texts).to_struct_array())
+        return model.score(texts).to_struct_array()
 
     connection.create_function(
         "sentiment",

@@ -12,7 +12,8 @@
     ├── TrainingError         training that cannot go on (a full disk)
     │   └── DivergedError     a loss that is not a number
     ├── ParityError           an exported graph that does not agree with PyTorch
-    └── JobError              a scoring job that stopped midway (disk full, input damaged)
+    ├── JobError              a scoring job that stopped midway (disk full, input damaged)
+    └── IncompleteError       outputs that do not hold all rows of their inputs, once each
 
 A message names the object, the value seen, the value expected and the remedy, in one line.
 """
@@ -85,6 +86,10 @@ class ParityError(SentError):
 
 class JobError(SentError):
     """A scoring job stopped midway; what can be resumed is named in the message."""
+
+
+class IncompleteError(SentError):
+    """Rows of a job's inputs are missing in its outputs, doubled, damaged or of another job."""
 
 
 def all_at_once(errors: Sequence[UsageError], of: int, what: str) -> None:

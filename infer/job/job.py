@@ -9,22 +9,29 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import onnxruntime
 
 from infer import __version__
+from infer.base.errors import OutputError
 from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
-from infer.job.plan import JOB_KEY, Plan, Task, check_task
+from infer.job.plan import JOB_KEY, Plan, ScoreOptions, Task, check_task
 from infer.job.summary import Counts
 from infer.job.windows import Window
+from infer.model.file import ModelFile
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
 from infer.model.results import CONFIDENT, further_columns
 from infer.model.scorer import Scorer
 from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
+
+# Of an output's metadata: what it was made of, whose hash is the fingerprint.
+TASK_KEY: Final = "sent.task"
+# Those of the settings that a machine has, whatever is asked for.
+MACHINE: Final = ("provider", "TF32", "toolkit version", "ONNX Runtime version", "spaCy version")
 
 
 class Job:
@@ -63,30 +70,41 @@ class Job:
             InputError: the input is not what it was.
             OSError: the disk is full or failing.
         """
-        if self.is_done(task) or self._is_done_elsewhere(task):
+        if self.is_done(task):
             task.output.tidy()  # the second name of a file just linked
             return count_output(task.output, self._plan.options, self._labels)
+        try:
+            counts = self._write(task)
+        except OutputError:
+            if not self._is_made_elsewhere(task):
+                raise
+            counts = count_output(task.output, self._plan.options, self._labels)
+        self._done.add(task.output)
+        self._parts.has_outputs = True
+        return counts
+
+    def _write(self, task: Task) -> Counts:
+        """Write a task's output."""
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
+            TASK_KEY: made_of(self._plan.options, task, self._settings),
             "sent.model_sha256": self._settings["model"],
             "sent.version": __version__,
             "sent.provider": self._settings["provider"],
             PROFILE_KEY: profile.to_text(),
         }
         scores = self._parts.read(self._key(task))
-        counts = write_output(
+        return write_output(
             task, scores, self._labels, self._further, self._plan.options, metadata, self._point
         )
-        self._done.add(task.output)
-        self._parts.has_outputs = True
-        return counts
 
-    def _is_done_elsewhere(self, task: Task) -> bool:
-        """Whether a run with other shards has made a task's output meanwhile."""
-        options = self._plan.options
-        is_alone = options.shard is None or options.overwrite
-        return not is_alone and _is_there(self._plan, task, self._settings)
+    def _is_made_elsewhere(self, task: Task) -> bool:
+        """Whether what appeared is what this job would have made, as a run of other shards does."""
+        try:
+            return _is_there(self._plan, task, self._settings)
+        except OutputError:
+            return False
 
     def finish(self) -> None:
         """Drop the parts: all outputs are there."""
@@ -134,18 +152,25 @@ def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
 
 def settings_of(plan: Plan, scorer: Scorer | Crew) -> dict[str, Any]:
     """Return what every score of a job depends on, beside its own input."""
-    further = _further(plan, scorer)
+    machine = (
+        scorer.session.provider,
+        scorer.session.tf32,
+        __version__,
+        onnxruntime.__version__,
+        spacy_version(),
+    )
+    return {**asked_of(scorer.file, plan.options), **dict(zip(MACHINE, machine, strict=True))}
+
+
+def asked_of(file: ModelFile, options: ScoreOptions) -> dict[str, Any]:
+    """Return those of the settings that are the same on every machine."""
+    further = further_columns(file.card, options.probabilities)
     return {
         **({"further": list(further)} if further else {}),
-        "model": scorer.file.sha256,
-        "batch tokens": plan.options.batch_tokens or "default",
-        "part rows": plan.options.part_rows or "default",
+        "model": file.sha256,
+        "batch tokens": options.batch_tokens or "default",
+        "part rows": options.part_rows or "default",
         "profile": PROFILE_VERSION,
-        "provider": scorer.session.provider,
-        "TF32": scorer.session.tf32,
-        "toolkit version": __version__,
-        "ONNX Runtime version": onnxruntime.__version__,
-        "spaCy version": spacy_version(),
     }
 
 
@@ -159,15 +184,20 @@ def _columns_behind(plan: Plan, settings: Mapping[str, Any]) -> tuple[str, ...]:
     return (*settings.get("further", ()), *confident)
 
 
-def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
-    """Hash everything that a task's output depends on."""
+def made_of(options: ScoreOptions, task: Task, settings: Mapping[str, Any]) -> str:
+    """Tell everything that a task's output depends on, as JSON."""
     whole = {
         **settings,
         "content": task.content,
         "columns": list(task.columns.carried),
-        "prefix": plan.options.prefix,
+        "prefix": options.prefix,
     }
     # The scores are the same, so that parts stay of use: it is no part of the settings.
-    if plan.options.abstain_below is not None:
-        whole["abstain below"] = plan.options.abstain_below
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+    if options.abstain_below is not None:
+        whole["abstain below"] = options.abstain_below
+    return json.dumps(whole, sort_keys=True)
+
+
+def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
+    """Hash everything that a task's output depends on."""
+    return hashlib.sha256(made_of(plan.options, task, settings).encode()).hexdigest()

@@ -109,10 +109,10 @@ def piece_name(name: str, start: int) -> str:
     return f"{name.removesuffix(ending)}.{start:0{_DIGITS}d}{ending}"
 
 
-def whole_name(name: str) -> str | None:
-    """Return what the file is called of which a name is that of a piece; None where it is none."""
+def piece_of(name: str) -> tuple[str, int] | None:
+    """Return of which file a name is that of a piece, and its first row; None where it is none."""
     found = _NUMBERED.fullmatch(name)
-    return None if found is None else found[1] + found[3]
+    return None if found is None else (found[1] + found[3], int(found[2]))
 
 
 def _ending(name: str) -> str:
@@ -145,8 +145,9 @@ def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Target]) -> None:
     for one in folders.values():
         for name in one.names_beside():
             found = one.beside(name)
-            whole = found if found in wholes else one.beside(whole_name(name) or name)
-            if whole in wholes and found not in planned:
+            whole, _ = piece_of(name) or (name, 0)
+            is_ours = found in wholes or one.beside(whole) in wholes
+            if is_ours and found not in planned:
                 raise OutputError(
                     f"{found}: holds rows that this run would write to other files. It was made "
                     "with another --piece-rows, or without --shard: use the same, remove it, or "

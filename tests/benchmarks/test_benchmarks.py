@@ -22,7 +22,7 @@ GOALS = {
     "growth": 2,
     "repeats": 2,
     "processes": 2,
-    "scale": 6,
+    "scale": 5,
     "stages": 0,
     "training": 1,
     "reports": 2,

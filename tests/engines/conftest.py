@@ -100,7 +100,7 @@ def run(*words: object, **settings: object) -> str:
     environment = {**ENVIRONMENT, **{name: str(value) for name, value in settings.items()}}
     done = subprocess.run(
         [sys.executable, *map(str, words)],
-        env=environment, capture_output=True, text=True, check=False, timeout=550,
+        env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

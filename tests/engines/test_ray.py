@@ -38,7 +38,7 @@ options = infer.Scorer(model, device="cpu", text_column="raw", columns=["id"])
 infer.Scorer = Once  # which the recipe names
 ray_data.score(source, by_actors, options, actors=1, gpus=0)
 threading.Thread(target=kill_a_task).start()
-print(ray_shards.score(source, by_tasks, 4, model=model, text_column="raw", columns=["id"]))
+ray_shards.score(source, by_tasks, 4, model=model, text_column="raw", columns=["id"])
 """
 
 
@@ -56,8 +56,7 @@ def test_ray_data_gives_the_rows_of_the_command(reviews, expected, model_path, t
 def test_an_actor_is_killed_and_a_task(reviews, by_command, model_path, tmp_path):
     expected = by_command(reviews, "raw")
     outputs = tmp_path / "actors", tmp_path / "tasks"
-    printed = run("-c", KILLED, model_path, reviews, *outputs, ENGINES_TEST=tmp_path)
-    assert printed.splitlines()[-1] == "1000"  # Ray tells what its workers say before
+    run("-c", KILLED, model_path, reviews, *outputs, ENGINES_TEST=tmp_path)
     assert "invalid" in expected["status"].to_pylist()
     for output in outputs:
         assert output.with_name(output.name + ".killed").exists()
@@ -70,6 +69,6 @@ def test_ray_is_killed_and_started_again(by_command, model_path, tmp_path):
     kill_when(lambda: bool(list(tmp_path.glob("out/*.parquet"))), *words, "--shards", 6)
     there = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("out/*.parquet")}
     assert 0 < len(there) < 24
-    assert run(*words, "--shards", 4).splitlines()[-1] == "1,200 rows"
+    run(*words, "--shards", 4)
     assert rows_of(tmp_path / "out").equals(by_command(source))
     assert all((tmp_path / "out" / name).stat().st_mtime_ns == time for name, time in there.items())

@@ -39,7 +39,8 @@ def scored(tmp_path, sent_score):
 
 
 def test_the_names_that_a_user_needs():
-    assert infer.__all__ == ["Model", "Scorer", "SentError", "Summary", "load", "score_files"]
+    names = ["Model", "Scorer", "SentError", "Summary", "check_complete", "load", "score_files"]
+    assert infer.__all__ == names
     assert all(getattr(infer, name).__doc__ for name in infer.__all__)
     assert set(infer.__all__) <= set(dir(infer))
     with pytest.raises(AttributeError):

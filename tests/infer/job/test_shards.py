@@ -13,11 +13,11 @@ import pytest
 
 from infer.base.errors import InputError, JobError, OutputError, UsageError
 from infer.job.parts import locked
-from infer.job.pieces import Piece, cut, piece_name, share, whole_name
+from infer.job.pieces import Piece, cut, piece_name, piece_of, share
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.shards import Shard, read_shard
 from infer.table.inputs import find_inputs
-from infer.table.outputs import Target, find_targets
+from infer.table.outputs import LocalTarget, find_targets, open_output
 
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of"]
 
@@ -113,10 +113,11 @@ def test_an_environment_that_tells_no_shard(environment, match):
 
 def test_names_of_pieces():
     for name in ("a.parquet", "A.PARQUET", "a.csv.gz", "a", "a.snappy", ".parquet", "a\nb.parquet"):
-        names = [piece_name(name, start) for start in (0, 100, 10**9, 10**12 - 1)]
+        starts = (0, 100, 10**9, 10**12 - 1)
+        names = [piece_name(name, start) for start in starts]
         assert names == sorted(names)
-        assert [whole_name(one) for one in names] == [name] * len(names)
-        assert whole_name(name) is None
+        assert [piece_of(one) for one in names] == [(name, start) for start in starts]
+        assert piece_of(name) is None
     assert piece_name("a.csv.gz", 100) == "a.000000000100.csv.gz"
 
 
@@ -124,7 +125,8 @@ def test_names_of_pieces():
 def test_every_piece_is_of_one_shard(count):
     sizes = np.random.default_rng(count).integers(0, 1000, 40)
     pieces = [
-        Piece(None, Target(Path(str(i)), str(i)), size=int(size)) for i, size in enumerate(sizes)
+        Piece(None, LocalTarget(Path(str(i)), str(i)), size=int(size))
+        for i, size in enumerate(sizes)
     ]
     shares = [share(pieces, Shard(number, count)) for number in range(1, count + 1)]
     assert sorted((p for one in shares for p in one), key=lambda p: int(p.output.name)) == pieces
@@ -135,7 +137,9 @@ def test_every_piece_is_of_one_shard(count):
 
 def test_the_cut_is_of_rows(folder):
     inputs = find_inputs([str(folder)])
-    pieces = cut(inputs.files, find_targets(inputs, folder.parent / "none"), 100)
+    pieces = cut(
+        inputs.files, find_targets(inputs, open_output(folder.parent / "none"), "none"), 100
+    )
     assert [(piece.output.place, piece.start, piece.rows) for piece in pieces] == [
         ("a.parquet", 0, None),
         ("b-more.parquet", 0, None),
