@@ -222,3 +222,13 @@ def test_a_stopped_run_leaves_nothing(tmp_path: Path) -> None:
     assert run.returncode == 143, told
     assert "Stopped by SIGTERM" in told
     assert [path.name for path in tmp_path.iterdir()] == ["s.parquet"]
+
+
+def test_a_page_that_goes_elsewhere(scores: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    reporter.report(scores, "memory://reports/r.html")
+    assert fsspec.filesystem("memory").cat("/reports/r.html").startswith(b"<!DOCTYPE html>")
+    with pytest.raises(OutputError, match=r"memory://reports/r.html: exists already"):
+        reporter.report(scores, "memory://reports/r.html")
+    reporter.sample(scores, "memory://reports/l.jsonl", 3)
+    assert b'"label": null' in fsspec.filesystem("memory").cat("/reports/l.jsonl")
