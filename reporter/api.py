@@ -4,24 +4,19 @@ Nothing heavy is imported before a function is called, and nothing is printed: w
 goes to the logger `sent_toolkit`.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import os
+from collections.abc import Sequence
 from os import PathLike, stat_result
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from infer.base.commit import (
-    atomic_file,
-    check_output,
-    file_keys,
-    remove_stale_temporaries,
-    writable,
-)
+from infer.base.commit import file_keys, writable
 from infer.base.console import require_packages
-from infer.base.errors import InputError, UsageError
+from infer.base.errors import InputError, OutputError, UsageError
 from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
+    from infer.table.outputs import Target
     from reporter.rows.reading import Rows
 
 Source = str | PathLike[str]
@@ -29,6 +24,9 @@ EVERY: Final = ("day", "week", "month", "quarter", "year")
 EXTRA: Final = "report"
 NEEDED: Final = ("duckdb", "jinja2", "matplotlib")
 EXAMPLES: Final = 5
+MOST_EXAMPLES: Final = 1_000
+MOST_SAMPLED: Final = 100_000
+_MOST_SEED: Final = 2**32 - 1
 SEED: Final = 123
 
 
@@ -43,6 +41,7 @@ def report(
     text_column: str | None = None,
     texts: bool = True,
     examples: int = EXAMPLES,
+    explain: bool = False,
     seed: int = SEED,
     model: Source | None = None,
     prefix: str = "",
@@ -53,7 +52,7 @@ def report(
 
     Args:
         inputs: files that `sent-score` has written, folders, globs or URIs: one or several.
-        output: the HTML file to write; None: only the figures are wanted.
+        output: the HTML file to write, a path or a URI; None: only the figures are wanted.
         by: column whose values part the rows, such as a product.
         over: column of dates.
         every: `day`, `week`, `month`, `quarter` or `year`.
@@ -62,6 +61,7 @@ def report(
             where there is one.
         texts: whether examples of rows are shown.
         examples: how many of a kind at most.
+        explain: whether the words that moved their scores are marked, which takes the model.
         seed: of what is drawn.
         model: the model that scored, a shipped one's name or a path; None: whichever is here and
             has the hash that the files name.
@@ -83,23 +83,27 @@ def report(
         (1000, 998)
     """
     require_packages(NEEDED, EXTRA)
-    _check_numbers(every, examples, "examples", 0)
+    if every not in EVERY:
+        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
+    _check_number("seed", seed, 0, _MOST_SEED)
+    _check_number("examples", examples, 0, MOST_EXAMPLES)
+    from infer.table.outputs import open_output
     from reporter.figures.database import open_database
     from reporter.figures.figures import Settings, make_figures, without_texts
     from reporter.page.page import render_page
     from reporter.rows.columns import Asked
 
     asked = Asked(prefix, by, over, label_column, text_column)
-    path = None if output is None else Path(output)
-    rows = _open(inputs, path, asked, texts or text_column is not None, delimiter, overwrite)
+    target = None if output is None else open_output(os.fspath(output)).whole()
+    rows = _open(inputs, target, asked, texts or text_column is not None, delimiter, overwrite)
     settings = Settings(
-        every, examples if texts else 0, seed, None if model is None else str(model)
+        every, examples if texts else 0, seed, None if model is None else str(model), explain
     )
     with open_database() as database:
         figures = make_figures(database, rows, settings)
-    if path is not None:
+    if target is not None:
         page = render_page(figures)
-        with _written(path, overwrite, rows) as temporary:
+        with writable(target), target.create(overwrite, _strictest(rows)) as temporary:
             temporary.write_text(page, encoding="utf-8")
     return without_texts(figures)
 
@@ -149,37 +153,29 @@ def sample(
         200
     """
     require_packages(NEEDED[:1], EXTRA)
-    _check_numbers(EVERY[0], number, "sample", 1)
+    _check_number("seed", seed, 0, _MOST_SEED)
+    _check_number("sample", number, 1, MOST_SAMPLED)
+    from infer.table.outputs import open_output
     from reporter.figures.database import open_database
     from reporter.labelling.write import draw_sample, needs_texts, write_table
     from reporter.rows.columns import Asked
 
-    path = Path(output)
+    target = open_output(os.fspath(output)).whole()
     asked = Asked(prefix, by, None, label_column, text_column, tuple(columns))
-    rows = _open(inputs, path, asked, True, delimiter, overwrite)
+    rows = _open(inputs, target, asked, True, delimiter, overwrite)
     needs_texts(rows)
     with open_database() as database:
         table = draw_sample(
-            database, rows, None if model is None else str(model), number, seed, path
+            database, rows, None if model is None else str(model), number, seed, target.name
         )
-    with _written(path, overwrite, rows) as temporary:
-        write_table(table, path, temporary)
+    with writable(target), target.create(overwrite, _strictest(rows)) as temporary:
+        write_table(table, target.name, temporary)
     return int(table.num_rows)
-
-
-@contextmanager
-def _written(path: Path, overwrite: bool, rows: "Rows") -> Iterator[Path]:
-    """Yield a temporary file, which becomes the output when the block ends well."""
-    with writable(path):
-        remove_stale_temporaries(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path, overwrite, _strictest(rows)) as temporary:
-            yield temporary
 
 
 def _open(
     inputs: Source | Sequence[Source],
-    output: Path | None,
+    output: "Target | None",
     asked: Any,
     texts: bool,
     delimiter: str | None,
@@ -195,9 +191,11 @@ def _open(
     found = find_inputs(sources)
     if output is not None:
         local = [Path(file.path) for file in found.files if file.is_local]
+        if str(output) in {file.name for file in found.files}:
+            raise OutputError(f"{output}: is an input. Name another output")
         with writable(output):
-            check_output(output, overwrite, file_keys(local))
-    folder = Path() if output is None else output.parent
+            output.check(overwrite, file_keys(local))
+    folder = Path() if output is None else output.scratch
     return open_rows(found, asked, folder, read_delimiter(delimiter), texts)
 
 
@@ -207,8 +205,6 @@ def _strictest(rows: "Rows") -> stat_result | None:
     return min(found, key=lambda status: status.st_mode & 0o077, default=None)
 
 
-def _check_numbers(every: str, number: int, name: str, least: int) -> None:
-    if every not in EVERY:
-        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
-    if number < least:
-        raise UsageError(f"{name}: {number}, expected at least {least}")
+def _check_number(name: str, number: int, least: int, most: int) -> None:
+    if not least <= number <= most:
+        raise UsageError(f"{name}: {number}, expected a number from {least} to {most}")

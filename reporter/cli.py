@@ -10,10 +10,10 @@ from infer import __version__
 from infer.base.console import given_options, run_command, say, talking
 from infer.base.errors import UsageError
 from infer.table.delimiters import read_delimiter
-from reporter.api import EVERY, EXAMPLES, SEED
+from reporter.api import EVERY, EXAMPLES, MOST_EXAMPLES, MOST_SAMPLED, SEED
 
 # Options that a sample has no use for, and those that it has.
-REPORT_ALONE = {"over", "every", "examples", "no_texts", "as_json"}
+REPORT_ALONE = {"over", "every", "examples", "explain", "no_texts", "as_json"}
 SAMPLES_TOO = (
     *("inputs", "by", "label_column", "text_column", "seed", "model", "prefix", "delimiter"),
     "overwrite",
@@ -74,9 +74,12 @@ Examples:
 )
 @click.option(
     "--examples",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, MOST_EXAMPLES),
     default=EXAMPLES,
     help="Rows of a kind to show at most: surest of each label, least sure, at random.",
+)
+@click.option(
+    "--explain", is_flag=True, help="Mark in the examples the words that moved their scores."
 )
 @click.option("--no-texts", is_flag=True, help="Show no text of any row.")
 @click.option("--seed", type=int, default=SEED, help="Seed of what is drawn.")
@@ -106,7 +109,7 @@ Examples:
 )
 @click.option(
     "--sample",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MOST_SAMPLED),
     default=None,
     show_default=False,
     metavar="ROWS",

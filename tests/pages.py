@@ -133,7 +133,7 @@ def check_fits(page: str, folder: Path, width: int) -> None:
     found = re.search(r"<title>([\d. ]+)</title>", dom)
     assert found is not None
     window, whole, drawing = map(float, found[1].split())
-    assert window == width and whole <= width and 250 < drawing <= width
+    assert window == width and whole <= width and 250 < drawing <= width, found[1]
 
 
 def check_colours(page: str, folder: Path, is_dark: bool) -> None:

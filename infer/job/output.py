@@ -21,7 +21,7 @@ from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.formats import PARQUET, find_format
 from infer.table.outputs import Target
 from infer.table.parquet import carried_tables, open_parquet
-from infer.text.encoding import STATUSES
+from infer.text.statuses import STATUSES
 
 
 def write_output(

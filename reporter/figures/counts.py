@@ -18,6 +18,7 @@ from reporter.rows.reading import Rows
 BINS: Final = 60
 # In characters: where bins of lengths begin; the last one has no end.
 LENGTHS: Final = (0, 50, 100, 200, 400, 800, 1_600, 3_200, 6_400)
+_YEARS: Final = "BETWEEN TIMESTAMP '0001-01-01' AND TIMESTAMP '9999-12-31 23:59:59'"
 EVERY: Final = ("day", "week", "month", "quarter", "year")
 
 
@@ -180,7 +181,7 @@ def _expressions(there: Set[str], every: str, rows: Rows) -> str:
     has_date = "date" in there
     is_written = has_date and rows.date_type == pa.large_string()
     date = "try_cast(date AS TIMESTAMP)" if is_written else "date"
-    period = f"CASE WHEN isfinite({date}) THEN date_trunc('{every}', {date})::DATE END"
+    period = f"CASE WHEN {date} {_YEARS} THEN date_trunc('{every}', {date})::DATE END"
     edges = " ".join(
         f"WHEN length(text) >= {edge} THEN {number}"
         for number, edge in reversed(list(enumerate(LENGTHS)))

@@ -11,6 +11,7 @@ from reporter.figures.confident import confident_figures
 from reporter.figures.counts import Counts, count_rows
 from reporter.figures.database import Database
 from reporter.figures.examples import MOST_LABELS, find_examples
+from reporter.figures.explained import explain_examples
 from reporter.figures.labels import find_labels, read_truth
 from reporter.figures.learned import against_training
 from reporter.figures.model import find_model_file, model_hashes
@@ -22,7 +23,8 @@ from reporter.rows.reading import Rows
 if TYPE_CHECKING:
     from infer.model.file import ModelFile
 
-_SHOWN_FILES: Final = 10
+# Of an example, what holds its text or words of it.
+TEXTS: Final = ("text", "explained")
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Settings:
         examples: how many of a kind at most; 0 for none.
         seed: of what is drawn.
         model: a shipped model's name or a path; None for the one whose hash the files name.
+        explain: whether it is told which words moved the examples' scores.
     """
 
     every: str = "month"
     examples: int = 5
     seed: int = 123
     model: str | None = None
+    explain: bool = False
 
 
 def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str, Any]:
@@ -94,6 +98,8 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
             figures["examples"] = find_examples(
                 database, rows, labels, shown, truth, settings.examples, settings.seed
             )
+    if settings.explain and "examples" in figures:
+        figures["examples"] = explain_examples(figures["examples"], file, name)
     figures["notes"] = _notes(rows, counts, figures)
     return figures
 
@@ -104,7 +110,7 @@ def without_texts(figures: dict[str, Any]) -> dict[str, Any]:
         return figures
 
     def bare(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        return [{name: value for name, value in row.items() if name != "text"} for row in rows]
+        return [{name: row[name] for name in row if name not in TEXTS} for row in rows]
 
     found = figures["examples"]
     sure = {label: bare(rows) for label, rows in found["sure"].items()}

@@ -138,10 +138,10 @@ def read_truth(
         names = in_order([*labels.names, *strange])
         return found | {value: value for value in strange}, Labels(names, None, False)
     if strange:
-        value = max(strange, key=lambda value: strange[value])
-        more = f" and {len(strange) - 1:,} other values" if len(strange) > 1 else ""
+        values = sorted(strange, key=lambda value: -strange[value])
         raise InputError(
-            f"{name}: {strange[value]:,} rows have {value!r}{more}, expected {_expected(labels)}. "
+            f"{name}: {sum(strange.values()):,} rows have {_listed(values)}, expected "
+            f"{_expected(labels)}. "
             "Name the column of the true labels with --label-column, and write them as the model "
             "does"
         )

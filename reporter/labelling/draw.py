@@ -2,7 +2,8 @@
 
 - *Unsure*: those whose predicted label has the lowest probability.
 - *Everywhere*: rows are parted by prediction, tenth of the score, length of the text and group; of
-  one part after the other a row is drawn, until there are enough.
+  one part after the other a row is drawn, until there are enough. Many predictions and groups are
+  thrown together by chance, so that there are no more parts than memory holds.
 
 No text is drawn twice. Where there are too few of one kind, the other kind fills up.
 """
@@ -16,8 +17,9 @@ from reporter.figures.database import Database, drawn, key, position
 from reporter.figures.labels import Labels
 from reporter.rows.reading import Rows
 
-# So many rows of one part are kept to draw from; parts may be as many as there are groups.
-_OF_A_PART: Final = 20
+# So many rows of one part are kept to draw from: a tenth of what is asked for, within these bounds.
+_OF_A_PART: Final = (20, 1_000)
+_KINDS: Final = 256
 # Texts that stand more than once are passed over, so more rows are kept than asked for.
 _SPARE: Final = 3
 _LONG: Final = (100, 500, 2_000)  # characters
@@ -42,29 +44,27 @@ def draw(
     """
     asked = rows.asked
     columns = ["position", "score", "prediction", "text"]
-    parts = ["prediction", "floor(score::DOUBLE * 10)", _length_band()]
-    where = "score IS NOT NULL AND NOT isnan(score) AND trim(text) <> ''"
+    kinds, where = ["prediction"], "score IS NOT NULL AND NOT isnan(score) AND trim(text) <> ''"
     if asked.group is not None:
         columns.append("group")
-        parts.append('"group"')
+        kinds.append('"group"')
     if asked.truth is not None:
         columns.append("truth")
         where += " AND (truth IS NULL OR trim(truth) = '')"
-    doubt = key(f"1 - ({labels.surety()})")
+    doubt, chance = key(f"1 - ({labels.surety()})"), key(drawn(seed))
+    part = f"floor(score::DOUBLE * 10), {_length_band()}, hash({', '.join(kinds)}) % {_KINDS}"
+    ((unsure,),) = database.ask(
+        f"SELECT max({doubt}, {_SPARE * number}) FROM stream WHERE {where}", rows, columns
+    )
+    kept = min(max(number // 10, _OF_A_PART[0]), _OF_A_PART[1])
     found = database.ask(
-        f"""
-        SELECT grouping(part), max(doubt, {_SPARE * number}), max(chance, {_OF_A_PART})
-        FROM (SELECT row({", ".join(parts)}) AS part, {doubt} AS doubt,
-              {key(drawn(seed))} AS chance FROM stream WHERE {where})
-        GROUP BY GROUPING SETS ((), (part)) ORDER BY part
-        """,
+        f"SELECT {part}, max({chance}, {kept}) FROM stream WHERE {where} GROUP BY ALL ORDER BY ALL",
         rows,
         columns,
     )
-    unsure = next((keys for is_all, keys, _ in found if is_all), None) or []
-    strata = [keys for is_all, _, keys in found if not is_all]
+    strata = [keys for *_, keys in found]
     random.Random(seed).shuffle(strata)
-    return [*map(position, unsure)], [*map(position, _in_turn(strata))]
+    return [*map(position, unsure or ())], [*map(position, _in_turn(strata))]
 
 
 def choose(

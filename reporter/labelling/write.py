@@ -39,7 +39,7 @@ def needs_texts(rows: Rows) -> None:
 
 
 def draw_sample(
-    database: Database, rows: Rows, model: str | None, number: int, seed: int, output: Path
+    database: Database, rows: Rows, model: str | None, number: int, seed: int, output: str
 ) -> pa.Table:
     """Draw rows to label.
 
@@ -75,7 +75,7 @@ def draw_sample(
         [*(picked[name] for name in carried), picked["text"], pa.nulls(len(picked), pa.string())],
         [*(name.removeprefix(CARRY) for name in carried), TEXT, LABEL],
     )
-    check_types(table.schema, tuple(table.column_names), output.name, rows.files[0].source.name)
+    check_types(table.schema, tuple(table.column_names), output, rows.files[0].source.name)
     return table
 
 
@@ -90,7 +90,7 @@ def _carried(rows: Rows) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in taken]
 
 
-def write_table(table: pa.Table, output: Path, temporary: Path) -> None:
+def write_table(table: pa.Table, output: str, temporary: Path) -> None:
     """Write a table in the format that the output's name ends with."""
-    with open_writer(temporary, output.name, table.schema) as writer:
+    with open_writer(temporary, output, table.schema) as writer:
         writer.write_table(table)

@@ -18,6 +18,7 @@ MOST_GROUPS: Final = 50
 MOST_PERIODS: Final = 60
 MOST_LABELS: Final = 6  # with a column of their own in a table
 MOST_FILES: Final = 10
+MARKED: Final = 400  # characters of a text of which words are marked
 STATUSES: Final = {
     "ok": "scored whole",
     "truncated": "scored, its middle left out as it is longer than the model reads",
@@ -56,6 +57,7 @@ def render_page(figures: Mapping[str, Any]) -> str:
         confused=confused_pairs(counts, labels) if truth else [],
         examples=example_rows(figures["examples"]) if "examples" in figures else None,
         most_files=MOST_FILES,
+        explained=any("explained" in row for row in figures.get("examples", {}).get("random", ())),
         charts=_charts(figures, lines, shown),
         drawn=_drawn(figures, shown),
         share_in=_share_in,
@@ -147,11 +149,26 @@ def _length_bins(bins: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _marks(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a text in parts, where words of it are to be marked as `for` or `against` a label."""
+    if (why := row.get("explained")) is None:
+        return {}
+    text, parts, place = why["text"][:MARKED], [], 0
+    for word in why["words"]:
+        if word["change"] is not None and place <= word["start"] < word["end"] <= len(text):
+            parts.append((text[place : word["start"]], ""))
+            kind = "for" if word["change"] > 0 else "against"
+            parts.append((text[word["start"] : word["end"]], kind))
+            place = word["end"]
+    more = "…" if len(why["text"]) > MARKED else ""
+    return {"parts": [*parts, (text[place:] + more, "")]}
+
+
 def example_rows(examples: Mapping[str, Any]) -> dict[str, Any]:
     """Put the text's `excerpt` to each example."""
 
     def cut(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        return [{**row, "excerpt": excerpt(row["text"] or "")} for row in rows]
+        return [{**row, "excerpt": excerpt(row["text"] or ""), **_marks(row)} for row in rows]
 
     sure = {label: cut(rows) for label, rows in examples["sure"].items()}
     return {"sure": sure} | {kind: cut(rows) for kind, rows in examples.items() if kind != "sure"}

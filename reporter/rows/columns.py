@@ -106,6 +106,8 @@ def _check_scored(schema: pa.Schema, name: str, names: dict[str, str], prefix: s
         start = column.removesuffix(RESULT_COLUMNS[0])
         if start != column and {start + other for other in RESULT_COLUMNS} <= set(schema.names):
             remedy = f"Name what stands before them: --prefix {start}" if start else remedy
+    if twice := [column for column in missing if column in schema.names]:
+        raise InputError(f"{name}: column {twice[0]!r} occurs twice. Rename one of them")
     raise InputError(
         f"{name}: no column {', '.join(map(repr, missing))}, expected what sent-score writes. "
         f"Columns: {_listed(schema)}. {remedy}"
@@ -174,6 +176,5 @@ def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
     # Nanoseconds of a date are of no account.
-    return (
-        values if values.type == kind else values.cast(kind, safe=not pa.types.is_timestamp(kind))
-    )
+    options = pc.CastOptions(kind, allow_time_truncate=True)
+    return values if values.type == kind else pc.cast(values, options=options)

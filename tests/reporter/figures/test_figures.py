@@ -93,6 +93,15 @@ def test_dates_that_cannot_be_read_are_counted(figures: Figures) -> None:
     assert any("3 dates cannot be read" in note for note in found["notes"])
 
 
+def test_times_that_no_calendar_has(figures: Figures) -> None:
+    far = pa.array([2**40, -(2**40), 0, None, 0, 0], pa.timestamp("s"))
+    found = figures(scores_table(day=far), over="day", every="week")
+    assert [period["period"] for period in found["over"]["periods"]] == ["1969-12-29"]
+    assert any("2 dates cannot be read" in note for note in found["notes"])
+    with pytest.raises(InputError, match="column 'day' cannot be used"):
+        figures(scores_table(day=pa.array([2**62] * 6, pa.timestamp("ms"))), over="day")
+
+
 def test_groups_that_moved_come_first(figures: Figures) -> None:
     """Of 400 rows each, b is unlike the others; c is too, but has two rows."""
     rows = {"a": (200, 200), "b": (300, 100), "c": (2, 0), None: (190, 210)}

@@ -1,5 +1,6 @@
 """What was scored against what the model learned from, and the labels that it is confident of."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -111,3 +112,16 @@ def test_confident_labels_and_how_right_they_should_be(
 def test_a_column_of_that_name_that_marks_nothing_is_passed_over(tmp_path: Path) -> None:
     pq.write_table(scores_table(confident=["very"] * 6), tmp_path / "a.parquet")
     assert "confident" not in reporter.report(tmp_path / "a.parquet")
+
+
+def test_words_that_moved_a_score_are_marked(scored: Callable[..., Path], tmp_path: Path) -> None:
+    output = scored(["good <b>film</b> not bad", "the film", "", "a good good bad"])
+    model = tmp_path / "artifacts" / "model.onnx"
+    found = reporter.report(output, tmp_path / "r.html", model=model, explain=True, examples=3)
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    marked = set(re.findall(r"<mark class=\"(?:for|against)\">([^<]*)</mark>", page))
+    assert {"good", "not", "bad", "the"} <= marked
+    assert "<b>" not in page and "&lt;" in page
+    assert "explained" not in found["examples"]["random"][0]
+    with pytest.raises(infer.SentError, match="--model"):
+        reporter.report(output, explain=True)

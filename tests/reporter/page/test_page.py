@@ -126,15 +126,15 @@ def test_little_to_show(render: Callable[..., str], rows: int) -> None:
 def test_many_groups_and_labels_are_cut(render: Callable[..., str]) -> None:
     table = pa.table(
         {
-            "score": [0.5 + i / 4_000 for i in range(1_500)],
-            "prediction": [f"l{i % 300}" for i in range(1_500)],
-            "status": ["ok"] * 1_500,
-            "shop": [f"shop {i}" for i in range(1_500)],
-            "label": [f"l{i % 299}" for i in range(1_500)],
+            "score": [0.5 + i / 4_000 for i in range(600)],
+            "prediction": [f"l{i % 50}" for i in range(600)],
+            "status": ["ok"] * 600,
+            "shop": [f"shop {i}" for i in range(600)],
+            "label": [f"l{i % 49}" for i in range(600)],
         }
     )
     page = render(table, by="shop", label_column="label")
-    assert "of which there are 1,500" in Page(page).text and len(page) < 500_000
+    assert "of which there are 600" in Page(page).text and len(page) < 500_000
     assert "these are confused most" in page
 
 
