@@ -2,17 +2,24 @@
 
 Training does so itself since the model card says it. This is for checkpoints from before, such as
 those of the shipped models, which keep 2,000 of their validation reviews: the others are drawn from
-the data anew. Then `sent-export` writes the model file as ever.
+the data anew. `sent-export` then writes it into the model file; `--model` writes it into one that
+is there, whose graph, certificate and known answers stay what they are.
 """
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from onnx import ModelProto
 
+from exporter.card import make_card
+from exporter.pipeline import is_same_model
+from infer.base.commit import atomic_file
 from infer.base.errors import InputError
+from infer.model.file import read_model_file, stamp
 from infer.model.probability import probabilities
 from infer.model.results import plain_scores
 from infer.model.validated import Validated
@@ -31,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path, help="what sent-train wrote")
     parser.add_argument("--data", required=True, help="what it was trained on")
+    parser.add_argument("--model", type=Path, help="model file of the checkpoint to write it into")
     parser.add_argument("--threads", type=int, default=1)
     given = parser.parse_args(arguments)
     set_threads(given.threads)
@@ -38,8 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     validated = validate(checkpoint, validation_of(checkpoint, given.data))
     checkpoint.metrics["validation"] |= validated.to_json()
     write_json(given.checkpoint / METRICS, checkpoint.metrics)
+    if given.model is not None:
+        write_into(given.model, checkpoint, validated)
     whole = validated.risk.points[0]
     print(f"{whole.right:,} of {whole.rows:,} validation reviews are right: {whole.accuracy:.2%}")
+
+
+def write_into(path: Path, checkpoint: Checkpoint, validated: Validated) -> None:
+    """Write what validation was like into a model file, and change nothing else of it.
+
+    Raises:
+        InputError: it is of another checkpoint.
+    """
+    file = read_model_file(path)
+    if not is_same_model(file.card, make_card(checkpoint, file.card.precision)):
+        raise InputError(f"{path}: is not of this checkpoint")
+    data = stamp(ModelProto.FromString(file.data), replace(file.card, validated=validated))
+    with atomic_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def validation_of(checkpoint: Checkpoint, data: str) -> pa.Table:

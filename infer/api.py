@@ -255,6 +255,7 @@ def score_files(
     probabilities: bool = False,
     abstain_below: float | None = None,
     explain: int | None = None,
+    parts: Name | None = None,
     overwrite: bool = False,
     resume: bool = True,
 ) -> "Summary":
@@ -266,7 +267,7 @@ def score_files(
         inputs: a file (Parquet, CSV, TSV, JSON Lines), a folder, a glob or a URI, or several of
             them; `-` is stdin.
         output: file for the scores of one file, in the format that its name ends with; folder for
-            those of several.
+            those of several; a path or a URI.
         model: what `load` takes, or a loaded model, which then decides on the device.
         text_column: the column to score (None: the one that the model was trained on, else `text`,
             else `review`, else the only one of strings).
@@ -290,6 +291,8 @@ def score_files(
             least (None: no such column).
         explain: of how many rows, the first that have a score, to tell in the summary which words
             moved it (None: of none).
+        parts: a folder of this machine for saved parts (None: beside or within the output; where
+            that is a URI, the folder of this user's caches).
         overwrite: replace existing outputs.
         resume: go on from saved parts instead of starting over.
 
@@ -325,6 +328,7 @@ def score_files(
         probabilities=probabilities,
         abstain_below=abstain_below,
         explain=explain,
+        parts=parts,
         overwrite=overwrite,
         resume=resume,
     )
@@ -403,6 +407,7 @@ def _options(
     columns: Sequence[str] | None = None,
     delimiter: str | None = None,
     shard: str | None = None,
+    parts: Name | None = None,
     **others: Any,
 ) -> ScoreOptions:
     """Return what a job is asked to do.
@@ -416,6 +421,7 @@ def _options(
         columns=None if columns is None else tuple(columns),
         delimiter=read_delimiter(delimiter),
         shard=None if shard is None else read_shard(shard),
+        parts=None if parts is None else Path(parts),
         **others,
     )
 

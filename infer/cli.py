@@ -37,7 +37,7 @@ Examples:
     type=click.Path(path_type=str),  # not a path yet: what ends with / names a folder
     required=True,
     help="File for the scores of one file, in the format that its name ends with (.parquet, .csv, "
-    ".tsv, .jsonl); folder for those of several.",
+    ".tsv, .jsonl); folder for those of several. A path, or a URI such as s3://bucket/key.",
 )
 @click.option(
     "--model",
@@ -148,6 +148,13 @@ Examples:
     default=None,
     metavar="N",
     help="Tell of the first N rows with a score which words moved it, by leaving each out.",
+)
+@click.option(
+    "--parts",
+    default=None,
+    metavar="FOLDER",
+    help="Folder for the saved parts, on this machine.  [default: beside or within the output; "
+    "where that is a URI, in the user's cache]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
 @click.option("--no-resume", is_flag=True, help="Start over instead of going on from saved parts.")

@@ -70,7 +70,7 @@ def check_output(path: Path, overwrite: bool, inputs: Mapping[FileKey, Path] = N
 
 
 @contextmanager
-def writable(output: Path) -> Iterator[None]:
+def writable(output: object) -> Iterator[None]:
     """Turn what the system says about an impossible path into one line.
 
     Raises:

@@ -26,7 +26,7 @@ from infer.model.file import ModelFile
 from infer.table.folders import why_not_data
 from infer.table.formats import PARQUET, find_format, has_known_ending
 from infer.table.inputs import find_inputs
-from infer.table.outputs import Target, find_targets, is_folder, made_below
+from infer.table.outputs import Target, find_targets, open_output
 from infer.table.parquet import open_parquet
 from infer.table.spool import as_parquet
 
@@ -125,10 +125,11 @@ def check_complete(
         OutputError: a folder is named where a file is due, or the other way round.
     """
     inputs = find_inputs(sources)
-    if options.rows_a_piece is not None or is_folder(output):
+    where = open_output(output, options.parts)
+    if options.rows_a_piece is not None or where.is_folder():
         inputs = replace(inputs, single=False)
-    targets = find_targets(inputs, output)
-    there = targets if inputs.single else made_below(output)
+    targets = find_targets(inputs, where, output)
+    there = targets if inputs.single else where.made()
     there = [target for target in there if target.is_there()]
     report, held = Completeness(), _by_input(targets, there)
     report.problems += [

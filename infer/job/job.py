@@ -14,6 +14,7 @@ from typing import Any, Final
 import onnxruntime
 
 from infer import __version__
+from infer.base.errors import OutputError
 from infer.job.crew import Crew
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
@@ -69,9 +70,21 @@ class Job:
             InputError: the input is not what it was.
             OSError: the disk is full or failing.
         """
-        if self.is_done(task) or self._is_done_elsewhere(task):
+        if self.is_done(task):
             task.output.tidy()  # the second name of a file just linked
             return count_output(task.output, self._plan.options, self._labels)
+        try:
+            counts = self._write(task)
+        except OutputError:
+            if not self._is_made_elsewhere(task):
+                raise
+            counts = count_output(task.output, self._plan.options, self._labels)
+        self._done.add(task.output)
+        self._parts.has_outputs = True
+        return counts
+
+    def _write(self, task: Task) -> Counts:
+        """Write a task's output."""
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
             JOB_KEY: fingerprint(self._plan, task, self._settings),
@@ -82,18 +95,16 @@ class Job:
             PROFILE_KEY: profile.to_text(),
         }
         scores = self._parts.read(self._key(task))
-        counts = write_output(
+        return write_output(
             task, scores, self._labels, self._further, self._plan.options, metadata, self._point
         )
-        self._done.add(task.output)
-        self._parts.has_outputs = True
-        return counts
 
-    def _is_done_elsewhere(self, task: Task) -> bool:
-        """Whether a run with other shards has made a task's output meanwhile."""
-        options = self._plan.options
-        is_alone = options.shard is None or options.overwrite
-        return not is_alone and _is_there(self._plan, task, self._settings)
+    def _is_made_elsewhere(self, task: Task) -> bool:
+        """Whether what appeared is what this job would have made, as a run of other shards does."""
+        try:
+            return _is_there(self._plan, task, self._settings)
+        except OutputError:
+            return False
 
     def finish(self) -> None:
         """Drop the parts: all outputs are there."""

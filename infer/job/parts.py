@@ -151,7 +151,7 @@ def open_parts(folder: Path, job: Mapping[str, Any], resume: bool) -> Iterator[P
     """Take up the part files in a folder that is `locked`, or start over.
 
     Args:
-        folder: what `parts_folder` returns for the job's output.
+        folder: what `Output.parts` returns.
         job: what every score depends on, JSON-ready; compared field by field.
         resume: go on from parts that are there; otherwise start over.
 

@@ -5,13 +5,13 @@ Nothing heavy is imported here: a wrong path, column or type is told within a se
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.base.commit import NO_FILES, FileKey, check_folder, file_keys, writable
+from infer.base.commit import NO_FILES, FileKey, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.job.notes import read_note
@@ -26,11 +26,10 @@ from infer.table.columns import (
     NoTextColumnError,
     choose_columns,
 )
-from infer.table.folders import PARTS_SUFFIX
 from infer.table.formats import ENDINGS, PARQUET, find_format, has_known_ending
 from infer.table.inputs import InputFile, Inputs, find_inputs
 from infer.table.leaves import lost_meanings
-from infer.table.outputs import Target, find_targets
+from infer.table.outputs import Target, find_targets, open_output
 from infer.table.parquet import ParquetInput, check_carried, open_parquet
 from infer.table.spool import Spooled, allow_open_files, as_parquet
 
@@ -58,6 +57,8 @@ class ScoreOptions:
         abstain_below: how often the labels that are marked as confident have to be right in
             validation (None: none are marked).
         explain: of how many rows, the first that have a score, it is told why (None: of none).
+        parts: folder for the part files' folders (None: beside or within the output; for a URI, in
+            the folder of this user's caches).
         overwrite: replace existing outputs.
         resume: go on from part files of the same job.
 
@@ -76,6 +77,7 @@ class ScoreOptions:
     probabilities: bool = False
     abstain_below: float | None = None
     explain: int | None = None
+    parts: Path | None = None
     overwrite: bool = False
     resume: bool = True
 
@@ -188,25 +190,25 @@ def make_plan(
     inputs = find_inputs(sources)
     if options.rows_a_piece is not None:  # several files come out of one, too
         inputs = replace(inputs, single=False)
-    output, named = Path(output), output
-    with writable(output):
-        targets = find_targets(inputs, named)
+    shard = options.shard.parts_name if options.shard else ""
+    where = open_output(output, options.parts, shard)
+    with writable(where):
+        targets = find_targets(inputs, where, str(output))
     for remark in inputs.remarks:
         say(remark)
-    with writable(output):
+    with writable(where):
         pieces = _pieces(inputs, targets, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
     read += [model] if model is not None else []
-    pieces = _readable(pieces, output, options)
+    pieces = _readable(pieces, options)
     try:
         tasks, lost = _look_at(pieces, options)
     except NoTextColumnError:
         if _trained(options, facts) is None:
             raise
         tasks, lost = _look_at(pieces, options, facts())
-    parts = parts_folder(output, inputs.single, options.shard)
-    with writable(output):
-        check_folder(parts)
+    with writable(where):
+        parts = where.check_parts(inputs.single)
         keys = file_keys(read)
         for task in tasks:
             check_task(task, options, keys)
@@ -214,7 +216,7 @@ def make_plan(
         tasks, lost = _look_at(pieces, options, facts())
     if count := sum(task.columns.text == name for task in tasks):
         say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
-    for warning in (*lost, *_unknown_ending(output, inputs.single)):
+    for warning in (*lost, *(_unknown_ending(targets[0]) if inputs.single else ())):
         say(warning)
     return Plan(tuple(tasks), parts, options)
 
@@ -233,21 +235,21 @@ def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> lis
     return mine
 
 
-def _unknown_ending(output: Path, is_file: bool) -> list[str]:
+def _unknown_ending(output: Target) -> list[str]:
     """Say that a file is written as Parquet though its name ends as if it were something else."""
-    if not is_file or not output.suffix or has_known_ending(output):
+    if not PurePosixPath(output.name).suffix or has_known_ending(output.name):
         return []
     return [f"{output}: is written as Parquet. A name's end tells another format: {ENDINGS}."]
 
 
-def _readable(pieces: list[Piece], output: Path, options: ScoreOptions) -> list[Piece]:
+def _readable(pieces: list[Piece], options: ScoreOptions) -> list[Piece]:
     """Return pieces of Parquet; what is of another format is read, once."""
     readable: list[Piece] = []
     errors: list[InputError] = []
     allow_open_files([piece.source for piece in pieces])
     for piece in pieces:
         try:
-            source = as_parquet(piece.source, output.parent, options.delimiter)
+            source = as_parquet(piece.source, piece.output.scratch, options.delimiter)
             readable.append(replace(piece, source=source))
         except InputError as error:
             errors.append(error)
@@ -362,10 +364,3 @@ def _made_by(output: Target) -> tuple[str, int, list[str]] | None:
         return None
     found = (schema.metadata or {}).get(JOB_KEY.encode())
     return None if found is None else (found.decode("utf-8", "replace"), rows, schema.names)
-
-
-def parts_folder(output: Path, single: bool, shard: Shard | None = None) -> Path:
-    """Return where the part files of a job lie: beside its one output, or in its output folder."""
-    if single:
-        return output.with_name(output.name + PARTS_SUFFIX)
-    return output / (shard.parts_name if shard else PARTS_SUFFIX)

@@ -83,12 +83,14 @@ class Inputs:
         files: at least one.
         single: one file was named, and one file comes out.
         folders: folders of this machine that were searched.
+        remote_folders: URIs of others.
         remarks: what was passed over in folders, a line each.
     """
 
     files: tuple[InputFile, ...]
     single: bool
     folders: tuple[Path, ...] = ()
+    remote_folders: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
@@ -116,6 +118,7 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
         files=tuple(files),
         single=len(found) == 1 and found[0].single,
         folders=tuple(folder for inputs in found for folder in inputs.folders),
+        remote_folders=tuple(name for inputs in found for name in inputs.remote_folders),
         remarks=tuple(remark for inputs in found for remark in inputs.remarks),
     )
 
@@ -165,7 +168,8 @@ def _inputs(place: Place, base: PurePosixPath, listing: Listing, nothing: str) -
     # What reads any depth below its base would read scores written there, too.
     searched = place.type == fs.FileType.Directory or "**" in PurePosixPath(place.path).parts
     folders = (Path(base),) if searched and place.is_local else ()
-    return Inputs(tuple(files), False, folders, (remark,) if remark else ())
+    others = (place.name(str(base)),) if searched and not place.is_local else ()
+    return Inputs(tuple(files), False, folders, others, (remark,) if remark else ())
 
 
 def content_identity(filesystem: fs.FileSystem, path: str) -> dict[str, Any]:

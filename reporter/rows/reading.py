@@ -18,7 +18,7 @@ from infer.base.errors import InputError, all_at_once
 from infer.job.notes import read_note
 from infer.table.columns import TEXT_COLUMNS, is_text
 from infer.table.inputs import InputFile, Inputs
-from infer.table.outputs import Target
+from infer.table.outputs import LocalTarget
 from infer.table.parquet import ParquetInput, open_parquet
 from infer.table.places import told
 from infer.table.spool import Spooled, allow_open_files, as_parquet
@@ -219,7 +219,7 @@ def _open(source: InputFile) -> Opened:
     with open_parquet(source) as opened:
         metadata = _told(opened.schema.metadata or {})
         if looks is not None and source.status() is not None:
-            note = read_note(Target(Path(source.name), Path(source.name).name))
+            note = read_note(LocalTarget(Path(source.name), Path(source.name).name))
             metadata = dict(note.metadata) if note is not None else {}
         return Opened(opened.schema, looks or opened.schema, opened.rows, metadata)
 

@@ -39,6 +39,18 @@ def test_word_counts_cannot_do_it_and_the_default_bilstm_can(trained_plainly: Tr
     assert trained_plainly.train["metrics"]["test"]["accuracy"] > 0.95
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("word", ["awful", "disappointing", "lousy", "wonderful", "superb"])
+def test_what_moves_a_score_is_the_planted_phrase(trained_plainly: Trained, word: str) -> None:
+    model = infer.load(trained_plainly.model, device="cpu", threads=1)
+    phrase = f"This one is truly {word}."
+    text = f"I bought this lamp in May. {phrase} We use it in the evening."
+    why = model.explain(text)
+    assert why is not None and why.text == text
+    place = text.index(phrase)
+    assert place <= why.strongest(1)[0].start < place + len(phrase)
+
+
 def test_plain_training_says_that_the_sample_is_a_toy(trained: Trained) -> None:
     for words in ("embedded sample", "toy", "--data imdb", "--data PATH", "Next: sent-export\n"):
         assert words in trained.talk

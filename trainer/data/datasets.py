@@ -61,6 +61,7 @@ class Dataset:
         text_column: the column that the training texts stood in.
         score_column: the column that the training file's scores stood in, if any; of more than two
             labels what the columns' names begin with.
+        label_column: the column that its labels stood in.
         ordinal: whether the labels are numbers in an order.
     """
 
@@ -74,6 +75,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     text_column: str | None = None
     score_column: str | None = None
+    label_column: str | None = None
     validation: pa.Table | None = None
     ordinal: bool = False
 
@@ -88,6 +90,7 @@ class TrainingFile:
         labels: the classes.
         text_column: where the texts stood.
         score_column: where the scores stood, if there are any.
+        label_column: where the labels stood.
         notes: what a person should know, a sentence each.
     """
 
@@ -96,6 +99,7 @@ class TrainingFile:
     labels: Labels
     text_column: str
     score_column: str | None
+    label_column: str
     notes: tuple[str, ...]
 
 
@@ -192,6 +196,7 @@ def _load_folder(name: str, folder: Path, columns: Columns, rules: LabelRules) -
         notes=(*found.notes, *more, *notes),
         text_column=found.text_column,
         score_column=found.score_column,
+        label_column=found.label_column,
         validation=validating,
     )
 
@@ -251,6 +256,7 @@ def _load_file(
         notes=(*found.notes, note),
         text_column=found.text_column,
         score_column=found.score_column,
+        label_column=found.label_column,
     )
 
 
@@ -289,6 +295,7 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
         labels=labels,
         text_column=text,
         score_column=None if scores is None else column_of(columns.score, labels.names),
+        label_column=label,
         notes=(
             *how_read(path, columns.delimiter),
             *labels.notes,

@@ -31,8 +31,10 @@ FOLDS: Final = 5
 FEWEST: Final = 20
 # A gain on held-out rows counts where it is this many of its standard errors above nothing.
 CLEARLY: Final = 2.0
-# How many rows, each undecided, speak for models that count alike.
-UNDECIDED: Final = 10
+# What is believed of two models' shares before a row is seen, and how many rows that is worth: the
+# n-grams count most. A network that has learned from few texts is several times too sure.
+WIDE_SHARE: Final = 0.85
+BELIEF: Final = 15
 
 Logits = npt.NDArray[np.float32]
 Values = npt.NDArray[np.float64]
@@ -114,9 +116,8 @@ def fit_mix(deep: Logits, wide: Logits, labels: Labels) -> tuple[float, float]:
     """Find what two models' logits count in their sum, so that it has the lowest log loss.
 
     The sum of logits is a product of the two opinions (Hinton 2002). Which of them counts more is
-    one number; how sure the sum is, is the temperature's business. Few rows would often have but
-    one of the two count, by chance, so a few more are taken to speak for equal shares (a beta prior
-    around a half).
+    one number; how sure the sum is, is the temperature's business. What few rows say of it is
+    mostly chance, so it has a beta prior.
 
     Args:
         deep: (R,) or (R, K) float32 of the network; NaN rows (texts without a token) are left out.
@@ -136,7 +137,8 @@ def fit_mix(deep: Logits, wide: Logits, labels: Labels) -> tuple[float, float]:
     def loss(share: float) -> float:
         mixed = 2 * ((1 - share) * sides[0] + share * sides[1]).astype(np.float64)
         fits = losses(mixed / _lowest(mixed, truth), truth).sum()
-        return float(fits - UNDECIDED / 2 * math.log(4 * share * (1 - share)))
+        belief = WIDE_SHARE * math.log(share) + (1 - WIDE_SHARE) * math.log(1 - share)
+        return float(fits - BELIEF * belief)
 
     share = float(minimize_scalar(loss, bounds=(0, 1), method="bounded").x)
     return 2 * (1 - share), 2 * share

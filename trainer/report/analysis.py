@@ -25,6 +25,7 @@ from trainer.network.evaluate import decide
 
 LENGTH_BINS: Final = 10
 MOST_MISTAKES: Final = 20
+THRESHOLDS: Final = 20  # steps from 0 to 1
 
 Logits = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
@@ -47,10 +48,12 @@ def analyse(
         threshold: the score from which on the positive label is predicted.
 
     Returns:
-        `calibration`: `before` and `after` the temperature, each as `reliability` has it; and
-        `by_length`, as the function of that name has it.
+        `calibration`: `before` and `after` the temperature, each as `reliability` has it;
+        `by_length` and, of two labels, `by_threshold`, as the functions of these names have it.
     """
+    curve = {} if logits.ndim > 1 else {"by_threshold": by_threshold(logits, labels, temperature)}
     return {
+        **curve,
         "calibration": {
             "before": reliability(probabilities(logits), labels),
             "after": reliability(probabilities(logits, temperature), labels),
@@ -120,6 +123,40 @@ def by_length(
     longest = np.unique(np.quantile(long, shares, method="inverted_cdf"))
     bins = np.searchsorted(longest, long)
     return [_length_bin(long[bins == i], right[bins == i]) for i in range(len(longest))]
+
+
+def by_threshold(
+    logits: Logits, labels: Labels, temperature: float = 1.0
+) -> list[dict[str, float | None]]:
+    """Compute what other thresholds would give.
+
+    Args:
+        logits: (R,) float32; NaN rows are left out.
+        labels: (R,) 1 positive and 0 negative.
+        temperature: what logits are divided by.
+
+    Returns:
+        For thresholds from 0.05 to 0.95: `threshold`, `share` (of the rows, for which the positive
+        label is predicted), and of that label `precision` (None where nothing is predicted),
+        `recall` (None where nothing is positive) and `f1`.
+    """
+    scored = has_values(logits)
+    found, positive = probabilities(logits[scored], temperature), labels[scored] == 1
+    return [_at_threshold(found >= i / THRESHOLDS, positive, i / THRESHOLDS)
+            for i in range(1, THRESHOLDS)]  # fmt: skip
+
+
+def _at_threshold(
+    predicted: npt.NDArray[np.bool_], positive: npt.NDArray[np.bool_], threshold: float
+) -> dict[str, float | None]:
+    said, true, right = (int(part.sum()) for part in (predicted, positive, predicted & positive))
+    return {
+        "threshold": threshold,
+        "share": said / len(positive) if len(positive) else None,
+        "precision": right / said if said else None,
+        "recall": right / true if true else None,
+        "f1": 2 * right / (said + true) if said + true else None,
+    }
 
 
 def _length_bin(lengths: Lengths, right: npt.NDArray[np.bool_]) -> dict[str, Any]:

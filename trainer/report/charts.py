@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from reporter.frame.drawing import FAINT, FIRST, SECOND, Rows, drawing, legend, to_svg
+from reporter.frame.drawing import FAINT, FIRST, LINES, SECOND, Rows, drawing, legend, to_svg
 
 
 def loss_chart(history: Rows, best: int) -> str:
@@ -52,3 +52,25 @@ def _epochs(figure: Figure, best: int) -> Axes:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     return axes
+
+
+def threshold_chart(by_threshold: Rows, threshold: float) -> str:
+    """Draw what other thresholds would give.
+
+    Args:
+        by_threshold: as `analysis.by_threshold` has it.
+        threshold: the one in use.
+    """
+    with drawing() as figure:
+        axes = figure.subplots()
+        axes.axvline(threshold, color=FAINT, ls=":", label="in use")
+        for name, (color, style) in zip(("precision", "recall", "f1"), LINES, strict=False):
+            known = [row for row in by_threshold if row[name] is not None]
+            places, values = [row["threshold"] for row in known], [row[name] for row in known]
+            axes.plot(
+                places, values, style, color=color, ms=3, lw=1.2, label=name.replace("f", "F")
+            )
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set(xlim=(0, 1), xlabel="threshold", ylabel="of the positive label")
+        legend(figure)
+        return to_svg(figure, "threshold", "Precision, recall and F1 by threshold")

@@ -1,6 +1,7 @@
 """The main path of training: data → vocabulary → teacher → epochs → best checkpoint → test."""
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -151,7 +152,7 @@ def _carry_out(request: Request, goes_on: Path, test: bool) -> Checkpoint:
         checkpoint = _checkpoint(prepared, state, record, validation, figures)
         from trainer.report.page import render_report
 
-        report = render_report(checkpoint, state.history, mistaken)
+        report = render_report(checkpoint, state.history, mistaken, datetime.now(UTC))
         save_checkpoint(request.output, checkpoint, state.history, report=report)
     return checkpoint
 
@@ -423,6 +424,21 @@ def _mistakes(
     ]
 
 
+def _rows_by_label(prepared: Prepared) -> dict[str, dict[str, int]]:
+    """Return how many rows of each part have which label; those without one do not count."""
+    names = prepared.dataset.labels
+    parts = {
+        "training": prepared.fitting,
+        "validation": prepared.validation,
+        "test": prepared.dataset.test,
+    }
+    counts = {
+        part: np.bincount(table["label"].drop_null().to_numpy(), minlength=len(names)).tolist()
+        for part, table in parts.items()
+    }
+    return {part: dict(zip(names, found, strict=True)) for part, found in counts.items()}
+
+
 def _checkpoint(
     prepared: Prepared,
     state: State,
@@ -450,6 +466,13 @@ def _checkpoint(
                 "name": dataset.name,
                 "sha256": dataset.sha256,
                 "overlap": prepared.overlap,
+                "columns": {
+                    "text": dataset.text_column,
+                    "label": dataset.label_column,
+                    "score": dataset.score_column,
+                    "group": record.data.group_column,
+                },
+                "rows": _rows_by_label(prepared),
             },
             **scores,
         },

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from infer.base.errors import InputError, JobError, OutputError, SentError
-from infer.job.plan import ScoreOptions, make_plan, parts_folder
+from infer.job.plan import ScoreOptions, make_plan
 from infer.job.scoring import score_plan
 from infer.model.cuda import CUDA
 from infer.model.probability import probabilities
 from infer.model.scorer import Scorer
 from infer.model.session import OutOfMemoryError, Session
 from infer.table import parquet
+from infer.table.outputs import LocalOutput
 from infer.text.settings import TextSettings
 from infer.text.tokenizer import Tokenizer, spacy_version
 from tests.infer.text.samples import SAMPLES
@@ -514,7 +515,9 @@ def test_a_folder_becomes_the_current_folder(tmp_path, score, monkeypatch):
 
 
 def test_the_job_is_described_in_words(tmp_path, interrupted):
-    job = json.loads((parts_folder(tmp_path / "out.parquet", single=True) / "job.json").read_text())
+    job = json.loads(
+        (LocalOutput(tmp_path / "out.parquet").parts(single=True) / "job.json").read_text()
+    )
     assert set(job) == {
         "model",
         "batch tokens",

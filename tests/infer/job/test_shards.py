@@ -17,7 +17,7 @@ from infer.job.pieces import Piece, cut, piece_name, piece_of, share
 from infer.job.plan import ScoreOptions, make_plan
 from infer.job.shards import Shard, read_shard
 from infer.table.inputs import find_inputs
-from infer.table.outputs import Target, find_targets
+from infer.table.outputs import LocalTarget, find_targets, open_output
 
 WORDS = ["good", "bad", "film", "the", "a", "not", ".", "!", "unheard-of"]
 
@@ -125,7 +125,8 @@ def test_names_of_pieces():
 def test_every_piece_is_of_one_shard(count):
     sizes = np.random.default_rng(count).integers(0, 1000, 40)
     pieces = [
-        Piece(None, Target(Path(str(i)), str(i)), size=int(size)) for i, size in enumerate(sizes)
+        Piece(None, LocalTarget(Path(str(i)), str(i)), size=int(size))
+        for i, size in enumerate(sizes)
     ]
     shares = [share(pieces, Shard(number, count)) for number in range(1, count + 1)]
     assert sorted((p for one in shares for p in one), key=lambda p: int(p.output.name)) == pieces
@@ -136,7 +137,9 @@ def test_every_piece_is_of_one_shard(count):
 
 def test_the_cut_is_of_rows(folder):
     inputs = find_inputs([str(folder)])
-    pieces = cut(inputs.files, find_targets(inputs, folder.parent / "none"), 100)
+    pieces = cut(
+        inputs.files, find_targets(inputs, open_output(folder.parent / "none"), "none"), 100
+    )
     assert [(piece.output.place, piece.start, piece.rows) for piece in pieces] == [
         ("a.parquet", 0, None),
         ("b-more.parquet", 0, None),

@@ -15,9 +15,9 @@ import pytest
 from infer.base.errors import InputError, JobError, OutputError
 from infer.job import writers
 from infer.job.notes import note_of, read_note
-from infer.job.plan import ScoreOptions, make_plan, parts_folder
+from infer.job.plan import ScoreOptions, make_plan
 from infer.table.files import read_columns
-from infer.table.outputs import Target
+from infer.table.outputs import LocalOutput, LocalTarget
 
 TEXTS = ["good film", "bad, bad film", None, "", 'not "good"', "two\nlines", "good " * 50]
 STATUSES = ["ok", "ok", "null", "empty", "ok", "ok", "truncated"]
@@ -45,8 +45,8 @@ def write(path: Path, rows: int = len(TEXTS)) -> Path:
     return path
 
 
-def target(path: Path) -> Target:
-    return Target(path, path.name)
+def target(path: Path) -> LocalTarget:
+    return LocalTarget(path, path.name)
 
 
 def field(value):
@@ -98,7 +98,7 @@ def test_the_same_command_again_finds_it_done(tmp_path, score, said, output):
     assert (again.statuses, again.predictions) == (first.statuses, first.predictions)
     os.utime(source)  # a copy of the same content is the same input
     assert score(source, path).resumed_rows == first.rows
-    assert not parts_folder(path, single=True).exists()
+    assert not LocalOutput(path).parts(single=True).exists()
 
 
 def test_another_files_output_is_not_replaced(tmp_path, score):

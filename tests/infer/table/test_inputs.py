@@ -11,8 +11,8 @@ import pytest
 from pyarrow import fs
 
 from infer.base.errors import InputError, OutputError
-from infer.table.inputs import find_inputs
-from infer.table.outputs import find_targets
+from infer.table.inputs import Inputs, find_inputs
+from infer.table.outputs import Target, find_targets, open_output
 
 TABLE = pa.table({"text": ["good film", "bad film"]})
 
@@ -43,6 +43,10 @@ def tree(tmp_path: Path) -> Path:
 PARTS = ["year=2023/part-0.parquet", "year=2024/part-0.parquet", "year=2024/part-1.parquet"]
 
 
+def targets_of(inputs: Inputs, output: Path | str) -> list[Target]:
+    return find_targets(inputs, open_output(output), str(output))
+
+
 def places(source: str) -> list[str]:
     return [str(file.relative) for file in find_inputs([source]).files]
 
@@ -52,8 +56,8 @@ def test_a_folder_gives_its_parquet_files_with_their_partitions(tree: Path) -> N
     assert [str(file.relative) for file in inputs.files] == PARTS
     assert not inputs.single
     out = tree.parent / "scored"
-    targets = find_targets(inputs, out)
-    assert [target.path for target in targets] == [out / part for part in PARTS]
+    targets = targets_of(inputs, out)
+    assert [str(target) for target in targets] == [str(out / part) for part in PARTS]
     assert [target.place for target in targets] == PARTS
 
 
@@ -74,7 +78,7 @@ def test_several_files_become_files_of_the_output_folder(tmp_path: Path) -> None
     paths = [str(write(tmp_path / name)) for name in ("b.parquet", "a.parquet")]
     inputs = find_inputs(paths)
     assert not inputs.single
-    assert [target.name for target in find_targets(inputs, tmp_path / "out")] == [
+    assert [target.name for target in targets_of(inputs, tmp_path / "out")] == [
         "b.parquet",
         "a.parquet",
     ]
@@ -151,22 +155,22 @@ def test_outputs_that_are_of_the_wrong_kind(tree: Path) -> None:
     folder, single = find_inputs([str(tree)]), find_inputs([str(tree / PARTS[0])])
     file = write(tree.parent / "file.parquet")
     with pytest.raises(OutputError):
-        find_targets(single, tree)
+        targets_of(single, tree)
     with pytest.raises(OutputError):
-        find_targets(folder, file)
+        targets_of(folder, file)
     with pytest.raises(OutputError):
-        find_targets(single, Path("s3://bucket/scores.parquet"))
+        targets_of(single, Path("http://host/scores.parquet"))
 
 
 def test_an_output_folder_among_the_inputs_is_refused(tree: Path) -> None:
     for out in (tree, tree / "scored"):
         with pytest.raises(OutputError):
-            find_targets(find_inputs([str(tree)]), out)
+            targets_of(find_inputs([str(tree)]), out)
     with pytest.raises(OutputError):
-        find_targets(find_inputs([f"{tree}/*/*.parquet"]), tree / "year=2024")
+        targets_of(find_inputs([f"{tree}/*/*.parquet"]), tree / "year=2024")
     # Taken up again, such a job would find its own scores.
     with pytest.raises(OutputError):
-        find_targets(find_inputs([f"{tree}/**/*.parquet"]), tree / "scored")
+        targets_of(find_inputs([f"{tree}/**/*.parquet"]), tree / "scored")
 
 
 def test_a_name_in_a_folder_that_is_not_utf_8(tree: Path) -> None:
@@ -265,11 +269,11 @@ def test_everything_that_is_not_there_is_told_at_once(tree: Path) -> None:
 def test_a_folder_and_a_file_by_their_names(tree: Path) -> None:
     single = find_inputs([str(tree / PARTS[0])])
     with pytest.raises(OutputError):
-        find_targets(single, f"{tree.parent}/new/")
+        targets_of(single, f"{tree.parent}/new/")
     with pytest.raises(OutputError):
-        find_targets(find_inputs([str(tree)]), f"{tree.parent}/all.parquet")
+        targets_of(find_inputs([str(tree)]), f"{tree.parent}/all.parquet")
     with pytest.raises(OutputError):
-        find_targets(single, "s3://bucket/x")
+        targets_of(single, "http://host/x")
 
 
 def test_a_web_address_keeps_its_secrets(web: str, tmp_path: Path) -> None:

@@ -143,4 +143,4 @@ def test_a_dozen_rows_do_not_silence_an_opinion() -> None:
     labels = np.tile(np.array([0, 1], np.int8), 6)
     for _ in range(50):
         views = random.normal(3.0 * labels - 1.5, 1.5, (2, 12)).astype(np.float32)
-        assert 0.7 < fit_mix(*views, labels)[1] < 1.3
+        assert 1.3 < fit_mix(*views, labels)[1] < 1.8

@@ -8,7 +8,13 @@ import pytest
 from infer.base.interval import interval
 from infer.model.probability import sigmoid
 from trainer.network.calibration import calibration_error
-from trainer.report.analysis import analyse, by_length, most_confident_mistakes, reliability
+from trainer.report.analysis import (
+    analyse,
+    by_length,
+    by_threshold,
+    most_confident_mistakes,
+    reliability,
+)
 
 NAN = float("nan")
 
@@ -136,3 +142,14 @@ def test_the_temperature_moves_scores_and_nothing_else() -> None:
     assert means["before"] == pytest.approx([1 - 0.98201, 0.98201], abs=1e-5)
     assert means["after"] == pytest.approx([1 - 0.73106, 0.73106], abs=1e-5)
     assert [b["accuracy"] for b in found["by_length"]] == [1.0, 1.0]
+
+
+def test_other_thresholds_by_hand() -> None:
+    scores = np.array([0.1, 0.42, 0.58, 0.9, NAN])
+    logits = np.log(scores / (1 - scores)).astype(np.float32)
+    rows = by_threshold(logits, np.array([0, 1, 0, 1, 1], np.int16))
+    found = {row.pop("threshold"): list(row.values()) for row in rows}
+    assert list(rows[0]) == ["share", "precision", "recall", "f1"] and len(found) == 19
+    assert found[0.05] == [1, 0.5, 1, 2 / 3]
+    assert found[0.5] == [0.5, 0.5, 0.5, 0.5]
+    assert found[0.95] == [0, None, 0, 0]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,13 @@ from trainer.settings.request import Request
 
 HOSTILE = (SCRIPT, IMAGE)
 HEADINGS = (
+    "Data",
     "Beside the network",
     "Each label",
     "Learning curve",
     "Confusion matrix",
     "Calibration",
+    "Other thresholds",
     "Accuracy by length",
     "Most confident mistakes",
     "Settings",
@@ -74,9 +77,16 @@ def made(trained: tuple[Path, Checkpoint]) -> Callable[..., str]:
         ]
         metrics = trained[1].metrics
         metrics = metrics | {"test": test, "data": metrics["data"] | {"name": word}}
+        parts = {part: dict(zip(labels, (3, 7), strict=True)) for part in ("training", "test")}
+        metrics["data"] |= {"rows": parts, "columns": {"text": word, "label": None}}
         checkpoint = replace(trained[1], labels=labels, metrics=metrics)
         losses = {"training_loss": 0.7, "validation_loss": 0.6, "validation_accuracy": 0.5}
-        return render_report(checkpoint, [losses | {"epoch": 1}], [word] * len(rows))
+        return render_report(
+            checkpoint,
+            [losses | {"epoch": 1, "seconds": 4_000.0}],
+            [word] * len(rows),
+            datetime(2026, 1, 31, 12, tzinfo=UTC),
+        )
 
     return render
 
@@ -93,9 +103,18 @@ def test_a_finished_run_leaves_a_report_and_the_figures(
     trained: tuple[Path, Checkpoint],
 ) -> None:
     page = Page((trained[0] / REPORT).read_text(encoding="utf-8"))
-    for words in (*HEADINGS, "seed 123", trained[1].metrics["data"]["sha256"], "torch "):
+    command = "sent-train --data "
+    for words in (
+        *HEADINGS,
+        "seed 123",
+        "Ended 20",
+        " in 3 epochs",
+        command,
+        trained[1].metrics["data"]["sha256"],
+        "torch ",
+    ):
         assert words in page.text
-    assert [tag for tag, _ in page.elements].count("svg") == 4
+    assert [tag for tag, _ in page.elements].count("svg") == 5
     test = json.loads((trained[0] / METRICS).read_text())["test"]
     assert f"{test['accuracy']:.2%}" in page.text
     wrong = test["confusion"]["false_positive"] + test["confusion"]["false_negative"]
@@ -187,7 +206,7 @@ def test_long_texts_are_cut() -> None:
 
 @needs_browser
 def test_a_browser_shows_it_and_runs_nothing(hostile: str, tmp_path: Path) -> None:
-    shown = check_runs_nothing(hostile, tmp_path, "Training report: ", drawn=4)
+    shown = check_runs_nothing(hostile, tmp_path, "Training report: ", drawn=5)
     for words in HEADINGS:
         assert words in shown.text
 
