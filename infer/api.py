@@ -284,7 +284,7 @@ def score_files(
         part_rows: rows between two saved parts (None: the provider's default).
         shard: which share of the rows to score, `I/N` with I from 1 to N, or `auto` for what Slurm
             or Kubernetes say in the environment (None: all). The output is a folder.
-        piece_rows: rows of a Parquet file that go into one output at most; the output is a folder
+        piece_rows: rows of a file that go into one output at most; the output is a folder
             (None: all rows, with `shard` 1,048,576).
         probabilities: whether to write the probability of each label too.
         abstain_below: the accuracy that labels marked as `confident` had in validation, at the

@@ -126,7 +126,7 @@ Examples:
     "--piece-rows",
     type=click.IntRange(min=1),
     default=None,
-    help="Rows of a Parquet file that go into one output at most; the output is a folder.  "
+    help="Rows of a file that go into one output at most; the output is a folder.  "
     "[default: all rows; with --shard 1048576]",
 )
 @click.option(

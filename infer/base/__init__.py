@@ -1,1 +1,1 @@
-"""What every room stands on: errors, talk, devices, cores, atomic files, a thread ahead."""
+"""What every room stands on: errors, talk, devices, cores, atomic files, threads beside."""

@@ -21,7 +21,7 @@ from infer.table.columns import RESULT_COLUMNS, output_schema
 from infer.table.formats import PARQUET, find_format
 from infer.table.outputs import Target
 from infer.table.parquet import carried_tables, open_parquet
-from infer.text.encoding import STATUSES
+from infer.text.statuses import STATUSES
 
 
 def write_output(
@@ -70,6 +70,8 @@ def write_output(
             raise InputError(f"{source.name}: changed while it was read. Start over")
         counts = counter.counts(_profile(metadata, labels, output))
         if find_format(output.name) is not PARQUET:
+            if not options.overwrite and output.is_there():  # with a note of its own
+                raise OutputError(f"{output}: appeared while this run was working; it was kept")
             # Before the output has its name: a note without its file is of no account.
             note = Note(
                 metadata,

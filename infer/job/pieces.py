@@ -1,7 +1,7 @@
 """A job's rows cut into pieces, each with an output of its own, and shared out among shards.
 
-The cut knows nothing of the shards: a piece is a file, or of a large Parquet file so many rows from
-a multiple of that number on. So any number of shards makes the same files.
+The cut knows nothing of the shards: a piece is a file, or of a large one so many rows from a
+multiple of that number on. So any number of shards makes the same files.
 """
 
 import heapq
@@ -18,8 +18,11 @@ from infer.table.formats import FORMATS, PARQUET, find_format
 from infer.table.inputs import STDIN, InputFile
 from infer.table.outputs import Target
 from infer.table.parquet import open_parquet
+from infer.table.spool import Spooled, as_parquet
 
 PIECE_ROWS: Final = 1 << 20
+# Rows of text are counted by reading them all, in every shard: worth it for a file so large.
+TEXT_BYTES: Final = 256 << 20
 _FOOTERS_AT_ONCE: Final = 16
 # A piece is called like its file, with its first row's number before the ending.
 _DIGITS: Final = 12
@@ -53,20 +56,27 @@ def whole_files(files: Sequence[InputFile], outputs: Sequence[Target]) -> list[P
     return [Piece(file, output) for file, output in zip(files, outputs, strict=True)]
 
 
-def cut(files: Sequence[InputFile], outputs: Sequence[Target], piece_rows: int) -> list[Piece]:
+def cut(
+    files: Sequence[InputFile],
+    outputs: Sequence[Target],
+    piece_rows: int,
+    delimiter: str | None = None,
+) -> list[Piece]:
     """Return the pieces of all inputs, in their order.
 
     Args:
-        files: the inputs; those that are no Parquet stay whole, since nothing tells their rows.
+        files: the inputs; those that are no Parquet stay whole, unless they are large.
         outputs: where each one's scores go while it is whole.
         piece_rows: rows in a piece at most.
+        delimiter: what parts the fields of CSV.
 
     Raises:
         InputError: an input cannot be read, or is stdin; all that are, at once.
         OutputError: two pieces would be called the same.
     """
+    measured = [_measured(*one, delimiter) for one in zip(files, outputs, strict=True)]
     with ThreadPoolExecutor(_FOOTERS_AT_ONCE, "footer") as pool:
-        found = list(pool.map(_cut, files, outputs, [piece_rows] * len(files)))
+        found = list(pool.map(_cut, measured, outputs, [piece_rows] * len(files)))
     errors = [one for one in found if isinstance(one, InputError)]
     all_at_once(errors, len(files), "files")
     pieces = [piece for one in found if not isinstance(one, InputError) for piece in one]
@@ -74,12 +84,29 @@ def cut(files: Sequence[InputFile], outputs: Sequence[Target], piece_rows: int) 
     return pieces
 
 
-def _cut(file: InputFile, output: Target, piece_rows: int) -> list[Piece] | InputError:
+def _measured(file: InputFile, output: Target, delimiter: str | None) -> InputFile | InputError:
+    """Return a file whose rows can be counted where they have to be."""
     try:
-        rows, size = _measure(file)
+        if file.path == STDIN:
+            raise InputError(f"{file.name}: one process reads it, shards are several. Name a file")
+        if find_format(file.name) is PARQUET or file.size() < TEXT_BYTES:
+            return file
+        return as_parquet(file, output.scratch, delimiter)
     except InputError as error:
         return error
-    if rows is None or rows <= piece_rows:
+
+
+def _cut(file: InputFile | InputError, output: Target, piece_rows: int) -> list[Piece] | InputError:
+    if isinstance(file, InputError):
+        return file
+    try:
+        if find_format(file.name) is not PARQUET and not isinstance(file, Spooled):
+            return [Piece(file, output, size=file.size())]
+        with open_parquet(file) as parquet:
+            rows, size = parquet.rows, parquet.raw.size()
+    except InputError as error:
+        return error
+    if rows <= piece_rows:
         return [Piece(file, output, size=size)]
     return [
         Piece(
@@ -91,16 +118,6 @@ def _cut(file: InputFile, output: Target, piece_rows: int) -> list[Piece] | Inpu
         )
         for start in range(0, rows, piece_rows)
     ]
-
-
-def _measure(file: InputFile) -> tuple[int | None, int]:
-    """Return an input's rows, where a footer tells them, and its bytes."""
-    if file.path == STDIN:
-        raise InputError(f"{file.name}: one process reads it, shards are several. Name a file")
-    if find_format(file.name) is PARQUET:
-        with open_parquet(file) as parquet:
-            return parquet.rows, parquet.raw.size()
-    return None, file.size()
 
 
 def piece_name(name: str, start: int) -> str:

@@ -196,6 +196,7 @@ def make_plan(
         targets = find_targets(inputs, where, str(output))
     for remark in inputs.remarks:
         say(remark)
+    allow_open_files(inputs.files)
     with writable(where):
         pieces = _pieces(inputs, targets, options)
     read = [Path(file.path) for file in inputs.files if file.is_local]
@@ -226,7 +227,7 @@ def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> lis
     if options.rows_a_piece is None:
         pieces = whole_files(inputs.files, targets)
     else:
-        pieces = cut(inputs.files, targets, options.rows_a_piece)
+        pieces = cut(inputs.files, targets, options.rows_a_piece, options.delimiter)
     check_no_others(pieces, targets)
     if options.shard is None:
         return pieces
@@ -246,7 +247,6 @@ def _readable(pieces: list[Piece], options: ScoreOptions) -> list[Piece]:
     """Return pieces of Parquet; what is of another format is read, once."""
     readable: list[Piece] = []
     errors: list[InputError] = []
-    allow_open_files([piece.source for piece in pieces])
     for piece in pieces:
         try:
             source = as_parquet(piece.source, piece.output.scratch, options.delimiter)

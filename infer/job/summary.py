@@ -19,7 +19,7 @@ from infer.model.risk import RiskPoint
 from infer.model.scorer import Scorer
 from infer.model.shipped import COST_OF_DRIFT, is_shipped
 from infer.table.outputs import Target
-from infer.text.encoding import STATUSES
+from infer.text.statuses import STATUSES
 
 # What of the parity certificate a summary repeats.
 CERTIFICATE: Final = (

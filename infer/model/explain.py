@@ -15,7 +15,8 @@ import pyarrow as pa
 from infer.model.probability import predicted
 from infer.model.results import make_scores
 from infer.model.scorer import Scorer
-from infer.text.encoding import OK, STATUSES, EncodedTexts, concatenate
+from infer.text.encoding import EncodedTexts, concatenate
+from infer.text.statuses import OK, STATUSES
 
 # Of a text with more tokens several are left out at once.
 MOST_VARIANTS: Final = 500

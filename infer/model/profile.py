@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from infer.text.encoding import OK, STATUSES, TRUNCATED, EncodedTexts
+from infer.text.statuses import OK, STATUSES, TRUNCATED
 from infer.text.vocabulary import UNK_ID
 
 if TYPE_CHECKING:
     from infer.model.results import Scores
+    from infer.text.encoding import EncodedTexts
 
 # A score is in the bin `floor(20 * score)`, 1 in the last one.
 SCORE_BINS: Final = 20
@@ -38,7 +39,7 @@ class Profile:
     """Counts of R rows.
 
     Attributes:
-        statuses: rows by status, those of `infer.text.encoding.STATUSES`.
+        statuses: rows by status, those of `infer.text.statuses.STATUSES`.
         labels: scored rows by predicted label, in the order of the model's.
         scores: (20,) scored rows by score: the probability of the positive label, or of the
             predicted one where there are more than two.
@@ -116,7 +117,7 @@ class Profile:
         )
 
     @classmethod
-    def of(cls, encoded: EncodedTexts, scores: "Scores", labels: tuple[str, ...]) -> "Profile":
+    def of(cls, encoded: "EncodedTexts", scores: "Scores", labels: tuple[str, ...]) -> "Profile":
         """Count rows that were scored.
 
         Args:

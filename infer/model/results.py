@@ -26,7 +26,7 @@ class Scores:
         score: (R,) float32 probability of the positive label, or of the predicted one where there
             are more than two; NaN where there is none.
         prediction: (R,) int16 number of the predicted label; without a score it means nothing.
-        status: (R,) uint8, positions in `infer.text.encoding.STATUSES`.
+        status: (R,) uint8, positions in `infer.text.statuses.STATUSES`.
         further: (R, F) float32, the columns that `further_columns` names.
     """
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from infer.model.probability import Labels, has_values
 from infer.model.profile import Profile
 from infer.model.risk import RiskCurve, confidences, risk_curve
-from infer.text.encoding import EncodedTexts
 
 if TYPE_CHECKING:
     from infer.model.results import Scores
+    from infer.text.encoding import EncodedTexts
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Validated:
 
     @classmethod
     def of(
-        cls, encoded: EncodedTexts, scores: "Scores", truth: Labels, labels: tuple[str, ...]
+        cls, encoded: "EncodedTexts", scores: "Scores", truth: Labels, labels: tuple[str, ...]
     ) -> "Validated | None":
         """Count reviews that were scored; None where none has a score.
 

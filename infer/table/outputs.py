@@ -10,9 +10,11 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Final
+from urllib.parse import unquote
 
 import pyarrow as pa
 
+from infer.base.aside import aside
 from infer.base.commit import (
     NO_FILES,
     TEMPORARY_SUFFIX,
@@ -237,7 +239,7 @@ class RemoteTarget(Target):
 
     def _send(self, path: Path, overwrite: bool) -> None:
         try:
-            self.output.store.put(path, self.key, overwrite)
+            aside(lambda: self.output.store.put(path, self.key, overwrite))
         except FileExistsError as error:
             raise OutputError(
                 f"{self}: appeared while this run was working; it was kept. Use --overwrite"
@@ -315,7 +317,7 @@ def open_output(output: str | Path, home: Path | None = None, shard: str = "") -
     name = os.fspath(output)
     uri = _SCHEME.match(name)
     if uri is None or uri[1].lower() == "file":
-        return LocalOutput(Path(name[uri.end() - 1 :] if uri else name), home, shard)
+        return LocalOutput(Path(unquote(name[uri.end() - 1 :]) if uri else name), home, shard)
     name = f"{uri[1]}://{name[uri.end() :]}"
     store, key, shown = open_store(name)
     return RemoteOutput(shown, key, home, shard, store)
@@ -397,7 +399,7 @@ class RemoteOutput(Output):
     def is_folder(self) -> bool:
         """Whether there is anything below it."""
         with _asked(self):
-            return self.store.is_folder(self.key)
+            return not self.key or self.store.is_folder(self.key)
 
     def is_file(self) -> bool:
         """Whether there is an object of that name."""

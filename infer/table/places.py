@@ -3,15 +3,15 @@
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 import pyarrow as pa
 from pyarrow import fs
 
+from infer.base.aside import aside
 from infer.base.errors import InputError, MissingExtraError
 from infer.base.shown import without_secrets
 
@@ -180,23 +180,10 @@ def _answered(ask: Callable[[], Place], name: str) -> Place:
     Raises:
         InputError: there was no answer in time.
     """
-    answer: list[Any] = []
-
-    def run() -> None:
-        try:
-            answer.append(ask())
-        except BaseException as error:
-            answer.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(ANSWER_SECONDS)
-    if not answer:
+    try:
+        return aside(ask, ANSWER_SECONDS)
+    except TimeoutError as error:
         raise InputError(
             f"{name}: no answer within {ANSWER_SECONDS} seconds. Check the address, the network "
             "and the credentials"
-        )
-    if isinstance(answer[0], BaseException):
-        raise answer[0]
-    found: Place = answer[0]
-    return found
+        ) from error

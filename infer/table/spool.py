@@ -104,7 +104,7 @@ def as_parquet(source: InputFile, folder: Path, delimiter: str | None = None) ->
     if source.path == STDIN:
         return _stdin(source, folder, delimiter)
     kind = find_format(source.name)
-    if kind is PARQUET:
+    if kind is PARQUET or isinstance(source, Spooled):
         return source
     before = source.filesystem.get_file_info(source.path)
     with (

@@ -14,7 +14,7 @@ import re
 import secrets
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -29,8 +29,8 @@ from infer.base.errors import MissingExtraError, OutputError
 from infer.base.shown import without_secrets
 from infer.table.places import told
 
-# What a server may take for a question, and for a file on a slow line.
-_CONNECT_SECONDS, _ASK_SECONDS, _SEND_SECONDS = 10, 60, 900
+# What a server may take to be met, for a question, and for a file on a slow line.
+_CONNECT_SECONDS, _ASK_SECONDS, _SEND_SECONDS, _BYTES_A_SECOND = 10, 60, 60, 1 << 20
 _RETRIES: Final = 4
 # S3 takes 5 GB in one request; what is larger goes in parts of so many bytes, a few at a time.
 _ONE_REQUEST: Final = 4 << 30
@@ -43,6 +43,7 @@ _READ_ONLY: Final = ("http", "https", "data", "git", "github", "zip", "tar")
 _S3_OPTIONS: Final = ("region", "endpoint_override", "scheme")
 # What some servers that speak S3's language say to a condition.
 _NO_CONDITIONS: Final = re.compile(r"NotImplemented|501 Not Implemented")
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _CODE: Final = re.compile(r"<Code>(\w+)</Code>")
 _BODY: Final = re.compile(r"(<\?xml|<Error>|\n\nDebug source).*", re.DOTALL)
 
@@ -107,11 +108,13 @@ def _cloud(uri: str, scheme: str) -> tuple[Store, str]:
         raise MissingExtraError("obstore", "uri") from error
     parts = urlsplit(uri)
     key = "/".join(part for part in unquote(parts.path).split("/") if part)
-    base, config = f"{scheme}://{parts.netloc}", {}
+    base, config = f"{scheme.replace('gcs', 'gs')}://{parts.netloc}", {}
     if scheme in _S3:
         base, config = f"s3://{_bucket(uri)}", _s3_config(uri)
     elif parts.query:
         raise OutputError(f"{uri}: options of a URI are known for s3:// alone. Use the environment")
+
+    credentials = _aws_credentials(scheme, config)
 
     def store(seconds: int) -> Any:
         options: dict[str, Any] = {
@@ -125,12 +128,12 @@ def _cloud(uri: str, scheme: str) -> tuple[Store, str]:
                 "max_retries": _RETRIES,
                 "retry_timeout": timedelta(seconds=_ASK_SECONDS),
             },
-            **_aws_credentials(scheme, config),
+            **credentials,
         }
         return obstore.store.from_url(base, **options)
 
     with _in_plain_words():
-        return _Cloud(store(_ASK_SECONDS), store(_SEND_SECONDS)), key
+        return _Cloud(store), key
 
 
 def _s3_config(uri: str) -> dict[str, Any]:
@@ -159,7 +162,10 @@ def _s3_config(uri: str) -> dict[str, Any]:
 
 
 def _bucket(uri: str) -> str:
-    return urlsplit(uri).netloc.rpartition("@")[2]
+    name = urlsplit(uri).netloc.rpartition("@")[2]
+    if not _BUCKET.fullmatch(name):  # which is not shown: it may be a secret up to its slash
+        raise OutputError(f"{uri}: names no bucket. In a secret, a slash is written as %2F")
+    return name
 
 
 def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:
@@ -176,9 +182,9 @@ def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:
 class _Cloud(Store):
     """An object store that obstore speaks with."""
 
-    def __init__(self, asks: Any, sends: Any) -> None:
-        """Take it with the time-outs of questions and with those of files."""
-        self._asks, self._sends = asks, sends
+    def __init__(self, store: Callable[[int], Any]) -> None:
+        """Take what opens it with a time-out in seconds."""
+        self._store, self._asks = store, store(_ASK_SECONDS)
 
     def has(self, key: str) -> bool:
         import obstore
@@ -231,15 +237,16 @@ class _Cloud(Store):
         if mode == "create" and size > _ONE_REQUEST:
             self._put_where_none_is(path, key)
             return
+        store = self._store(_SEND_SECONDS + size // _BYTES_A_SECOND)
         with _in_plain_words(), path.open("rb") as file:
             if not size:  # which cannot be mapped
-                obstore.put(self._sends, key, b"", mode=mode, use_multipart=False)
+                obstore.put(store, key, b"", mode=mode, use_multipart=False)
             elif size <= _ONE_REQUEST:
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                    obstore.put(self._sends, key, content, mode=mode, use_multipart=False)
+                    obstore.put(store, key, content, mode=mode, use_multipart=False)
             else:
                 obstore.put(
-                    self._sends, key, path, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
+                    store, key, path, chunk_size=_PART_BYTES, max_concurrency=_PARTS_AT_ONCE
                 )
 
     def _put_where_none_is(self, path: Path, key: str) -> None:

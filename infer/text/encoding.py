@@ -19,11 +19,9 @@ from infer.text.chunks import Chunks
 from infer.text.memo import Memo
 from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
+from infer.text.statuses import EMPTY, INVALID, NULL, OK, TRUNCATED
 from infer.text.tokenizer import Spans, Tokenizer, blocks
 from infer.text.vocabulary import UNK_ID, Vocabulary
-
-STATUSES: Final = ("ok", "truncated", "null", "empty", "invalid")
-OK, TRUNCATED, NULL, EMPTY, INVALID = range(5)
 
 ENCODED_AT_ONCE: Final = 4_096
 ENCODED_BYTES: Final = 16 << 20  # may hold 1.6 million words that are all new
@@ -44,7 +42,8 @@ class EncodedTexts:
     Attributes:
         ids: (N,) int32 vocabulary ids.
         offsets: (R + 1,) int64.
-        statuses: (R,) uint8, positions in `STATUSES`; only `ok` and `truncated` rows have tokens.
+        statuses: (R,) uint8, positions in `infer.text.statuses.STATUSES`; only `ok` and `truncated`
+            rows have tokens.
         left_out: (R,) int64, the tokens of each row that truncation left out; None: none of any.
     """
 

@@ -16,13 +16,15 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "examples" / "engines"
-# Spark would ask the network for this machine's name; Ray would report that it is in use.
+# Spark would ask the network for this machine's name; Ray would report that it is in use, and let
+# its workers wait for all that is not Ray.
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(ROOT),
     "OMP_NUM_THREADS": "1",
     "SPARK_LOCAL_IP": "127.0.0.1",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",
 }
 RESULTS = ["id", "score", "prediction", "status"]
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")

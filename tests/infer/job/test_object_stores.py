@@ -61,7 +61,7 @@ class Passing(BaseHTTPRequestHandler):
         if fault == "no conditions":
             fault = "501" if self.headers.get("If-None-Match") else ""
         if fault == "stall":
-            threading.Event().wait(30)
+            threading.Event().wait(40)
         if fault.isdecimal():
             self.answer(int(fault), {}, b"<Error><Code>Refused</Code><Key>hidden</Key></Error>")
             return
@@ -180,6 +180,20 @@ def test_an_object_that_appears_meanwhile(bucket, source, expected, score, monke
     assert objects(bucket) == {"x.parquet": content}
 
 
+def test_another_writers_note_is_kept(bucket, source, score, monkeypatch, tmp_path):
+    write, output = job.write_output, uri(bucket, "x.csv")
+
+    def appears(*arguments):
+        monkeypatch.setattr(job, "write_output", write)
+        score(source, output, columns=(), parts=tmp_path / "theirs")
+        return write(*arguments)
+
+    monkeypatch.setattr(job, "write_output", appears)
+    with pytest.raises(OutputError, match="appeared while this run was working"):
+        score(source, output)
+    assert score(source, output, columns=()).resumed_rows == 90
+
+
 def test_shards_into_one_prefix_and_whether_all_is_there(bucket, score, model_path, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -238,6 +252,24 @@ def test_a_refused_upload(bucket, proxy, source, expected, score, status):
     assert objects(bucket) == {"x.parquet": expected}
 
 
+def test_an_object_that_is_sent_in_parts(bucket, proxy, source, expected, score, monkeypatch):
+    import boto3
+
+    monkeypatch.setattr("infer.table.stores._ONE_REQUEST", 0)
+    client = boto3.client("s3", region_name="us-east-1")
+    name = bucket.config["bucket"]
+    proxy.will("403")
+    with pytest.raises(JobError, match="Refused"):
+        score(source, uri(bucket, "x.parquet"), part_rows=20)
+    proxy.will("", 0)
+    assert objects(bucket) == {}
+    assert not client.list_multipart_uploads(Bucket=name).get("Uploads")
+    score(source, uri(bucket, "x.parquet"), part_rows=20)
+    assert objects(bucket) == {"x.parquet": expected}
+    with pytest.raises(OutputError, match="exists already"):
+        score(source, uri(bucket, "x.parquet"), columns=())
+
+
 def test_a_server_that_fails_now_and_then(bucket, proxy, source, expected, score):
     proxy.will("500", 2)
     score(source, uri(bucket, "x.parquet"), part_rows=20)
@@ -276,18 +308,28 @@ def test_a_server_that_does_not_answer(bucket, proxy, source, score, monkeypatch
     assert objects(bucket) == {}
 
 
-@pytest.mark.parametrize("fault", ["stall", "lose the answer"])
-def test_killed_while_it_is_sent(bucket, proxy, source, expected, score, model_path, fault):
-    """SIGKILL in the middle of the request, and when the object is there but nobody knows it."""
-    code = "from infer.cli import main; main()"
+@pytest.mark.parametrize(
+    ("fault", "number", "code"),
+    [
+        ("stall", signal.SIGKILL, -signal.SIGKILL),
+        ("stall", signal.SIGTERM, 143),
+        ("lose the answer", signal.SIGKILL, -signal.SIGKILL),
+    ],
+)
+def test_stopped_while_it_is_sent(
+    bucket, proxy, source, expected, score, model_path, fault, number, code
+):
+    """In the middle of the request, and when the object is there but nobody knows it."""
+    command = [sys.executable, "-c", "from infer.cli import main; main()"]
     words = [source, "-o", uri(bucket, "x.parquet"), "--part-rows", "20", "--model", model_path]
     proxy.will(fault)
-    with subprocess.Popen([sys.executable, "-c", code, *map(str, words)]) as run:
+    with subprocess.Popen([*command, *map(str, words)]) as run:
         assert proxy.met.wait(60)
         if fault == "lose the answer":
             while not objects(bucket):
                 pass
-        run.send_signal(signal.SIGKILL)
+        run.send_signal(number)
+        assert run.wait(20) == code  # long before the server's patience ends
     proxy.will("", 0)
     assert objects(bucket) == ({} if fault == "stall" else {"x.parquet": expected})
     assert score(source, uri(bucket, "x.parquet"), part_rows=20).resumed_rows == 90
@@ -330,6 +372,11 @@ def test_outputs_that_are_none(bucket, source, score):
         assert score(source, uri(bucket, key)).resumed_rows == 90
     assert {"a?b.parquet", "a#b?.parquet"} <= objects(bucket).keys()
     obstore.delete(bucket, ["a?b.parquet", "a#b?.parquet"])
+    with pytest.raises(OutputError, match="is a folder, expected a file"):
+        score(source, uri(bucket))
+    with pytest.raises(OutputError, match="names no bucket") as caught:
+        score(source, "s3://key:S3C/RET@bucket/x.parquet")
+    assert "S3C" not in str(caught.value)
     with pytest.raises(OutputError, match="NoSuchBucket"):
         score(source, "s3://no-such-bucket/x.parquet")
     with pytest.raises(OutputError, match="colour is no option of an s3 URI"):

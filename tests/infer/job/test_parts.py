@@ -12,7 +12,7 @@ from infer.base.errors import JobError, OutputError, SentError
 from infer.job.parts import PartKey, is_interrupted, job_errors, locked, open_parts
 from infer.model.profile import PROFILE_KEY, Profile
 from infer.model.results import Scores
-from infer.text.encoding import STATUSES
+from infer.text.statuses import STATUSES
 
 JOB = {"model": "1", "part rows": 2}
 LABELS = ("negative", "positive")

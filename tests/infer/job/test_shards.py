@@ -301,6 +301,23 @@ def test_files_of_text_stay_whole(score, tmp_path):
     assert sum(summary.resumed_rows for summary in again) == 45
 
 
+def test_a_large_file_of_text_is_cut_too(score, tmp_path, monkeypatch):
+    monkeypatch.setattr("infer.job.pieces.TEXT_BYTES", 1_000)
+    source = tmp_path / "in"
+    source.mkdir()
+    pyarrow.csv.write_csv(reviews(45), source / "large.csv")
+    pyarrow.csv.write_csv(reviews(3), source / "small.csv")
+    for number in (1, 2, 3):
+        score(source, tmp_path / "out", shard=Shard(number, 3), piece_rows=20)
+    names = [f"large.{start:012d}.csv" for start in (0, 20, 40)]
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.csv")) == [*names, "small.csv"]
+    score(source / "large.csv", tmp_path / "large.csv")
+    header, *rows = (tmp_path / "large.csv").read_text().splitlines()
+    pieces = [(tmp_path / "out" / name).read_text().splitlines() for name in names]
+    assert [lines[0] for lines in pieces] == [header] * 3
+    assert [row for lines in pieces for row in lines[1:]] == rows
+
+
 def test_stdin_has_no_shards(sent_score, tmp_path):
     done = sent_score("-", "-o", tmp_path / "out", "--shard", "1/2", input="text\ngood\n")
     assert done.returncode == 2

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from infer.model.profile import LENGTH_EDGES, SCORE_BINS, UNKNOWN_ENDS, Profile
 from infer.model.results import Scores
 from infer.model.scorer import Scorer
-from infer.text.encoding import STATUSES, EncodedTexts
+from infer.text.encoding import EncodedTexts
+from infer.text.statuses import STATUSES
 
 LABELS = ("negative", "positive")
 

@@ -9,17 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infer.text.encoding import (
-    EMPTY,
-    INVALID,
-    NULL,
-    OK,
-    TRUNCATED,
-    Encoder,
-    EncodingStopped,
-)
+from infer.text.encoding import Encoder, EncodingStopped
 from infer.text.ranges import ranges
 from infer.text.settings import TextSettings
+from infer.text.statuses import EMPTY, INVALID, NULL, OK, TRUNCATED
 from infer.text.tokenizer import Tokenizer
 from infer.text.vocabulary import PAD, UNK, UNK_ID, Vocabulary
 

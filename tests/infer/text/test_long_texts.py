@@ -7,11 +7,12 @@ import pyarrow as pa
 import pytest
 
 from infer.text.chunks import Chunker
-from infer.text.encoding import OK, TRUNCATED, Encoder
+from infer.text.encoding import Encoder
 from infer.text.long_texts import EDGE, LONG, Shortener
 from infer.text.rules import rules_of
 from infer.text.settings import TextSettings
 from infer.text.special_cases import SpecialCases
+from infer.text.statuses import OK, TRUNCATED
 from infer.text.tokenizer import Tokenizer
 from infer.text.vocabulary import PAD, UNK, Vocabulary
 
