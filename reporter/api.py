@@ -191,10 +191,10 @@ def _open(
     found = find_inputs(sources)
     if output is not None:
         local = [Path(file.path) for file in found.files if file.is_local]
-        if str(output) in {file.name for file in found.files}:
-            raise OutputError(f"{output}: is an input. Name another output")
         with writable(output):
             output.check(overwrite, file_keys(local))
+        if str(output) in {file.name for file in found.files}:  # elsewhere, where no key tells
+            raise OutputError(f"{output}: is an input. Name another output")
     folder = Path() if output is None else output.scratch
     return open_rows(found, asked, folder, read_delimiter(delimiter), texts)
 

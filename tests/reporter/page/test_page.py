@@ -86,12 +86,13 @@ def test_a_browser_shows_it_and_runs_nothing(hostile: str, tmp_path: Path) -> No
 
 
 @needs_browser
-@pytest.mark.parametrize("width", [400, 1280])
+@pytest.mark.parametrize("width", [400, pytest.param(1280, marks=pytest.mark.slow)])
 def test_it_fits_on_narrow_and_wide_screens(hostile: str, tmp_path: Path, width: int) -> None:
     check_fits(hostile, tmp_path, width)
 
 
 @needs_browser
+@pytest.mark.slow  # the training report's page, in the same frame, is looked at each time
 @pytest.mark.parametrize("is_dark", [True, False])
 def test_it_is_light_or_dark_as_preferred(hostile: str, tmp_path: Path, is_dark: bool) -> None:
     check_colours(hostile, tmp_path, is_dark)
