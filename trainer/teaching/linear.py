@@ -65,17 +65,17 @@ def fit_ngrams(
             f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
             "are all of one label, expected two labels or more"
         )
-    having = marks(_taken(encoded, rows), longest, buckets)
+    counts = count(_taken(encoded, rows), longest, buckets)
     # A bucket that no text has would keep a weight of 0, and take as long as any other.
-    there = np.unique(having.indices)  # (V,)
-    having = having[:, there]  # (R, V)
+    there = np.unique(counts.indices)  # (V,)
+    counts = counts[:, there]  # (R, V)
     model = NGrams(longest, buckets, labels)
     table = model.weight.view(buckets, -1)  # (W, O)
     columns = wanted.reshape(len(rows), -1)  # (R, O): of more labels each against all others
     with progress("linear model", columns.shape[1], "labels") as advance:
         for column, own in enumerate(columns.T):
-            ratios = log_ratios(having, own)
-            features = balanced(having.multiply(ratios).tocsr().astype(np.float32))
+            ratios = log_ratios(counts, own)
+            features = balanced(counts.multiply(ratios).tocsr().astype(np.float32))
             weights, bias = _regression(features, own)
             # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
             table[there, column] = torch.from_numpy(weights * ratios).half().float()
@@ -108,13 +108,11 @@ def _taken(encoded: EncodedTexts, rows: npt.NDArray[np.int64]) -> EncodedTexts:
     return EncodedTexts(ids, offsets, encoded.statuses[chosen])
 
 
-def marks(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
-    """Mark the n-grams of each text that stand in others too: a sparse (R, W) matrix of ones.
+def count(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
+    """Count the n-grams of each text that stand in others too: a sparse (R, W) matrix of float32.
 
-    How often a text says a thing tells little of what it thinks, so weights are fitted on what it
-    says at all; a new text is read as often as it says it. An n-gram that a single text has tells
-    nothing of others, and takes a bucket that n-grams of new texts fall into: after 2,000 reviews
-    two in five did, and now one in thirteen does.
+    One that a single text has tells nothing of others, and takes a bucket that n-grams of new texts
+    fall into: after 2,000 reviews two in five did, and now one in thirteen does.
     """
     from scipy.sparse import csr_array
 
@@ -123,10 +121,9 @@ def marks(encoded: EncodedTexts, longest: int, buckets: int) -> Any:
     kept = np.stack([in_several(own, texts) for own in sums])
     columns, rows = bucket_of(sums[kept], buckets), np.broadcast_to(texts, kept.shape)[kept]
     ones = np.ones(len(columns), np.float32)
-    found = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))
-    found.sum_duplicates()
-    found.data[:] = 1
-    return found
+    counts = csr_array((ones, (rows, columns)), shape=(len(encoded), buckets))
+    counts.sum_duplicates()
+    return counts
 
 
 def in_several(sums: npt.NDArray[np.int64], texts: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
@@ -148,13 +145,14 @@ def in_several(sums: npt.NDArray[np.int64], texts: npt.NDArray[np.int32]) -> npt
     return several
 
 
-def log_ratios(having: Any, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Say how much likelier each n-gram is in a positive review: (W,) float64, in nats.
+def log_ratios(counts: Any, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Say how much likelier a positive review has each n-gram: (W,) float64, in nats.
 
     Args:
-        having: sparse (R, W) of ones.
+        counts: sparse (R, W) of how often each review has it; once is as good as often.
         wanted: (R,) probabilities of the positive label.
     """
+    having = counts > 0
     shares = [(having.T @ side + 1) / (side.sum() + 1) for side in (wanted, 1 - wanted)]
     ratios: npt.NDArray[np.float64] = np.log(shares[0] / shares[1])
     return ratios

@@ -25,10 +25,10 @@ from trainer.settings.request import Request
 from trainer.teaching import linear
 from trainer.teaching.linear import (
     balanced,
+    count,
     fit_ngrams,
     in_several,
     log_ratios,
-    marks,
     predict_linear,
 )
 
@@ -50,7 +50,7 @@ def encode(texts: list[list[int]]) -> EncodedTexts:
 def test_ratios_by_hand() -> None:
     found = csr_array([[1, 0], [2, 1], [0, 1]])
     ratios = log_ratios(found, np.array([1, 1, 0.5]))
-    assert ratios == pytest.approx(np.log([(4 / 3.5) / (1 / 1.5), (2.5 / 3.5) / (1.5 / 1.5)]))
+    assert ratios == pytest.approx(np.log([(3 / 3.5) / (1 / 1.5), (2.5 / 3.5) / (1.5 / 1.5)]))
 
 
 def test_texts_count_alike_whatever_their_length() -> None:
@@ -61,12 +61,13 @@ def test_texts_count_alike_whatever_their_length() -> None:
     assert balanced(nothing).sum() == 0
 
 
-def test_n_grams_of_several_texts_are_marked_once_each() -> None:
-    found = marks(encode([[4, 4, 4], [], [4, 4], [4, 9], [8]]), 2, 10_000)
+def test_each_n_gram_of_several_texts_counts_as_often_as_it_stands() -> None:
+    found = count(encode([[4, 4, 4], [], [4, 4], [4, 9], [8]]), 2, 10_000)
     assert found.shape == (5, 10_000)
-    # Of the first text "4", "begin 4" and "4 4"; "9", "4 9", "8", "begin 8" are of one text alone.
-    assert found.sum(axis=1).tolist() == [3, 0, 3, 2, 0]
-    assert set(found.data.tolist()) == {1}
+    # Of the first text: three times "4", "begin 4" and twice "4 4".
+    assert sorted(found[[0]].data.tolist()) == [1, 2, 3]
+    # "9", "4 9", "8" and "begin 8" stand in one text alone.
+    assert found[[1, 2, 3, 4]].sum(axis=1).tolist() == [0, 4, 2, 0]
 
 
 @pytest.mark.parametrize("texts", [1, 2, 50])
@@ -121,7 +122,7 @@ def test_of_very_many_reviews_a_sample_is_drawn(
     monkeypatch.setattr(linear, "MOST_TOKENS", 100)
     counted = []
     monkeypatch.setattr(
-        linear, "marks", lambda *given: counted.append(given[0].lengths.sum()) or marks(*given)
+        linear, "count", lambda *given: counted.append(given[0].lengths.sum()) or count(*given)
     )
     texts, targets = encode([[5, 6], [7, 8]] * 500), np.float32([1, 0] * 500)
     logits = predict_linear(fit_ngrams(request_.recipe, 1, texts, targets), texts)
