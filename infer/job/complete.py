@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infer import __version__
-from infer.base.errors import InputError
+from infer.base.errors import InputError, OutputError
 from infer.job.job import MACHINE, TASK_KEY, asked_of, made_of
 from infer.job.notes import hash_of, read_note
 from infer.job.pieces import Piece, piece_of
@@ -122,7 +122,8 @@ def check_complete(
 
     Raises:
         InputError: an input is not there or cannot be read.
-        OutputError: a folder is named where a file is due, or the other way round.
+        OutputError: a folder is named where a file is due, or the other way round, or the manifest
+            cannot be written.
     """
     inputs = find_inputs(sources)
     where = open_output(output, options.parts)
@@ -149,10 +150,25 @@ def check_complete(
     if manifest is not None:
         _compare_with(manifest, report)
         if report.is_complete:
-            with manifest.create(overwrite=True) as temporary:
-                temporary.write_text(json.dumps(report.to_manifest(), indent=1), encoding="utf-8")
-            report.manifest = str(manifest)
+            _write(manifest, report)
     return report
+
+
+def _write(manifest: Target, report: Completeness) -> None:
+    """Write down what was found complete.
+
+    Raises:
+        OutputError: that cannot be.
+    """
+    try:
+        with manifest.create(overwrite=True) as temporary:
+            temporary.write_text(json.dumps(report.to_manifest(), indent=1), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(
+            f"{manifest}: cannot be written ({error.strerror}), though all {report.rows:,} rows "
+            "are there. Make room for it there, or get the right to write"
+        ) from error
+    report.manifest = str(manifest)
 
 
 def _by_input(targets: Iterable[Target], there: Iterable[Target]) -> dict[str, list[Target]]:
@@ -183,7 +199,11 @@ def _outputs(
 ) -> Iterator[_Output]:
     """Yield those of an input's outputs that are as they should be."""
     for target in targets:
-        found = _read(target)
+        try:
+            found = _read(target)
+        except (OSError, pa.ArrowException) as error:
+            problems.append(Problem("damaged", f"{target}: cannot be read ({error})"))
+            continue
         if found is None:
             problems.append(
                 Problem("other job", f"{target}: does not say which job made it, or was changed")
@@ -207,20 +227,26 @@ def _start_of(target: Target, task: Task) -> int:
 
 
 def _read(target: Target) -> tuple[Made, int] | None:
-    """Return what an output says that it was made of, and its rows; None where it does not say."""
+    """Return what an output says that it was made of, and its rows; None where it does not say.
+
+    Raises:
+        OSError: it cannot be read.
+        pa.ArrowException: it is no whole Parquet file.
+    """
+    task: str | bytes | None
+    if find_format(target.name) is not PARQUET:
+        note = read_note(target)
+        task, rows = (None, 0) if note is None else (note.metadata.get(TASK_KEY), note.rows)
+    else:
+        with target.open() as raw, pq.ParquetFile(raw) as file:
+            task = (file.schema_arrow.metadata or {}).get(TASK_KEY.encode())
+            rows = int(file.metadata.num_rows)
     try:
-        if find_format(target.name) is not PARQUET:
-            if (note := read_note(target)) is None:
-                return None
-            made, rows = json.loads(note.metadata[TASK_KEY]), note.rows
-        else:
-            with target.open() as raw, pq.ParquetFile(raw) as file:
-                metadata, rows = file.schema_arrow.metadata or {}, int(file.metadata.num_rows)
-            made = json.loads(metadata[TASK_KEY.encode()])
-        _ = made["content"].get("rows", (0, 0))
-    except (OSError, pa.ArrowException, KeyError, ValueError, AttributeError, TypeError):
+        made = json.loads(task or "")
+        start, end = made["content"].get("rows", (0, 0))
+    except (KeyError, ValueError, AttributeError, TypeError):
         return None
-    return made, rows
+    return (made, rows) if isinstance(start, int) and isinstance(end, int) else None
 
 
 def _difference(made: Made, expected: Made) -> tuple[str, str] | None:

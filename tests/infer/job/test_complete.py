@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import infer
-from infer.base.errors import InputError, UsageError
+from infer.base.errors import InputError, OutputError, UsageError
 from infer.job.shards import Shard
 
 OPTIONS = {"piece_rows": 100}
@@ -136,7 +136,22 @@ def test_a_damaged_output(job, check):
     path.write_bytes(content)
     assert kinds(check()) == ["damaged"]
     path.write_bytes(bytes(content[:100]))
+    assert kinds(check()) == ["damaged", "missing"]
+
+
+@pytest.mark.parametrize("rows", [None, "xy", [0], [0, None]])
+def test_an_output_that_tells_no_rows(job, check, rows):
+    path = job / "out" / "b.000000000100.parquet"
+    table = pq.read_table(path)
+    task = json.dumps({"content": {"rows": rows}})
+    pq.write_table(table.replace_schema_metadata({"sent.task": task}), path)
     assert kinds(check()) == ["other job", "missing"]
+
+
+def test_a_manifest_that_cannot_be_written(job, check):
+    (job / "out" / "_sent-manifest.json").mkdir()
+    with pytest.raises(OutputError, match=r"cannot be written .* though all 280 rows are there"):
+        check()
 
 
 def test_an_output_that_another_program_wrote_again(job, check):
