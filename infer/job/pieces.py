@@ -88,7 +88,10 @@ def _measured(file: InputFile, output: Target, delimiter: str | None) -> InputFi
     """Return a file whose rows can be counted where they have to be."""
     try:
         if file.path == STDIN:
-            raise InputError(f"{file.name}: one process reads it, shards are several. Name a file")
+            raise InputError(
+                f"{file.name}: is read once, expected files where the output is in pieces "
+                "(--shard, --piece-rows). Write it to a file first"
+            )
         if find_format(file.name) is PARQUET or file.size() < TEXT_BYTES:
             return file
         return as_parquet(file, output.scratch, delimiter)
@@ -177,7 +180,8 @@ def share(pieces: Sequence[Piece], shard: Shard) -> list[Piece]:
 
     The largest are given out first, each to the shard that has the least.
     """
-    loads = [(0, number) for number in range(1, shard.count + 1)]
+    # Whatever the number of shards, no more than the pieces get one.
+    loads = [(0, number) for number in range(1, min(shard.count, len(pieces)) + 1)]
     mine: set[int] = set()
     for index in sorted(range(len(pieces)), key=lambda i: -pieces[i].size):
         load, number = heapq.heappop(loads)

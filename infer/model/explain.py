@@ -150,7 +150,8 @@ def _log_odds(
     if cooled.ndim == 1:
         return cooled
     others = np.delete(cooled, label, axis=1)
-    odds: npt.NDArray[np.float64] = cooled[:, label] - np.logaddexp.reduce(others, axis=1)
+    with np.errstate(invalid="ignore"):  # of a text without its only word
+        odds: npt.NDArray[np.float64] = cooled[:, label] - np.logaddexp.reduce(others, axis=1)
     return odds
 
 

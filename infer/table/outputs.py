@@ -312,8 +312,13 @@ def open_output(output: str | Path, home: Path | None = None, shard: str = "") -
         shard: what the folder of a shard's parts is called, if there is one.
 
     Raises:
-        OutputError: nothing can be written there.
+        OutputError: nothing can be written there, or a URI is no home for parts.
     """
+    if home is not None and _SCHEME.match(str(home)):
+        raise OutputError(
+            f"parts: {home} is a URI, expected a folder on this machine, such as one on a shared "
+            "disk"
+        )
     name = os.fspath(output)
     uri = _SCHEME.match(name)
     if uri is None or uri[1].lower() == "file":

@@ -386,6 +386,8 @@ def test_outputs_that_are_none(bucket, source, score):
     (source.parent / "file").touch()
     with pytest.raises(OutputError, match=r"its parts have no place .* --parts"):
         score(source, uri(bucket, "x.parquet"), parts=source.parent / "file")
+    with pytest.raises(OutputError, match="a URI, expected a folder on this machine"):
+        score(source, uri(bucket, "x.parquet"), parts=Path(uri(bucket, "parts")))
     with pytest.raises(OutputError, match="no file system opens it"):
         score(source, "nothing://host/x.parquet")
     assert sorted(objects(bucket)) == ["file", "folder/x"]

@@ -135,6 +135,13 @@ def test_every_piece_is_of_one_shard(count):
     assert max(loads) - min(loads) <= 1000
 
 
+def test_far_more_shards_than_pieces():
+    """A list of all of them would fill the memory."""
+    pieces = [Piece(None, LocalTarget(Path("a"), "a"), size=5)]
+    assert share(pieces, Shard(1, 999_999_999)) == pieces
+    assert share(pieces, Shard(999_999_999, 999_999_999)) == []
+
+
 def test_the_cut_is_of_rows(folder):
     inputs = find_inputs([str(folder)])
     pieces = cut(
@@ -318,10 +325,11 @@ def test_a_large_file_of_text_is_cut_too(score, tmp_path, monkeypatch):
     assert [row for lines in pieces for row in lines[1:]] == rows
 
 
-def test_stdin_has_no_shards(sent_score, tmp_path):
-    done = sent_score("-", "-o", tmp_path / "out", "--shard", "1/2", input="text\ngood\n")
+@pytest.mark.parametrize("cut", [("--shard", "1/2"), ("--piece-rows", "1")])
+def test_stdin_has_no_pieces(sent_score, tmp_path, cut):
+    done = sent_score("-", "-o", tmp_path / "out", *cut, input="text\ngood\n")
     assert done.returncode == 2
-    assert "stdin: one process reads it" in done.stderr
+    assert "stdin: is read once, expected files" in done.stderr
 
 
 def test_a_file_for_the_output_of_shards(folder, score, tmp_path):

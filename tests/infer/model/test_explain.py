@@ -70,6 +70,11 @@ def test_the_only_word_has_nothing_to_be_held_against(scorer):
     assert (word.word, word.change, word.score_change) == ("good", None, None)
 
 
+def test_the_only_word_of_one_of_several_labels_gives_no_warning():
+    nothing = np.full((1, 3), np.nan, np.float32)
+    assert np.isnan(module._log_odds(nothing, temperature=1.0, label=0)).all()
+
+
 @pytest.mark.parametrize("text", [None, b"", b" \n", b"<br>", b"\xff"])
 def test_without_a_score_there_is_nothing_to_explain(scorer, text):
     assert explain(scorer, text) is None
