@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from infer import __version__
-from infer.base.console import run_command, say, talking
+from infer.base.console import one_list, run_command, say, talking
 from infer.base.errors import IncompleteError, SentError
 from infer.table.delimiters import read_delimiter
 
@@ -54,10 +54,13 @@ Examples:
 )
 @click.option(
     "--columns",
+    multiple=True,
     default=None,
+    callback=one_list,
+    show_default=False,
     metavar="A,B,…",
-    help="Columns to carry over; a name with a comma in double quotes.  "
-    "[default: all but the text]",
+    help="Columns to carry over; a name with a comma in double quotes. May be given several "
+    "times.  [default: all but the text]",
 )
 @click.option(
     "--prefix",
@@ -215,9 +218,14 @@ def tell_complete(found: "Completeness", output: str, as_json: bool) -> None:
     if found.problems:
         kinds = Counter(problem.kind for problem in found.problems)
         counts = ", ".join(f"{count:,} {kind}" for kind, count in kinds.items())
+        remedy = (
+            "Run what is missing again"
+            if kinds.keys() == {"missing"}
+            else "If the options are the job's, remove the files that are named, and run it again"
+        )
         raise IncompleteError(
-            f"{output}: is not complete ({counts}; first: {found.problems[0].message}). Run what "
-            "is missing again: what is done is not done again"
+            f"{output}: is not complete ({counts}; first: {found.problems[0].message}). {remedy}: "
+            "what is done is not done again"
         )
     where = f", as {found.manifest} says" if found.manifest else ""
     say(f"Complete: {found.rows:,} rows of {len(found.inputs):,} inputs in {found.files:,} files"

@@ -7,7 +7,7 @@ import click
 
 import reporter
 from infer import __version__
-from infer.base.console import given_options, run_command, say, talking
+from infer.base.console import given_options, one_list, run_command, say, talking
 from infer.base.errors import UsageError
 from infer.table.delimiters import read_delimiter
 from reporter.api import EVERY, EXAMPLES, MOST_EXAMPLES, MOST_SAMPLED, SEED
@@ -118,11 +118,13 @@ Examples:
 )
 @click.option(
     "--columns",
+    multiple=True,
     default=None,
+    callback=one_list,
     show_default=False,
     metavar="A,B,…",
-    help="With --sample: columns to carry over; a name with a comma in double quotes.  [default: "
-    "the id, and that of --by]",
+    help="With --sample: columns to carry over; a name with a comma in double quotes. May be "
+    "given several times.  [default: the id, and that of --by]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")

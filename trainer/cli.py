@@ -10,7 +10,7 @@ import click
 
 import infer
 import trainer
-from infer.base.console import given_options, run_command, say, talking
+from infer.base.console import given_options, one_list, run_command, say, talking
 from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
@@ -114,10 +114,12 @@ def _shown(value: object) -> str:
 )
 @click.option(
     "--labels",
+    multiple=True,
     default=None,
+    callback=one_list,
     metavar="LABEL=NAME,…",
     help="What labels are called in place of how the files write them: one name for several joins "
-    "them, no name leaves their rows out.  [default: as written]",
+    "them, no name leaves their rows out. May be given several times.  [default: as written]",
 )
 @click.option(
     "--ordinal",

@@ -49,6 +49,11 @@ def say(message: str) -> None:
     LOGGER.info(message)
 
 
+def one_list(context: click.Context, option: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """Join what an option that takes a list was given, once or several times; None where never."""
+    return ",".join(given) if given else None
+
+
 @contextmanager
 def talking(quiet: bool = False) -> Iterator[None]:
     """Let what is said within the block reach stderr, and progress bars be shown.

@@ -77,6 +77,16 @@ def test_one_json_object_on_stdout(source, tmp_path, sent_score, model_path, mod
     assert "\x1b" not in done.stderr  # no bar where there is no terminal
 
 
+def test_columns_may_be_named_one_by_one(tmp_path, sent_score):
+    table = pa.table({"id": [1], "a,b": [2], "c": [3], "text": ["good"]})
+    pq.write_table(table, tmp_path / "in.parquet")
+    names = ["--columns", "id", "--columns", '"a,b",text']
+    done = sent_score(tmp_path / "in.parquet", "-o", tmp_path / "out.parquet", *names)
+    assert done.returncode == 0, done.stderr
+    columns = pq.read_schema(tmp_path / "out.parquet").names
+    assert columns == ["id", "a,b", "text", "score", "prediction", "status"]
+
+
 def test_quiet_says_nothing(source, tmp_path, sent_score):
     done = sent_score(source, "-o", tmp_path / "out.parquet", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -232,3 +232,11 @@ def test_a_page_that_goes_elsewhere(scores: Path) -> None:
         reporter.report(scores, "memory://reports/r.html")
     reporter.sample(scores, "memory://reports/l.jsonl", 3)
     assert b'"label": null' in fsspec.filesystem("memory").cat("/reports/l.jsonl")
+
+
+def test_columns_may_be_named_one_by_one(scores: Path, tmp_path: Path) -> None:
+    names = ["--columns", "prediction", "--columns", "status"]
+    done = run(scores, "-o", tmp_path / "label.csv", "--sample", 2, *names)
+    assert done.exit_code == 0, done.output
+    header = (tmp_path / "label.csv").read_text().splitlines()[0]
+    assert "prediction" in header and "status" in header

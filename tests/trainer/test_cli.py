@@ -145,3 +145,9 @@ main()
     done = run("--output", tmp_path / "c", code=code)
     assert done.returncode == 2
     assert "pip install -c constraints.txt '.[train]'" in done.stderr
+
+
+def test_labels_may_be_named_one_by_one() -> None:
+    named = ["--labels", "1=bad,2=bad", "--labels", '"a, b=good"']
+    assert main.make_context("sent-train", named).params["labels"] == '1=bad,2=bad,"a, b=good"'
+    assert main.make_context("sent-train", []).params["labels"] is None
