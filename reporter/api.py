@@ -5,6 +5,7 @@ goes to the logger `sent_toolkit`.
 """
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from os import PathLike, stat_result
 from pathlib import Path
@@ -92,10 +93,18 @@ def report(
     from reporter.figures.figures import Settings, make_figures, without_texts
     from reporter.page.page import render_page
     from reporter.rows.columns import Asked
+    from reporter.rows.reading import needs_texts
 
+    if explain and not (texts and examples):
+        raise UsageError(
+            "--explain marks words in the examples, expected some: neither --no-texts nor "
+            "--examples 0 beside it"
+        )
     asked = Asked(prefix, by, over, label_column, text_column)
     target = None if output is None else open_output(os.fspath(output)).whole()
     rows = _open(inputs, target, asked, texts or text_column is not None, delimiter, overwrite)
+    if explain:
+        needs_texts(rows)
     settings = Settings(
         every, examples if texts else 0, seed, None if model is None else str(model), explain
     )
@@ -157,8 +166,9 @@ def sample(
     _check_number("sample", number, 1, MOST_SAMPLED)
     from infer.table.outputs import open_output
     from reporter.figures.database import open_database
-    from reporter.labelling.write import draw_sample, needs_texts, write_table
+    from reporter.labelling.write import draw_sample, write_table
     from reporter.rows.columns import Asked
+    from reporter.rows.reading import needs_texts
 
     target = open_output(os.fspath(output)).whole()
     asked = Asked(prefix, by, None, label_column, text_column, tuple(columns))
@@ -189,6 +199,9 @@ def _open(
     if not sources:
         raise InputError("inputs: an empty list, expected at least one file, folder, glob or URI")
     found = find_inputs(sources)
+    names = Counter(file.name for file in found.files)
+    if twice := [name for name in names if names[name] > 1]:
+        raise InputError(f"{twice[0]}: is among the inputs twice, expected once. Leave one out")
     if output is not None:
         local = [Path(file.path) for file in found.files if file.is_local]
         with writable(output):

@@ -201,7 +201,8 @@ def make_report(
             for share in figures["shares"][:5]
             if share["rows"]
         )
-        say(f"{figures['rows']:,} rows, {figures['scored']:,} scored: {shares}")
+        shares = f": {shares}" if shares else ""
+        say(f"{figures['rows']:,} rows, {figures['scored']:,} scored{shares}")
         if output is not None:
             say(f"report: {output}")
 

@@ -3,7 +3,6 @@
 import fnmatch
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -113,7 +112,6 @@ def find_inputs(sources: Sequence[str]) -> Inputs:
             errors.append(error)
     all_at_once(errors, len(sources), "inputs")
     files = [file for inputs in found for file in inputs.files]
-    _check_places(files)
     return Inputs(
         files=tuple(files),
         single=len(found) == 1 and found[0].single,
@@ -227,16 +225,3 @@ def _leads(parts: Parts, patterns: Parts) -> bool:
         and fnmatch.fnmatchcase(parts[0], patterns[0])
         and _leads(parts[1:], patterns[1:])
     )
-
-
-def _check_places(files: list[InputFile]) -> None:
-    """Refuse files that would share a place in the output folder."""
-    named = Counter(file.name for file in files)
-    places: dict[PurePosixPath, str] = {}
-    for file in files:
-        other = places.setdefault(file.relative, file.name)
-        if other != file.name or named[file.name] > 1:
-            raise InputError(
-                f"{other} and {file.name} would both become {file.relative} in the output "
-                "folder. Score them in separate runs"
-            )

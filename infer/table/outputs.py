@@ -5,7 +5,8 @@ import os
 import re
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -24,7 +25,7 @@ from infer.base.commit import (
     check_output,
     remove_stale_temporaries,
 )
-from infer.base.errors import OutputError
+from infer.base.errors import InputError, OutputError
 from infer.table.folders import LOCAL, PARTS_SUFFIX
 from infer.table.formats import has_known_ending
 from infer.table.inputs import InputFile, Inputs
@@ -462,6 +463,7 @@ def find_targets(inputs: Inputs, output: Output, named: str) -> list[Target]:
         named: as it was named; a name that ends with / is a folder's.
 
     Raises:
+        InputError: two files would have one place.
         OutputError: the output is a folder where a file is due, or the other way round, or lies
             among the inputs, or cannot be looked at.
     """
@@ -485,8 +487,22 @@ def find_targets(inputs: Inputs, output: Output, named: str) -> list[Target]:
             f"{output}: is a file's name, expected a folder for the scores of {several}. Name one, "
             f"such as {stem}"
         )
+    _check_places(inputs.files)
     output.check_apart(inputs)
     return [output.target(file.relative.as_posix()) for file in inputs.files]
+
+
+def _check_places(files: Sequence[InputFile]) -> None:
+    """Refuse files that would share a place in the output folder."""
+    named = Counter(file.name for file in files)
+    places: dict[PurePosixPath, str] = {}
+    for file in files:
+        other = places.setdefault(file.relative, file.name)
+        if other != file.name or named[file.name] > 1:
+            raise InputError(
+                f"{other} and {file.name} would both become {file.relative} in the output "
+                "folder. Score them in separate runs"
+            )
 
 
 @contextmanager

@@ -180,7 +180,8 @@ def _expressions(there: Set[str], every: str, rows: Rows) -> str:
     """Return SQL for what rows are counted by."""
     has_date = "date" in there
     is_written = has_date and rows.date_type == pa.large_string()
-    date = "try_cast(date AS TIMESTAMP)" if is_written else "date"
+    date = "try_cast(trim(date) AS TIMESTAMP)" if is_written else "date"
+    written = "trim(date) <> ''" if is_written else "date IS NOT NULL"
     period = f"CASE WHEN {date} {_YEARS} THEN date_trunc('{every}', {date})::DATE END"
     edges = " ".join(
         f"WHEN length(text) >= {edge} THEN {number}"
@@ -198,6 +199,6 @@ def _expressions(there: Set[str], every: str, rows: Rows) -> str:
         "grp": '"group"' if "group" in there else "NULL",
         "confident": "confident" if CONFIDENT in there else "NULL",
         "len": f"CASE {edges} END" if "text" in there else "NULL",
-        "dated": "date IS NOT NULL" if has_date else "false",
+        "dated": written if has_date else "false",
     }
     return ", ".join(f"{expression} AS {name}" for name, expression in found.items())

@@ -165,6 +165,13 @@ def _notes(rows: Rows, counts: Counts, figures: dict[str, Any]) -> list[str]:
             f"{len(hashes):,} different models scored these files: their scores are not of one "
             "kind. Make a report of each."
         )
+    learned = figures.get("learned")
+    if learned is not None and learned["differences"]:
+        cost = f" {learned['cost']}" if learned["cost"] else ""
+        notes.append(
+            "These texts are not like those that the model learned from: "
+            f"{'; '.join(learned['differences'])}. It may be right less often.{cost}"
+        )
     if nan := counts.total("nan"):
         notes.append(f"{nan:,} scores are not numbers (NaN); these rows count as not scored.")
     if undated := counts.total("undated"):

@@ -11,6 +11,7 @@ from reporter.figures.counts import Range
 # What a file tells nothing of, where all its rows have the negative one of two labels.
 OTHER: Final = "the other label"
 _SHOWN: Final = 10
+_LONGEST: Final = 60  # characters
 
 
 @dataclass(frozen=True)
@@ -168,4 +169,5 @@ def _expected(labels: Labels) -> str:
 
 
 def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:_SHOWN])) + (", …" if len(names) > _SHOWN else "")
+    cut = [name if len(name) <= _LONGEST else f"{name[:_LONGEST]}…" for name in names[:_SHOWN]]
+    return ", ".join(map(repr, cut)) + (", …" if len(names) > _SHOWN else "")

@@ -116,10 +116,10 @@ def period_name(begin: date, every: str) -> str:
     A week is called by its Monday.
     """
     if every == "year":
-        return f"{begin.year}"
+        return f"{begin.year:04}"
     if every == "quarter":
-        return f"{begin.year} Q{(begin.month + 2) // 3}"
-    return f"{begin:%Y-%m}" if every == "month" else begin.isoformat()
+        return f"{begin.year:04} Q{(begin.month + 2) // 3}"
+    return begin.isoformat()[:7] if every == "month" else begin.isoformat()
 
 
 def by_group(

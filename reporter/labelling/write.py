@@ -9,7 +9,6 @@ import pyarrow.compute as pc
 
 from infer.base.errors import InputError
 from infer.job.writers import check_types, open_writer
-from infer.table.columns import TEXT_COLUMNS
 from reporter.figures.counts import EVERY, count_rows
 from reporter.figures.database import Database
 from reporter.figures.figures import known_labels
@@ -22,20 +21,6 @@ from reporter.rows.reading import CARRY, Rows
 # What `sent-train` takes for the text and the label unless others are named.
 TEXT: Final = "text"
 LABEL: Final = "label"
-
-
-def needs_texts(rows: Rows) -> None:
-    """Refuse files without texts.
-
-    Raises:
-        InputError: there is no text column.
-    """
-    if rows.asked.text is None:
-        raise InputError(
-            f"{rows.files[0].source.name}: no column {' or '.join(map(repr, TEXT_COLUMNS))}, "
-            "expected the texts beside their scores. Name it with --text-column; sent-score "
-            "carries it over with --columns"
-        )
 
 
 def draw_sample(

@@ -160,7 +160,8 @@ def _listed(schema: pa.Schema) -> str:
 def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
     """Return the values of a column in another type.
 
-    A string that is not UTF-8 becomes null; a time with a zone, what the clocks there show.
+    A string that is not UTF-8 becomes null, and so does NaN where a string is due; a time with a
+    zone, what the clocks there show.
 
     Args:
         values: (R,) as the file has them.
@@ -175,6 +176,8 @@ def convert(values: pa.Array, kind: pa.DataType) -> pa.Array:
         values = decode_utf8(values)[0]
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
+    if pa.types.is_floating(values.type) and is_text(kind):  # a missing number, as some write it
+        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     # Nanoseconds of a date are of no account.
     options = pc.CastOptions(kind, allow_time_truncate=True)
     return values if values.type == kind else pc.cast(values, options=options)

@@ -197,6 +197,20 @@ def open_rows(
     return Rows(tuple(files), asked, inputs.remarks)
 
 
+def needs_texts(rows: Rows) -> None:
+    """Refuse files without texts.
+
+    Raises:
+        InputError: there is no text column.
+    """
+    if rows.asked.text is None:
+        raise InputError(
+            f"{rows.files[0].source.name}: no column {' or '.join(map(repr, TEXT_COLUMNS))}, "
+            "expected the texts beside their scores. Name it with --text-column; sent-score "
+            "carries it over with --columns"
+        )
+
+
 def _usual_text(schemas: Sequence[pa.Schema]) -> str | None:
     """Return the usual text column that all files have."""
     for name in TEXT_COLUMNS:

@@ -57,6 +57,8 @@ def test_json_is_the_same_figures_without_texts(scores: Path, tmp_path: Path) ->
         (("-o", "r.csv"), "expected an HTML file"),
         (("-o", "r.html", "--columns", "a"), "--columns goes with --sample"),
         (("-o", "r.html", "--sample", "5"), "expected a table"),
+        (("-o", "r.html", "--explain", "--no-texts"), "expected some: neither --no-texts nor"),
+        (("-o", "r.html", "--explain", "--examples", "0"), "expected some: neither"),
         (("-o", "r.csv", "--sample", "5", "--over", "d", "--json"), "--sample and --json, --over"),
         (("-o", "r.html", "--by", "shop"), "no column 'shop'"),
         (("-o", "r.html", "--over", "score"), "expected dates, times"),
@@ -75,7 +77,7 @@ def test_an_output_is_kept_unless_it_may_be_replaced(scores: Path, tmp_path: Pat
     page.write_text("mine")
     with pytest.raises(OutputError, match="--overwrite"):
         reporter.report(scores, page)
-    with pytest.raises(OutputError, match="is the input"):
+    with pytest.raises(OutputError, match="is an input"):
         reporter.report(scores, scores, overwrite=True)
     assert page.read_text() == "mine"
     reporter.report(scores, page, overwrite=True)
@@ -139,6 +141,26 @@ def test_files_of_other_schemas(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [1]}), tmp_path / "d.parquet")
     with pytest.raises(InputError, match=r"d.parquet: no column 'score', 'prediction', 'status'"):
         reporter.report(tmp_path)
+
+
+def test_files_of_one_name_in_two_folders(scores: Path, tmp_path: Path) -> None:
+    other = tmp_path / "later" / scores.name
+    other.parent.mkdir()
+    other.write_bytes(scores.read_bytes())
+    assert reporter.report([scores, other.parent])["rows"] == 12
+    with pytest.raises(InputError, match=r"scores\.parquet: is among the inputs twice"):
+        reporter.report([scores, scores])
+
+
+def test_words_are_explained_only_where_there_are_texts(tmp_path: Path) -> None:
+    pq.write_table(scores_table(), tmp_path / "bare.parquet")
+    with pytest.raises(InputError, match="expected the texts beside their scores"):
+        reporter.report(tmp_path / "bare.parquet", explain=True)
+
+
+def test_of_no_rows_no_shares_are_said(tmp_path: Path) -> None:
+    pq.write_table(scores_table().slice(0, 0), tmp_path / "none.parquet")
+    assert "0 rows, 0 scored\n" in run(tmp_path / "none.parquet", "--json").stderr
 
 
 @pytest.mark.parametrize("name", ["s.csv", "s.tsv", "s.jsonl", "s.csv.gz"])

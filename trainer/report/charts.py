@@ -49,7 +49,7 @@ def _epochs(figure: Figure, best: int) -> Axes:
     """Make axes over epochs, with a line at the one that was kept."""
     axes = figure.subplots()
     axes.axvline(best, color=FAINT, ls=":", label="kept")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     return axes
 

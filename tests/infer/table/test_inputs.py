@@ -141,7 +141,7 @@ def test_two_files_for_one_place(tmp_path: Path) -> None:
     one, two = (str(write(tmp_path / name / "x.parquet")) for name in "ab")
     for pair in ([one, two], [one, one]):
         with pytest.raises(InputError, match=r"would both become x\.parquet"):
-            find_inputs(pair)
+            targets_of(find_inputs(pair), tmp_path / "out")
 
 
 def test_a_glob_cannot_lead_out_of_the_output_folder(tmp_path: Path) -> None:

@@ -86,11 +86,19 @@ def test_periods_of_any_length(figures: Figures, every: str, names: list[str]) -
     assert [period["period"] for period in found["periods"]] == names
 
 
+def test_early_years_have_four_digits(figures: Figures) -> None:
+    days = scores_table(day=["0001-01-01 ", " 0999-12-31", "", " ", None, "9999-12-31"])
+    for every, first in (("year", "0001"), ("quarter", "0001 Q1"), ("month", "0001-01")):
+        found = figures(days, over="day", every=every)
+        assert found["over"]["periods"][0]["period"] == first
+        assert found["over"]["undated"] == 2 and found["notes"] == []
+
+
 def test_dates_that_cannot_be_read_are_counted(figures: Figures) -> None:
     days = ["31.01.2024", "2024-01-31", "infinity", "", None, "2024-01-30"]
     found = figures(scores_table(day=days), over="day")
     assert found["over"]["undated"] == 3
-    assert any("3 dates cannot be read" in note for note in found["notes"])
+    assert any("2 dates cannot be read" in note for note in found["notes"])
 
 
 def test_times_that_no_calendar_has(figures: Figures) -> None:
@@ -252,6 +260,18 @@ def test_ways_to_write_a_truth(figures: Figures, truth: list[Any]) -> None:
         "positive": {"positive": 2},
         "negative": {"negative": 2, "positive": 1},
     }
+
+
+def test_a_number_that_is_none_is_no_truth_and_no_group(figures: Figures) -> None:
+    numbers = pa.array([1.0, float("nan"), 0.0, 0.0, None, 1.0])
+    found = figures(scores_table(x=numbers), label_column="x", by="x")
+    assert found["truth"]["rows"] == 4
+    assert {group["group"] for group in found["by"]["groups"]} == {"0", "1", None}
+
+
+def test_a_text_in_place_of_a_label_is_cut_in_the_error(figures: Figures) -> None:
+    with pytest.raises(InputError, match=r"'x{60}…', expected"):
+        figures(scores_table(x=["x" * 500] * 6), label_column="x")
 
 
 def test_a_truth_of_other_labels_is_refused(figures: Figures) -> None:

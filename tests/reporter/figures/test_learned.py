@@ -67,7 +67,9 @@ def test_other_texts_are_told(
     assert moved is not None and found["learned"]["drift"] == moved.to_json()
     assert any("shorter" in phrase for phrase in found["learned"]["differences"])
     text = Page((tmp_path / "r.html").read_text(encoding="utf-8")).text
-    assert "not like those that the model learned from: shorter" in text
+    assert text.count("not like those that the model learned from: shorter") == 1
+    assert text.index("not like those") < text.index("Rows by status")
+    assert any("not like those" in note for note in found["notes"])
 
 
 def test_of_another_model_or_other_rows_nothing_is_told(

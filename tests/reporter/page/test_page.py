@@ -1,5 +1,6 @@
 """The page of scores shows what there is to see, runs nothing, fetches nothing and looks right."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,12 @@ def test_strings_from_the_data_are_text(hostile: str) -> None:
 
 def test_the_page_is_well_formed(hostile: str) -> None:
     check_form(hostile)
+
+
+def test_short_names_are_not_broken(render: Callable[..., str]) -> None:
+    page = render(hostile_table(("sport", "politics", "truncated"), "x"), **OPTIONS)
+    cells = re.findall(r"<t[hd][^>]*>[^<]*<bdi([^>]*)>(sport|politics|truncated)<", page)
+    assert len(cells) > 30 and {style for style, _ in cells} == {' class="whole"'}
 
 
 @needs_browser

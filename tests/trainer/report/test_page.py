@@ -1,6 +1,7 @@
 """The report shows what there is to see, runs nothing, fetches nothing and looks right."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ from tests.pages import (
 from trainer.checkpoint.folder import METRICS, REPORT, Checkpoint, load_checkpoint
 from trainer.network.evaluate import measure, named_confusion
 from trainer.report.analysis import analyse, most_confident_mistakes
+from trainer.report.charts import accuracy_chart
 from trainer.report.page import confusion_counts, recipe_words, render_report
 from trainer.run.train import carry_out
 from trainer.settings.recipe import RECIPES
@@ -244,3 +246,8 @@ def test_of_many_labels_the_pairs_that_are_confused_most_are_shown() -> None:
     assert confused_pairs(counted, tuple(few)) == []
     rows = confusion_rows(counted, tuple(few))
     assert rows[0] == ("l0", [(5, 1.0), *[(0, 0.0)] * 11])
+
+
+def test_one_epoch_is_no_fraction() -> None:
+    svg = accuracy_chart([{"epoch": 1, "validation_accuracy": 0.5}], 1)
+    assert re.findall(r">(\d[\d.]*)</text>", svg) == ["1"]
