@@ -1,5 +1,7 @@
 """The output: the input's rows, their scores beside them, and where they come from."""
 
+import json
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -66,6 +68,9 @@ def test_schema_metadata_and_provenance(tmp_path, score, model):
     found = dict(read.schema.metadata)
     assert len(found.pop(b"sent.job")) == 64
     assert Profile.from_text(found.pop(b"sent.profile")).rows == read.num_rows
+    task = json.loads(found.pop(b"sent.task"))
+    assert task["model"] == model.sha256 and task["columns"] == ["id", "kind"]
+    assert str(tmp_path) not in json.dumps(task), "an output can be passed on"
     assert found == {
         b"owner": b"us",
         b"sent.model_sha256": model.sha256.encode(),
