@@ -77,7 +77,7 @@ def test_an_output_is_kept_unless_it_may_be_replaced(scores: Path, tmp_path: Pat
     page.write_text("mine")
     with pytest.raises(OutputError, match="--overwrite"):
         reporter.report(scores, page)
-    with pytest.raises(OutputError, match="is an input"):
+    with pytest.raises(OutputError, match="is the input"):
         reporter.report(scores, scores, overwrite=True)
     assert page.read_text() == "mine"
     reporter.report(scores, page, overwrite=True)
