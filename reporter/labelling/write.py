@@ -7,7 +7,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from infer.base.errors import InputError
+from infer.base.errors import InputError, UsageError
 from infer.job.writers import check_types, open_writer
 from reporter.figures.counts import EVERY, count_rows
 from reporter.figures.database import Database
@@ -21,6 +21,8 @@ from reporter.rows.reading import CARRY, Rows
 # What `sent-train` takes for the text and the label unless others are named.
 TEXT: Final = "text"
 LABEL: Final = "label"
+# The column that sent-train takes for a teacher's probabilities.
+SCORE: Final = "score"
 
 
 def draw_sample(
@@ -65,9 +67,18 @@ def draw_sample(
 
 
 def _carried(rows: Rows) -> list[str]:
-    """Return the columns to carry over: those asked for, else id, group and date."""
+    """Return the columns to carry over: those asked for, else id, group and date.
+
+    Raises:
+        UsageError: one of them would teach.
+    """
     asked = rows.asked
     names = list(asked.carry)
+    if SCORE in names:
+        raise UsageError(
+            f"columns: {SCORE!r} would be learned from as a teacher's where sent-train takes the "
+            "file. Leave it out"
+        )
     if not names:
         ids = {file.columns.names.get("id") for file in rows.files}
         names = [name for name in (*ids, asked.group, asked.date) if name is not None]

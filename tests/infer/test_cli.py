@@ -125,7 +125,7 @@ def read_terminal(handle):
     ("arguments", "message"),
     [
         (["nothing.parquet", "-o", "out"], "nothing.parquet: no such file or folder"),
-        (["in.parquet", "-o", "in.parquet"], "in.parquet: is the input in.parquet"),
+        (["in.parquet", "-o", "in.parquet"], "in.parquet: is the input itself"),
         (["in.parquet", "-o", "out", "--text-column", "id"], "has type int64, expected string"),
         (["in.parquet", "-o", "out", "--text-column", "x"], "no column 'x'. Columns: id (int64)"),
         (["bad.parquet", "-o", "out"], "bad.parquet: not a whole, readable Parquet file"),

@@ -262,3 +262,9 @@ def test_columns_may_be_named_one_by_one(scores: Path, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     header = (tmp_path / "label.csv").read_text().splitlines()[0]
     assert "prediction" in header and "status" in header
+
+
+def test_a_sample_does_not_teach_what_the_model_said(scores: Path, tmp_path: Path) -> None:
+    done = run(scores, "-o", tmp_path / "label.csv", "--sample", 2, "--columns", "score")
+    assert done.exit_code == 2 and "'score' would be learned from" in done.stderr
+    assert not (tmp_path / "label.csv").exists()
