@@ -30,6 +30,10 @@ class ParityFailedError(ParityError):
         super().__init__(message)
         self.report = report
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle with the report, so that a worker process can hand it back."""
+        return type(self), (str(self), self.report)
+
 
 @dataclass(frozen=True)
 class Network:

@@ -1,6 +1,7 @@
 """The main path: a model file that agrees, or nothing, whatever fault is planted."""
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -420,3 +421,8 @@ def test_cuda_is_compared_too(precision, plant, folder, tmp_path):
     assert certificate["providers"] == [
         "CPUExecutionProvider", "CUDAExecutionProvider, TF32", "CUDAExecutionProvider",
     ]  # fmt: skip
+
+
+def test_a_failure_comes_back_from_another_process() -> None:
+    failure = pickle.loads(pickle.dumps(ParityFailedError("not good enough", {"passed": False})))
+    assert (str(failure), failure.report) == ("not good enough", {"passed": False})
