@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -63,11 +64,7 @@ def write_output(
                 counter.add(part)
                 arrays = [*table.columns, *result_columns(part, labels, point)]
                 writer.write_table(pa.table(arrays, schema=schema))
-        rows_of_each = {task.rows, counter.rows}
-        if find_format(output.name) is PARQUET:
-            rows_of_each.add(pq.read_metadata(temporary).num_rows)
-        if len(rows_of_each) > 1 or rows.left() or source.identity() != task.identity:
-            raise InputError(f"{source.name}: changed while it was read. Start over")
+        _check_unchanged(task, counter.rows, rows.left(), temporary)
         counts = counter.counts(_profile(metadata, labels, output))
         if find_format(output.name) is not PARQUET:
             if not options.overwrite and output.is_there():  # with a note of its own
@@ -83,6 +80,19 @@ def write_output(
             )
             write_note(output, temporary, note, like)
     return counts
+
+
+def _check_unchanged(task: Task, written: int, scores_left: bool, temporary: Path) -> None:
+    """Refuse to commit rows beside scores that may not be theirs.
+
+    Raises:
+        InputError: the input is not what it was when the job began.
+    """
+    rows_of_each = {task.rows, written}
+    if find_format(task.output.name) is PARQUET:
+        rows_of_each.add(pq.read_metadata(temporary).num_rows)
+    if len(rows_of_each) > 1 or scores_left or task.source.identity() != task.identity:
+        raise InputError(f"{task.source.name}: changed while it was read. Start over")
 
 
 def count_output(output: Target, options: ScoreOptions, labels: tuple[str, ...]) -> Counts:
