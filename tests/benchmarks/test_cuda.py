@@ -44,7 +44,9 @@ def test_a_gpu_that_returns_zeros_fails(rehearse, tmp_path):
     assert done.returncode == 1, done.stderr
     parts = json.loads((tmp_path / "cuda.json").read_text(encoding="utf-8"))["parts"]
     assert "all 40 scores are alike" in parts["score"]["result"]["failed"]
-    assert "CUDAExecutionProvider: the logits are all alike" in parts["parity"]["result"]["failed"]
+    # What is left of the logits is the n-grams' share, which the CPU computes.
+    failed = parts["parity"]["result"]["failed"]
+    assert any(line.startswith("CUDAExecutionProvider: 40 of 40 logits differ") for line in failed)
     assert any("opset 17: logits" in line for line in parts["opsets"]["result"]["failed"])
     assert "**failed** | all 40 scores are alike" in done.stdout
 

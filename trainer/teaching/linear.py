@@ -21,9 +21,10 @@ from infer.base.console import progress, say
 from infer.base.errors import InputError
 from infer.model.probability import label_count
 from infer.text.encoding import EncodedTexts
+from infer.text.vocabulary import UNK_ID
 from trainer.network.evaluate import predict
 from trainer.network.model import as_logits
-from trainer.network.ngrams import NGrams, bucket_of, room_for, text_sums
+from trainer.network.ngrams import NGrams, bucket_of, room_for, sums_of, text_sums
 from trainer.settings.recipe import Recipe
 
 # Longest n-gram of the model that teaches a network which has none of its own.
@@ -66,15 +67,18 @@ def fit_ngrams(
             "are all of one label, expected two labels or more"
         )
     counts = count(_taken(encoded, rows), longest, buckets)
-    # A bucket that no text has would keep a weight of 0, and take as long as any other.
-    there = np.unique(counts.indices)  # (V,)
+    # A bucket that no text has would keep a weight of 0, and take as long as any other. What is
+    # trained on may have no unknown token, new texts have some each: they are to count nothing.
+    unknown = bucket_of(sums_of([np.array([UNK_ID])])[0], buckets)
+    there = np.setdiff1d(counts.indices, unknown)  # (V,)
     counts = counts[:, there]  # (R, V)
+    often = repetition(counts)
     model = NGrams(longest, buckets, labels)
     table = model.weight.view(buckets, -1)  # (W, O)
     columns = wanted.reshape(len(rows), -1)  # (R, O): of more labels each against all others
     with progress("linear model", columns.shape[1], "labels") as advance:
         for column, own in enumerate(columns.T):
-            ratios = log_ratios(counts, own)
+            ratios = log_ratios(counts, own) / often
             features = balanced(counts.multiply(ratios).tocsr().astype(np.float32))
             weights, bias = _regression(features, own)
             # Half is enough, and sums of halves are exact in double precision (`NGrams.forward`).
@@ -156,6 +160,19 @@ def log_ratios(counts: Any, wanted: npt.NDArray[np.float64]) -> npt.NDArray[np.f
     shares = [(having.T @ side + 1) / (side.sum() + 1) for side in (wanted, 1 - wanted)]
     ratios: npt.NDArray[np.float64] = np.log(shares[0] / shares[1])
     return ratios
+
+
+def repetition(counts: Any) -> npt.NDArray[np.float64]:
+    """Say how often a text that has an n-gram has it, on average: (W,) float64, 1 or more.
+
+    A feature divided by it counts alike whether it is of a word that stands once in a text ("bad")
+    or often ("?"): else a text's oftenest words lead.
+
+    Args:
+        counts: sparse (R, W), none of whose columns is empty.
+    """
+    means: npt.NDArray[np.float64] = counts.sum(axis=0) / (counts > 0).sum(axis=0)
+    return means
 
 
 def balanced(features: Any) -> Any:

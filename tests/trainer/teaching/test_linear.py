@@ -15,6 +15,7 @@ from infer.api import load
 from infer.base.console import Stopped
 from infer.base.errors import InputError
 from infer.text.encoding import EncodedTexts
+from infer.text.vocabulary import UNK_ID
 from trainer.checkpoint.folder import load_checkpoint
 from trainer.data.prepared import labels_of, prepare_data, texts_of
 from trainer.network.evaluate import predict
@@ -30,6 +31,7 @@ from trainer.teaching.linear import (
     in_several,
     log_ratios,
     predict_linear,
+    repetition,
 )
 
 Interrupt = Callable[[Request, str], Stopped]
@@ -51,6 +53,20 @@ def test_ratios_by_hand() -> None:
     found = csr_array([[1, 0], [2, 1], [0, 1]])
     ratios = log_ratios(found, np.array([1, 1, 0.5]))
     assert ratios == pytest.approx(np.log([(3 / 3.5) / (1 / 1.5), (2.5 / 3.5) / (1.5 / 1.5)]))
+
+
+def test_repetition_is_that_of_the_texts_that_have_an_n_gram() -> None:
+    found = csr_array([[1, 0], [4, 1], [0, 1], [1, 0]])
+    assert repetition(found).tolist() == [2, 1]
+
+
+def test_unknown_tokens_count_nothing_by_themselves(request_: Request) -> None:
+    """How many there are hangs on the vocabulary: new texts have them, old ones few or none."""
+    recipe = replace(request_.recipe, ngrams=1, ngram_buckets=1_000)
+    texts = [[4, 5], [4, 5, UNK_ID]] * 6
+    fitted = fit_ngrams(recipe, 1, encode(texts), np.array([0, 1] * 6, np.float32))
+    one, other = predict_linear(fitted, encode([[4, 5], [4, 5, *[UNK_ID] * 7]]))
+    assert one == other
 
 
 def test_texts_count_alike_whatever_their_length() -> None:
