@@ -1,6 +1,6 @@
 # make demo    from a fresh clone to scored reviews
 # make test    every test but the slow ones, which take more than ten seconds each
-# make test-engines   install Ray and Spark, and run the recipes of examples/engines on them
+# make test-engines   install Ray, Spark and MLflow, and run the recipes of examples/engines on them
 # make faults  try to break the promises, and write what was tried into docs/reliability.md
 # make check   format, lint, types, import contracts
 PYTHON ?= python3
@@ -67,5 +67,5 @@ $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.engines: $(VENV)/.dev
-	$(PIP_INSTALL) -e '.[ray,spark]'
+	$(PIP_INSTALL) -e '.[ray,spark,mlflow]'
 	@touch $@

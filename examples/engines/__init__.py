@@ -1,1 +1,1 @@
-"""Scoring within Ray, Spark, DuckDB and Polars; each file is a program and short enough to copy."""
+"""Scoring within engines and MLflow; each file is a program and short enough to copy."""

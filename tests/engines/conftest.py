@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "examples" / "engines"
 # Spark would ask the network for this machine's name; Ray would report that it is in use, and let
-# its workers wait for all that is not Ray.
+# its workers wait for all that is not Ray. MLflow would report that it is in use, too.
 ENVIRONMENT = {
     **os.environ,
     "PYTHONPATH": str(ROOT),
@@ -25,6 +25,7 @@ ENVIRONMENT = {
     "SPARK_LOCAL_IP": "127.0.0.1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_worker_niceness": "0",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 RESULTS = ["id", "score", "prediction", "status"]
 WORDS = ("good", "bad", "film", "the", "a", "not", ".", "!")
