@@ -182,14 +182,16 @@ def resume(
 
 
 def advice(trained: Trained) -> str | None:
-    """Say what helps where the network is no better than a linear model on validation.
+    """Say what helps a network that is no better than a linear model, or finds none of a label.
+
+    Both go by the validation reviews.
 
     Example:
         >>> result = trainer.train("reviews/", recipe="small")
         >>> print(trainer.advice(result) or "better than the linear model")
 
     Returns:
-        None where it is better.
+        None where there is nothing to tell.
     """
     from trainer.teaching.beside import advice as advise
 

@@ -26,6 +26,7 @@ from trainer.teaching.linear import fit_ngrams, predict_linear
 # What is said of the linear model, of its figures on one part.
 KEPT: Final = ("accuracy", "interval", "macro_f1", "roc_auc", "pr_auc")
 ITS_NGRAMS: Final = "Put its n-grams beside the network (--ngrams 3, or --recipe small). "
+MOST_NAMED: Final = 5
 REMEDIES: Final = (
     "More labelled reviews help most; then unlabelled ones (--unlabelled FILE with "
     "--self-training), word vectors of your language (--vectors FILE), more steps (--steps). Until "
@@ -117,22 +118,45 @@ def in_words(figures: Mapping[str, Any]) -> str:
 
 
 def advice(checkpoint: Checkpoint) -> str | None:
-    """Return what to tell whose network is no better than the linear model, on validation.
-
-    By macro F1 where the epoch was chosen by it, else by accuracy.
+    """Return what to tell whose network finds none of a label, or is no better than the linear one.
 
     Returns:
-        None where the network is the better one, or there is nothing to compare.
+        Sentences on the validation reviews; None where there is nothing to tell.
     """
-    validation = checkpoint.metrics["validation"]
+    validation, recipe = checkpoint.metrics["validation"], checkpoint.record.recipe
+    told = (_never_found(validation, recipe), _no_better(validation, recipe))
+    return ". ".join(filter(None, told)) or None
+
+
+def _never_found(validation: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | None:
+    """Name the labels that no review was rightly given: accuracy hides that of rare ones."""
+    missed = [
+        each for each in validation.get("classes", ()) if each["reviews"] and not each["recall"]
+    ]
+    if not missed:
+        return None
+    words = ", ".join(f"{each['reviews']:,} of {each['label']!r}" for each in missed[:MOST_NAMED])
+    more = len(missed) - MOST_NAMED
+    remedies = [
+        *(["--class-weight balanced"] if recipe.get("class_weight") != "balanced" else []),
+        *(["--threshold f1"] if len(validation["classes"]) == 2 else []),
+        "more reviews of that kind",
+    ]
+    return (
+        f"Of the validation reviews the network finds none of these: {words}"
+        f"{f' and {more} labels more' if more > 0 else ''}. What helps: {', or '.join(remedies)}"
+    )
+
+
+def _no_better(validation: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | None:
+    """Compare with the linear model: by macro F1 where that chose the epoch, else by accuracy."""
     linear = validation.get("beside", {}).get("linear")
-    by_f1 = checkpoint.record.recipe.get("select") == "f1"
+    by_f1 = recipe.get("select") == "f1"
     name, words = ("macro_f1", "macro F1") if by_f1 else ("accuracy", "accuracy")
     own = validation.get(name)
     if own is None or linear is None or own > linear[name]:
         return None
-    has_ngrams = checkpoint.record.recipe.get("ngrams")
     return (
         f"The network is no better than the linear model of n-grams: {words} {own:.2%} against "
-        f"{linear[name]:.2%} on validation. {'' if has_ngrams else ITS_NGRAMS}{REMEDIES}"
+        f"{linear[name]:.2%} on validation. {'' if recipe.get('ngrams') else ITS_NGRAMS}{REMEDIES}"
     )
