@@ -9,7 +9,6 @@ import click
 from infer import __version__
 from infer.base.console import one_list, run_command, say, talking
 from infer.base.errors import IncompleteError, SentError
-from infer.table.delimiters import read_delimiter
 
 if TYPE_CHECKING:
     from infer.job.complete import Completeness
@@ -71,7 +70,6 @@ Examples:
 )
 @click.option(
     "--delimiter",
-    type=read_delimiter,
     default=None,
     show_default=False,
     metavar="MARK",

@@ -9,7 +9,6 @@ import reporter
 from infer import __version__
 from infer.base.console import given_options, one_list, run_command, say, talking
 from infer.base.errors import UsageError
-from infer.table.delimiters import read_delimiter
 from reporter.api import EVERY, EXAMPLES, MOST_EXAMPLES, MOST_SAMPLED, SEED
 
 # Options that a sample has no use for, and those that it has.
@@ -100,7 +99,6 @@ Examples:
 )
 @click.option(
     "--delimiter",
-    type=read_delimiter,
     default=None,
     show_default=False,
     metavar="MARK",

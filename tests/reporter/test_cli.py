@@ -63,6 +63,9 @@ def test_json_is_the_same_figures_without_texts(scores: Path, tmp_path: Path) ->
         (("-o", "r.html", "--by", "shop"), "no column 'shop'"),
         (("-o", "r.html", "--over", "score"), "expected dates, times"),
         (("-o", "r.html", "--prefix", "x_"), "no column 'x_score'"),
+        (("-o", "r.html", "--model", "nope"), "nope: cannot be read (No such file or directory)"),
+        (("-o", "r.csv", "--sample", "5", "--model", "nope"), "nope: cannot be read"),
+        (("-o", "r.html", "--delimiter", "abc"), "--delimiter 'abc': expected one ASCII mark"),
     ],
 )
 def test_wrong_usage(scores: Path, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
