@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from infer import __version__
 from infer.base.errors import InputError, OutputError
-from infer.job.job import MACHINE, TASK_KEY, asked_of, made_of
+from infer.job.job import MACHINE, asked_of
+from infer.job.made import TASK_KEY, Made, made_of, read_made
 from infer.job.notes import hash_of, read_note
 from infer.job.pieces import Piece, piece_of
 from infer.job.plan import ModelFacts, ScoreOptions, Task, look_at
@@ -32,7 +33,6 @@ from infer.table.spool import as_parquet
 
 MANIFEST: Final = "_sent-manifest.json"  # its name hides it from what reads the folder
 _READ_BYTES, _READ_ROWS = 16 << 20, 16_384
-Made = Mapping[str, Any]  # what an output says that it was made of
 
 
 @dataclass(frozen=True)
@@ -241,12 +241,8 @@ def _read(target: Target) -> tuple[Made, int] | None:
         with target.open() as raw, pq.ParquetFile(raw) as file:
             task = (file.schema_arrow.metadata or {}).get(TASK_KEY.encode())
             rows = int(file.metadata.num_rows)
-    try:
-        made = json.loads(task or "")
-        start, end = made["content"].get("rows", (0, 0))
-    except (KeyError, ValueError, AttributeError, TypeError):
-        return None
-    return (made, rows) if isinstance(start, int) and isinstance(end, int) else None
+    made = read_made(task)
+    return None if made is None else (made, rows)
 
 
 def _difference(made: Made, expected: Made) -> tuple[str, str] | None:

@@ -105,7 +105,7 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
 
 
 def without_texts(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures without a text, as programs read them and as they may be passed on."""
+    """Return the figures without the examples' texts, as programs read them."""
     if "examples" not in figures:
         return figures
 
