@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
 from infer.base.errors import MissingModelError, ModelFileError
+from infer.base.words import counted
 from infer.model.card import ModelCard, read_card
 from infer.model.graph_rules import (
     MAX_NODES,
@@ -96,8 +97,8 @@ def read_model_file(path: Path) -> ModelFile:
         model = ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelFileError(
-            f"{path}: not an ONNX file, or cut short ({len(data):,} bytes). Export it again with "
-            "sent-export"
+            f"{path}: not an ONNX file, or cut short ({counted(len(data), 'byte')}). Export it "
+            "again with sent-export"
         ) from error
     try:
         card = check_model(model, len(data))
