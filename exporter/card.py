@@ -10,6 +10,7 @@ from exporter.parity.source import Source
 from infer import __version__
 from infer.base.console import say
 from infer.base.errors import ModelFileError
+from infer.base.words import counted
 from infer.model.card import ModelCard
 from infer.model.file import ModelFile
 from infer.model.scorer import Scorer
@@ -67,7 +68,7 @@ def measured(draft: ModelFile, checkpoint: Source) -> Validated | None:
     if kept.num_rows < all_rows:
         say(
             f"The model file will not say what it learned from: its checkpoint, of an older "
-            f"version, keeps {kept.num_rows:,} of {all_rows:,} validation reviews."
+            f"version, keeps {kept.num_rows:,} of {counted(all_rows, 'validation review')}."
         )
         return None
     scorer = Scorer(draft, Session(draft.data, "cpu", 1, draft.card.precision))

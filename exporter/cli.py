@@ -13,6 +13,7 @@ from exporter.request import NEWEST_OPSET, OLDEST_OPSET, PRECISIONS, Exported
 from infer import __version__
 from infer.base.console import given_options, run_command, say, say_table, talking
 from infer.base.errors import UsageError
+from infer.base.words import counted
 
 # What says how to export.
 EXPORTING = {"output", "opset", "precision"}
@@ -163,7 +164,7 @@ def table_rows(exported: Exported, provider: str) -> list[tuple[str, ...]]:
     )
     agree = texts.rows - texts.flips
     rows: list[tuple[str, ...]] = [
-        (f"accuracy on {a.reviews:,} reviews", f"{a.before:.4f}", f"{a.after:.4f}")
+        (f"accuracy on {counted(a.reviews, 'review')}", f"{a.before:.4f}", f"{a.after:.4f}")
         for a in report.accuracies
         if a.provider == provider
     ]

@@ -9,7 +9,7 @@ import click
 from infer import __version__
 from infer.base.console import one_list, run_command, say, talking
 from infer.base.errors import IncompleteError, SentError
-from infer.table.delimiters import read_delimiter
+from infer.base.words import counted
 
 if TYPE_CHECKING:
     from infer.job.complete import Completeness
@@ -71,7 +71,6 @@ Examples:
 )
 @click.option(
     "--delimiter",
-    type=read_delimiter,
     default=None,
     show_default=False,
     metavar="MARK",
@@ -195,7 +194,7 @@ def score(
     }
     with talking(quiet):
         if check_complete:
-            tell_complete(infer.check_complete(**asked), asked["output"], as_json)
+            tell_complete(infer.check_complete(**asked), asked["output"], as_json, quiet)
             return
         summary = infer.score_files(**asked)
         if as_json:
@@ -203,7 +202,7 @@ def score(
         tell(summary)
 
 
-def tell_complete(found: "Completeness", output: str, as_json: bool) -> None:
+def tell_complete(found: "Completeness", output: str, as_json: bool, quiet: bool) -> None:
     """Say what is wrong, or that nothing is.
 
     Raises:
@@ -223,13 +222,14 @@ def tell_complete(found: "Completeness", output: str, as_json: bool) -> None:
             if kinds.keys() == {"missing"}
             else "If the options are the job's, remove the files that are named, and run it again"
         )
+        # They are listed above, unless nothing is said.
+        first = f"; first: {found.problems[0].message}" if quiet else ""
         raise IncompleteError(
-            f"{output}: is not complete ({counts}; first: {found.problems[0].message}). {remedy}: "
-            "what is done is not done again"
+            f"{output}: is not complete ({counts}{first}). {remedy}: what is done is not done again"
         )
     where = f", as {found.manifest} says" if found.manifest else ""
-    say(f"Complete: {found.rows:,} rows of {len(found.inputs):,} inputs in {found.files:,} files"
-        f"{where}")  # fmt: skip
+    rows, inputs = counted(found.rows, "row"), counted(len(found.inputs), "input")
+    say(f"Complete: {rows} of {inputs} in {counted(found.files, 'file')}{where}")
 
 
 def _most(predictions: dict[str, int]) -> dict[str, int]:
@@ -260,7 +260,7 @@ def tell(summary: "Summary") -> None:
         f", {summary.resumed_rows:,} of them by an earlier run" if summary.resumed_rows else ""
     )
     say(
-        f"Scored {summary.rows:,} rows{resumed} in {summary.seconds.total:.1f} s "
+        f"Scored {counted(summary.rows, 'row')}{resumed} in {summary.seconds.total:.1f} s "
         f"({summary.reviews_per_second:,.0f} a second, padding {summary.padding:.1%})"
     )
     counts = {

@@ -60,7 +60,8 @@ def report(
         label_column: column of true labels.
         text_column: column of the texts, where they were carried over; None: `text`, else `review`,
             where there is one.
-        texts: whether examples of rows are shown.
+        texts: whether examples of rows are shown; where not, `by` and `label_column` may not name a
+            column of texts.
         examples: how many of a kind at most.
         explain: whether the words that moved their scores are marked, which takes the model.
         seed: of what is drawn.
@@ -71,7 +72,7 @@ def report(
         overwrite: replace an existing output.
 
     Returns:
-        The figures, JSON-ready and without texts.
+        The figures, JSON-ready and without the examples' texts.
 
     Raises:
         infer.base.errors.SentError: as `sent-report` ends with an error: `InputError`,
@@ -93,7 +94,7 @@ def report(
     from reporter.figures.figures import Settings, make_figures, without_texts
     from reporter.page.page import render_page
     from reporter.rows.columns import Asked
-    from reporter.rows.reading import needs_texts
+    from reporter.rows.reading import needs_texts, refuse_texts
 
     if explain and not (texts and examples):
         raise UsageError(
@@ -103,6 +104,8 @@ def report(
     asked = Asked(prefix, by, over, label_column, text_column)
     target = None if output is None else open_output(os.fspath(output)).whole()
     rows = _open(inputs, target, asked, texts or text_column is not None, delimiter, overwrite)
+    if not texts:
+        refuse_texts(rows)
     if explain:
         needs_texts(rows)
     settings = Settings(

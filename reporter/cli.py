@@ -9,7 +9,7 @@ import reporter
 from infer import __version__
 from infer.base.console import given_options, one_list, run_command, say, talking
 from infer.base.errors import UsageError
-from infer.table.delimiters import read_delimiter
+from infer.base.words import counted
 from reporter.api import EVERY, EXAMPLES, MOST_EXAMPLES, MOST_SAMPLED, SEED
 
 # Options that a sample has no use for, and those that it has.
@@ -100,7 +100,6 @@ Examples:
 )
 @click.option(
     "--delimiter",
-    type=read_delimiter,
     default=None,
     show_default=False,
     metavar="MARK",
@@ -164,7 +163,7 @@ def draw_rows(
         asked = {name: value for name, value in options.items() if name in SAMPLES_TOO}
         names = () if columns is None else split_names(columns)
         rows = reporter.sample(output=output, number=sample, columns=names, **asked)
-        say(f"{rows:,} rows to label: {output}")
+        say(f"{counted(rows, 'row')} to label: {output}")
         say(f"Next: fill in its column 'label', then sent-train --data {output}")
 
 
@@ -202,7 +201,7 @@ def make_report(
             if share["rows"]
         )
         shares = f": {shares}" if shares else ""
-        say(f"{figures['rows']:,} rows, {figures['scored']:,} scored{shares}")
+        say(f"{counted(figures['rows'], 'row')}, {figures['scored']:,} scored{shares}")
         if output is not None:
             say(f"report: {output}")
 

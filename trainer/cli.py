@@ -11,7 +11,6 @@ import click
 import infer
 import trainer
 from infer.base.console import given_options, one_list, run_command, say, talking
-from infer.table.delimiters import read_delimiter
 from trainer.api import DEFAULT_OUTPUT
 from trainer.settings.recipe import OLD_NAMES, RECIPES, Recipe
 from trainer.settings.request import SAVE_MINUTES
@@ -136,7 +135,6 @@ def _shown(value: object) -> str:
 )
 @click.option(
     "--delimiter",
-    type=read_delimiter,
     default=None,
     metavar="MARK",
     help="What parts the fields of CSV files: ';', '|', tab, ….  [default: by a file's name and "

@@ -13,6 +13,7 @@ from exporter.parity.report import Accuracy, Comparison
 from exporter.parity.tolerance import Tolerance
 from infer.base.console import progress
 from infer.base.errors import SentError
+from infer.base.words import counted
 from infer.model.probability import predicted
 from infer.model.session import Session
 from infer.text.batching import Logits, pad
@@ -149,7 +150,7 @@ def flip_problems(difference: Difference, tolerance: Tolerance) -> list[str]:
     if difference.flips <= allowed:
         return []
     return [
-        f"{difference.flips} of {difference.rows} labels changed (allowed: {allowed}, "
+        f"{difference.flips} of {counted(difference.rows, 'label')} changed (allowed: {allowed}, "
         f"{tolerance.flips:.1%} and at least one)"
     ]
 
@@ -158,7 +159,7 @@ def loss_problems(accuracies: list[Accuracy], tolerance: Tolerance) -> list[str]
     """Say whether more accuracy was lost than allowed."""
     return [
         f"accuracy fell from {a.before:.4f} to {a.after:.4f} (allowed: "
-        f"{tolerance.losses_allowed(a.reviews)} of {a.reviews} reviews, "
+        f"{tolerance.losses_allowed(a.reviews)} of {counted(a.reviews, 'review')}, "
         f"{100 * tolerance.accuracy:g} points and at least one)"
         for a in accuracies
         if a.right_before - a.right_after > tolerance.losses_allowed(a.reviews)

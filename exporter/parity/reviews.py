@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError, UsageError
+from infer.base.words import counted
 from infer.model.probability import Labels
 from infer.table.columns import LABEL_COLUMNS
 from infer.table.files import read_schema
@@ -53,8 +54,8 @@ def read_reviews(path: Path | None, checkpoint: Checkpoint) -> Reviews:
     reviews = _reviews(table, source, sha256)
     if not _has_text(reviews.texts):
         raise InputError(
-            f"{path or source}: {len(reviews.texts)} rows without any text, expected reviews to "
-            "compare on. Use --parity-data with another file"
+            f"{path or source}: {counted(len(reviews.texts), 'row')} without any text, expected "
+            "reviews to compare on. Use --parity-data with another file"
         )
     return reviews
 
@@ -67,7 +68,9 @@ def reviews_of(texts: Sequence[str]) -> Reviews:
     """
     found = pa.array(texts, pa.large_string())
     if not _has_text(found):
-        raise UsageError(f"{len(found)} texts without any text, expected some to compare on")
+        raise UsageError(
+            f"{counted(len(found), 'text')} without any text, expected some to compare on"
+        )
     return Reviews(found, None, "the caller's texts")
 
 

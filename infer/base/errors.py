@@ -6,7 +6,8 @@
     ├── UsageError            exit code 2: the request itself cannot be right
     │   ├── InputError        a file, column or type that cannot be scored or trained on
     │   ├── OutputError       a destination that must not be written
-    │   └── MissingExtraError a package of an extra that is not installed
+    │   ├── MissingExtraError a package of an extra that is not installed
+    │   └── MissingModelError a model file or checkpoint that is not there (a ModelFileError too)
     ├── ModelFileError        a model file or checkpoint that is not one of ours, or is damaged
     ├── DeviceError           a device that was asked for and cannot be had
     ├── TrainingError         training that cannot go on (a full disk)
@@ -66,6 +67,10 @@ class MissingExtraError(UsageError):
 
 class ModelFileError(SentError):
     """A model file or checkpoint is damaged, foreign or breaks the contract."""
+
+
+class MissingModelError(ModelFileError, UsageError):
+    """No model file or checkpoint can be read where one was named."""
 
 
 class DeviceError(SentError):

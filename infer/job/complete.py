@@ -1,38 +1,29 @@
 """Are all rows of all inputs in the outputs, once each, and as one job would have made them?
 
 Nothing is believed but what lies there: which rows a file holds and what they were made of it says
-itself, its pages carry checksums, and the inputs are looked at anew. What was found complete is
-written down in a manifest, so that a later change is seen.
+itself, its pages carry checksums, and the inputs are looked at anew.
 """
 
 import json
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from infer import __version__
-from infer.base.errors import InputError, OutputError
-from infer.job.job import MACHINE, TASK_KEY, asked_of, made_of
-from infer.job.notes import hash_of, read_note
-from infer.job.pieces import Piece, piece_of
+from infer.base.errors import InputError
+from infer.base.words import counted
+from infer.job.job import MACHINE, asked_of
+from infer.job.made import Made, made_of
+from infer.job.manifest import MANIFEST, changed_since, write_manifest
+from infer.job.pieces import Piece
 from infer.job.plan import ModelFacts, ScoreOptions, Task, look_at
+from infer.job.there import find_there, first_row, read_output, read_through
 from infer.model.file import ModelFile
-from infer.table.folders import why_not_data
-from infer.table.formats import PARQUET, find_format, has_known_ending
 from infer.table.inputs import find_inputs
 from infer.table.outputs import Target, find_targets, open_output
-from infer.table.parquet import open_parquet
 from infer.table.spool import as_parquet
-
-MANIFEST: Final = "_sent-manifest.json"  # its name hides it from what reads the folder
-_READ_BYTES, _READ_ROWS = 16 << 20, 16_384
-Made = Mapping[str, Any]  # what an output says that it was made of
 
 
 @dataclass(frozen=True)
@@ -98,14 +89,24 @@ class Completeness:
         }
 
 
+Span = tuple[int, int]  # the first row, and the one behind the last
+
+
 @dataclass(frozen=True)
 class _Output:
-    """An output that is there: which rows of its input it holds, and what it was made of."""
+    """A file that holds rows of an input, as it should."""
 
     target: Target
-    start: int
-    rows: int
     made: Made
+    span: Span
+
+
+@dataclass(frozen=True)
+class _Faulty:
+    """A file that is not as it should be; no `span` where nothing tells which rows it is for."""
+
+    problem: Problem
+    span: Span | None
 
 
 def check_complete(
@@ -130,123 +131,69 @@ def check_complete(
     if options.rows_a_piece is not None or where.is_folder():
         inputs = replace(inputs, single=False)
     targets = find_targets(inputs, where, output)
-    there = [one for one in targets if one.is_there()] if inputs.single else list(where.made())
-    report, held = Completeness(), _by_input(targets, there)
+    found = [one for one in targets if one.is_there()] if inputs.single else where.made()
+    there, report = find_there(targets, found), Completeness()
     report.problems += [
-        Problem("foreign", f"{target}: is of no input of this job")
-        for target in _foreign(there, held)
+        Problem("foreign", f"{target}: is of no input of this job") for target in there.foreign
     ]
     asked = asked_of(file, options)
     for source, target in zip(inputs.files, targets, strict=True):
         whole = as_parquet(source, target.scratch, options.delimiter)
         task = look_at(Piece(whole, target), options, facts)
         expected = json.loads(made_of(options, task, asked))
-        outputs = list(_outputs(held[target.place], task, expected, report.problems))
-        report.problems += _gaps(task, outputs)
-        report.rows += task.rows
-        report.inputs.append(_entry(task, outputs, report.problems))
-        _compare_machines(report, outputs)
-    manifest = None if inputs.single else targets[0].at(MANIFEST)
-    if manifest is not None:
-        _compare_with(manifest, report)
-        if report.is_complete:
-            _write(manifest, report)
+        judged = [_judge(one, task, expected) for one in there.by_input[target.place]]
+        _add(report, task, judged)
+    if not inputs.single:
+        _compare_with_before(report, targets[0].at(MANIFEST))
     return report
 
 
-def _write(manifest: Target, report: Completeness) -> None:
-    """Write down what was found complete.
-
-    Raises:
-        OutputError: that cannot be.
-    """
-    try:
-        with manifest.create(overwrite=True) as temporary:
-            temporary.write_text(json.dumps(report.to_manifest(), indent=1), encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            f"{manifest}: cannot be written ({error.strerror}), though all {report.rows:,} rows "
-            "are there. Make room for it there, or get the right to write"
-        ) from error
-    report.manifest = str(manifest)
+def _add(report: Completeness, task: Task, judged: Sequence[_Output | _Faulty]) -> None:
+    """Add an input and the files that hold its rows."""
+    outputs = [one for one in judged if isinstance(one, _Output)]
+    report.problems += [one.problem for one in judged if isinstance(one, _Faulty)]
+    report.problems += _doubled(task, outputs)
+    report.problems += _missing(task, [one.span for one in judged if one.span is not None])
+    report.rows += task.rows
+    report.inputs.append(_entry(task, outputs, report.problems))
+    _compare_machines(report, outputs)
 
 
-def _by_input(targets: Iterable[Target], there: Iterable[Target]) -> dict[str, list[Target]]:
-    """Return which of the files that are there belong to which input, by its place."""
-    held: dict[str, list[Target]] = {target.place: [] for target in targets}
-    for target in there:
-        piece = piece_of(target.name)
-        places = [target.place, *([] if piece is None else [target.beside(piece[0]).place])]
-        place = next((place for place in places if place in held), None)
-        if place is not None:
-            held[place].append(target)
-    return held
-
-
-def _foreign(there: Iterable[Target], held: Mapping[str, list[Target]]) -> Iterator[Target]:
-    """Yield what whoever reads the folder would take for scores."""
-    ours = {target for some in held.values() for target in some}
-    for target in there:
-        is_data = has_known_ending(target.name) and not why_not_data(
-            PurePosixPath(target.place).parts
+def _compare_with_before(report: Completeness, manifest: Target) -> None:
+    """Hold the files against the manifest, and write that anew where all is complete."""
+    report.problems += [
+        Problem(
+            "changed output",
+            f"{manifest.at(place)}: is not what it was when {manifest} was written. "
+            "Where that is meant, remove the manifest",
         )
-        if is_data and target not in ours:
-            yield target
+        for place in changed_since(manifest, report.to_manifest())
+    ]
+    if report.is_complete:
+        write_manifest(manifest, report.to_manifest())
+        report.manifest = str(manifest)
 
 
-def _outputs(
-    targets: Iterable[Target], task: Task, expected: Made, problems: list[Problem]
-) -> Iterator[_Output]:
-    """Yield those of an input's outputs that are as they should be."""
-    for target in targets:
-        try:
-            found = _read(target)
-        except (OSError, pa.ArrowException) as error:
-            problems.append(Problem("damaged", f"{target}: cannot be read ({error})"))
-            continue
-        if found is None:
-            problems.append(
-                Problem("other job", f"{target}: does not say which job made it, or was changed")
-            )
-            continue
-        made, rows = found
-        start, end = made["content"].get("rows", (0, task.rows))
-        if (other := _difference(made, expected)) is not None:
-            kind, words = other
-            problems.append(Problem(kind, f"{target}: {words.format(task.source.name)}"))
-        elif rows != end - start or start != _start_of(target, task):
-            problems.append(Problem("damaged", f"{target}: holds {rows:,} rows, not its own"))
-        else:
-            yield _Output(target, start, rows, made)
-
-
-def _start_of(target: Target, task: Task) -> int:
-    """Return which row of its input a file begins with by its name."""
-    piece = None if target.place == task.output.place else piece_of(target.name)
-    return 0 if piece is None else piece[1]
-
-
-def _read(target: Target) -> tuple[Made, int] | None:
-    """Return what an output says that it was made of, and its rows; None where it does not say.
-
-    Raises:
-        OSError: it cannot be read.
-        pa.ArrowException: it is no whole Parquet file.
-    """
-    task: str | bytes | None
-    if find_format(target.name) is not PARQUET:
-        note = read_note(target)
-        task, rows = (None, 0) if note is None else (note.metadata.get(TASK_KEY), note.rows)
-    else:
-        with target.open() as raw, pq.ParquetFile(raw) as file:
-            task = (file.schema_arrow.metadata or {}).get(TASK_KEY.encode())
-            rows = int(file.metadata.num_rows)
+def _judge(target: Target, task: Task, expected: Made) -> _Output | _Faulty:
+    """Say whether an output is as it should be, by what it says of itself."""
+    whole = (0, task.rows)
+    by_name = whole if target == task.output else None
     try:
-        made = json.loads(task or "")
-        start, end = made["content"].get("rows", (0, 0))
-    except (KeyError, ValueError, AttributeError, TypeError):
-        return None
-    return (made, rows) if isinstance(start, int) and isinstance(end, int) else None
+        found = read_output(target)
+    except (OSError, pa.ArrowException) as error:
+        return _Faulty(Problem("damaged", f"{target}: cannot be read ({error})"), by_name)
+    if found is None:
+        words = "does not say which job made it, or was changed"
+        return _Faulty(Problem("other job", f"{target}: {words}"), by_name)
+    made, rows = found
+    start, end = span = tuple(made["content"].get("rows", whole))
+    if (other := _difference(made, expected)) is not None:
+        kind, words = other
+        return _Faulty(Problem(kind, f"{target}: {words.format(task.source.name)}"), span)
+    if rows != end - start or start != first_row(target, task.output):
+        words = f"holds {counted(rows, 'row')}, not its own"
+        return _Faulty(Problem("damaged", f"{target}: {words}"), span)
+    return _Output(target, made, span)
 
 
 def _difference(made: Made, expected: Made) -> tuple[str, str] | None:
@@ -262,25 +209,36 @@ def _difference(made: Made, expected: Made) -> tuple[str, str] | None:
     return None
 
 
-def _gaps(task: Task, outputs: Iterable[_Output]) -> Iterator[Problem]:
-    """Say which rows of an input are missing, and which are there more than once."""
+def _doubled(task: Task, outputs: Iterable[_Output]) -> Iterator[Problem]:
+    """Say which files hold rows of an input that are in another one too."""
     row, last, name = 0, None, task.source.name
-    for one in sorted(outputs, key=lambda one: (one.start, one.rows)):
-        if one.start > row:
-            yield _missing(task, row, one.start)
-        if last is not None and one.start < row:
+    for one in sorted(outputs, key=lambda one: one.span):
+        start, end = one.span
+        if last is not None and start < row:
             yield Problem(
                 "doubled", f"{one.target}: holds rows of {name} that are in {last.target} too"
             )
-        row, last = max(row, one.start + one.rows), one
-    if row < task.rows or last is None:
-        yield _missing(task, row, task.rows)
+        row, last = max(row, end), one
 
 
-def _missing(task: Task, start: int, end: int) -> Problem:
-    name, rows = task.source.name, f"rows {start:,} to {end - 1:,}"
+def _missing(task: Task, spans: Iterable[Span]) -> Iterator[Problem]:
+    """Say which rows of an input are missing: those for which no file is there, not a wrong one."""
+    spans, row = sorted(spans), 0
+    for start, end in spans:
+        if row < min(start, task.rows):
+            yield _gap(task, row, min(start, task.rows))
+        row = max(row, end)
+    if row < task.rows or not spans:
+        yield _gap(task, row, task.rows)
+
+
+def _gap(task: Task, start: int, end: int) -> Problem:
+    name = task.source.name
     if (start, end) == (0, task.rows):
-        return Problem("missing", f"{task.output}: is missing, all {end:,} rows of {name}")
+        return Problem("missing", f"{task.output}: is missing, {counted(end, 'row')} of {name}")
+    if end - start == 1:
+        return Problem("missing", f"{task.output}: row {start:,} of {name} is missing")
+    rows = f"rows {start:,} to {end - 1:,}"
     return Problem("missing", f"{task.output}: {rows} of {name} are missing")
 
 
@@ -289,36 +247,22 @@ def _entry(task: Task, outputs: Iterable[_Output], problems: list[Problem]) -> d
     files = []
     for one in outputs:
         try:
-            size, digest = _read_through(one.target)
+            size, digest = read_through(one.target)
         except (InputError, OSError) as error:
-            problems.append(Problem("damaged", f"{one.target}: is damaged ({error})"))
+            reason = str(error).removeprefix(f"{one.target}: ")
+            problems.append(Problem("damaged", f"{one.target}: is damaged ({reason})"))
             continue
+        start, end = one.span
         files.append(
             {
                 "place": one.target.place,
-                "first_row": one.start,
-                "rows": one.rows,
+                "first_row": start,
+                "rows": end - start,
                 "bytes": size,
                 "sha256": digest,
             }
         )
     return {"name": task.source.name, "rows": task.rows, "content": task.content, "files": files}
-
-
-def _read_through(target: Target) -> tuple[int, str]:
-    """Return a file's bytes and hash, when all its pages have been read and their sums agree.
-
-    Raises:
-        InputError: they do not.
-        OSError: it cannot be read.
-    """
-    with target.local_copy() as source:
-        with source.filesystem.open_input_file(source.path) as raw:
-            size, digest = int(raw.size()), hash_of(raw)
-        if find_format(target.name) is PARQUET:
-            with open_parquet(source) as file:
-                deque(file.batches(file.schema.names, _READ_BYTES, _READ_ROWS), maxlen=0)
-    return size, digest
 
 
 def _compare_machines(report: Completeness, outputs: Iterable[_Output]) -> None:
@@ -331,36 +275,3 @@ def _compare_machines(report: Completeness, outputs: Iterable[_Output]) -> None:
             report.problems.append(
                 Problem("several machines", f"{one.target}: made with {', '.join(words)}")
             )
-
-
-def _compare_with(manifest: Target, report: Completeness) -> None:
-    """Notice what has changed since the same job was found complete."""
-    with _nothing_where_unreadable(), manifest.open() as file:
-        before = json.loads(file.read())
-        if before["job"] != report.job:
-            return
-        known = {
-            file["place"]: file["sha256"]
-            for one in before["inputs"]
-            if one["content"] in [now["content"] for now in report.inputs]
-            for file in one["files"]
-        }
-        report.problems += [
-            Problem(
-                "changed output",
-                f"{manifest.at(file['place'])}: is not what it was when {manifest} was written. "
-                "Where that is meant, remove the manifest",
-            )
-            for one in report.inputs
-            for file in one["files"]
-            if known.get(file["place"], file["sha256"]) != file["sha256"]
-        ]
-
-
-@contextmanager
-def _nothing_where_unreadable() -> Iterator[None]:
-    """Take a manifest that is not there, or is none, for nothing."""
-    try:
-        yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return

@@ -5,8 +5,6 @@ columns, model, settings), so the same command finds what it has done, in its la
 stay to the end, so that an output can be written again with other columns.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -16,6 +14,7 @@ import onnxruntime
 from infer import __version__
 from infer.base.errors import OutputError
 from infer.job.crew import Crew
+from infer.job.made import TASK_KEY, fingerprint, made_of
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, ScoreOptions, Task, check_task
@@ -28,8 +27,6 @@ from infer.model.scorer import Scorer
 from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
 
-# Of an output's metadata: what it was made of, whose hash is the fingerprint.
-TASK_KEY: Final = "sent.task"
 # Those of the settings that a machine has, whatever is asked for.
 MACHINE: Final = ("provider", "TF32", "toolkit version", "ONNX Runtime version", "spaCy version")
 
@@ -87,7 +84,7 @@ class Job:
         """Write a task's output."""
         profile = self._parts.profile(self._key(task), self._labels)
         metadata = {
-            JOB_KEY: fingerprint(self._plan, task, self._settings),
+            JOB_KEY: fingerprint(self._plan.options, task, self._settings),
             TASK_KEY: made_of(self._plan.options, task, self._settings),
             "sent.model_sha256": self._settings["model"],
             "sent.version": __version__,
@@ -145,7 +142,7 @@ def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
     return check_task(
         task,
         plan.options,
-        fingerprint=fingerprint(plan, task, settings),
+        fingerprint=fingerprint(plan.options, task, settings),
         further=_columns_behind(plan, settings),
     )
 
@@ -182,22 +179,3 @@ def _columns_behind(plan: Plan, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the names of an output's columns behind score, prediction and status."""
     confident = () if plan.options.abstain_below is None else (CONFIDENT,)
     return (*settings.get("further", ()), *confident)
-
-
-def made_of(options: ScoreOptions, task: Task, settings: Mapping[str, Any]) -> str:
-    """Tell everything that a task's output depends on, as JSON."""
-    whole = {
-        **settings,
-        "content": task.content,
-        "columns": list(task.columns.carried),
-        "prefix": options.prefix,
-    }
-    # The scores are the same, so that parts stay of use: it is no part of the settings.
-    if options.abstain_below is not None:
-        whole["abstain below"] = options.abstain_below
-    return json.dumps(whole, sort_keys=True)
-
-
-def fingerprint(plan: Plan, task: Task, settings: Mapping[str, Any]) -> str:
-    """Hash everything that a task's output depends on."""
-    return hashlib.sha256(made_of(plan.options, task, settings).encode()).hexdigest()

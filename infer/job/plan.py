@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from infer.base.commit import NO_FILES, FileKey, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
+from infer.base.words import counted
 from infer.job.notes import read_note
 from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
 from infer.job.shards import Shard
@@ -216,7 +217,7 @@ def make_plan(
     if (name := _trained(options, facts)) is not None or facts().further:
         tasks, lost = _look_at(pieces, options, facts())
     if count := sum(task.columns.text == name for task in tasks):
-        say(f"Text column: {name!r}, which the model was trained on ({count:,} files).")
+        say(f"Text column: {name!r}, which the model was trained on ({counted(count, 'file')}).")
     for warning in (*lost, *(_unknown_ending(targets[0]) if inputs.single else ())):
         say(warning)
     return Plan(tuple(tasks), parts, options)
@@ -232,7 +233,7 @@ def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> lis
     if options.shard is None:
         return pieces
     mine = share(pieces, options.shard)
-    say(f"Shard {options.shard}: {len(mine):,} of {len(pieces):,} pieces.")
+    say(f"Shard {options.shard}: {len(mine):,} of {counted(len(pieces), 'piece')}.")
     return mine
 
 

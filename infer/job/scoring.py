@@ -17,6 +17,7 @@ import pyarrow as pa
 from infer.base.console import progress, say
 from infer.base.errors import InputError
 from infer.base.prefetch import prefetch
+from infer.base.words import counted
 from infer.job.crew import Crew
 from infer.job.job import open_job
 from infer.job.plan import Plan, Task
@@ -96,7 +97,8 @@ def _windows(
                     yield task, texts
             if start != task.rows:
                 raise InputError(
-                    f"{task.source.name}: {start:,} rows read, its footer has {task.rows:,}"
+                    f"{task.source.name}: {counted(start, 'row')} read, its footer has "
+                    f"{task.rows:,}"
                 )
         yield task, None
 

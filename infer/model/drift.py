@@ -148,10 +148,11 @@ def differences(learned: Profile, seen: Profile) -> list[str]:
 
 def _of_lengths(learned: Profile, seen: Profile) -> str:
     there, here = (_middle(profile.lengths) for profile in (learned, seen))
+    noun = "token" if LENGTH_EDGES[here] == 1 else "tokens"
     if there == here:
-        return f"of other lengths, though as often around {_tokens(here)} tokens"
+        return f"of other lengths, though as often around {_tokens(here)} {noun}"
     how = "shorter" if here < there else "longer"
-    return f"{how}, around {_tokens(here)} tokens against {_tokens(there)}"
+    return f"{how}, around {_tokens(here)} {noun} against {_tokens(there)}"
 
 
 def _of_unknown(learned: Profile, seen: Profile) -> str:

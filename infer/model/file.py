@@ -16,7 +16,8 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from onnx import ModelProto
 
-from infer.base.errors import ModelFileError
+from infer.base.errors import MissingModelError, ModelFileError
+from infer.base.words import counted
 from infer.model.card import ModelCard, read_card
 from infer.model.graph_rules import (
     MAX_NODES,
@@ -88,15 +89,16 @@ def read_model_file(path: Path) -> ModelFile:
     """Read and check a model file; exactly one file is opened, once.
 
     Raises:
-        ModelFileError: it is missing, damaged, foreign, or holds what the contract forbids.
+        MissingModelError: no file can be read there.
+        ModelFileError: it is damaged, foreign, or holds what the contract forbids.
     """
     data = _read_regular_file(path)
     try:
         model = ModelProto.FromString(data)
     except DecodeError as error:
         raise ModelFileError(
-            f"{path}: not an ONNX file, or cut short ({len(data):,} bytes). Export it again with "
-            "sent-export"
+            f"{path}: not an ONNX file, or cut short ({counted(len(data), 'byte')}). Export it "
+            "again with sent-export"
         ) from error
     try:
         card = check_model(model, len(data))
@@ -145,7 +147,7 @@ def _read_regular_file(path: Path) -> bytes:
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                raise ModelFileError(f"{path}: not a regular file. Name a model file")
+                raise MissingModelError(f"{path}: not a regular file. Name a model file")
             if status.st_size > MAX_BYTES:
                 raise ModelFileError(
                     f"{path}: {status.st_size:,} bytes, a model file has at most {MAX_BYTES:,}"
@@ -155,7 +157,7 @@ def _read_regular_file(path: Path) -> bytes:
         finally:
             os.close(handle)
     except OSError as error:
-        raise ModelFileError(
+        raise MissingModelError(
             f"{path}: cannot be read ({error.strerror}). Make a model file with sent-export, or "
             "name one with --model"
         ) from error

@@ -9,6 +9,7 @@ import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from infer.base.errors import ModelFileError
+from infer.base.words import counted
 from infer.model.interface import INPUT_IDS, LENGTHS, LOGITS
 from infer.model.probability import row_shape
 from infer.text.vocabulary import Vocabulary
@@ -122,7 +123,7 @@ def _check_tensor(tensor: TensorProto) -> None:
         raise ModelFileError(f"tensor {tensor.name!r} has shape {list(tensor.dims)} or segments")
     if len(tensor.raw_data) != expected:
         raise ModelFileError(
-            f"tensor {tensor.name!r} holds {len(tensor.raw_data):,} bytes, its shape "
+            f"tensor {tensor.name!r} holds {counted(len(tensor.raw_data), 'byte')}, its shape "
             f"{list(tensor.dims)} needs {expected:,}"
         )
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from infer.base.words import counted
 from infer.text.statuses import OK, STATUSES, TRUNCATED
 from infer.text.vocabulary import UNK_ID
 
@@ -80,7 +81,8 @@ class Profile:
                 raise ValueError(f"profile: {name} {counts!s:.80}, expected {bins} counts")
             if name not in ("statuses", "tokens") and sum(counts) != self.scored:
                 raise ValueError(
-                    f"profile: {name} of {sum(counts)} rows, expected {self.scored} as by status"
+                    f"profile: {name} of {counted(sum(counts), 'row')}, expected {self.scored} as "
+                    "by status"
                 )
         if not self.unknown_tokens <= self.tokens >= self.scored:
             raise ValueError(

@@ -6,6 +6,7 @@ Training counts both, the model card carries them.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from infer.base.words import counted
 from infer.model.probability import Labels, has_values
 from infer.model.profile import Profile
 from infer.model.risk import RiskCurve, confidences, risk_curve
@@ -61,7 +62,7 @@ class Validated:
         )
         if (rows := found.risk.points[0].rows) != found.profile.scored:
             raise ValueError(
-                f"risk-coverage curve of {rows} rows, expected {found.profile.scored} as in the "
-                "profile"
+                f"risk-coverage curve of {counted(rows, 'row')}, expected {found.profile.scored} "
+                "as in the profile"
             )
         return found

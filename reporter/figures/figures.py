@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infer import __version__
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.model.results import CONFIDENT
 from reporter.figures.confident import confident_figures
 from reporter.figures.counts import Counts, count_rows
@@ -105,7 +106,7 @@ def make_figures(database: Database, rows: Rows, settings: Settings) -> dict[str
 
 
 def without_texts(figures: dict[str, Any]) -> dict[str, Any]:
-    """Return the figures without a text, as programs read them and as they may be passed on."""
+    """Return the figures without the examples' texts, as programs read them."""
     if "examples" not in figures:
         return figures
 
@@ -120,7 +121,7 @@ def without_texts(figures: dict[str, Any]) -> dict[str, Any]:
 
 def files_in_words(rows: Rows) -> str:
     """Return what the files are called in a message."""
-    more = f" and {len(rows.files) - 1:,} others" if len(rows.files) > 1 else ""
+    more = f" and {counted(len(rows.files) - 1, 'other')}" if len(rows.files) > 1 else ""
     return rows.files[0].source.name + more
 
 
@@ -173,15 +174,16 @@ def _notes(rows: Rows, counts: Counts, figures: dict[str, Any]) -> list[str]:
             f"{'; '.join(learned['differences'])}. It may be right less often.{cost}"
         )
     if nan := counts.total("nan"):
-        notes.append(f"{nan:,} scores are not numbers (NaN); these rows count as not scored.")
+        notes.append(f"{counted(nan, 'score')} not a number (NaN), taken for not scored.")
     if undated := counts.total("undated"):
         notes.append(
-            f"{undated:,} dates cannot be read. Expected is 2024-01-31, with or without a time."
+            f"{counted(undated, 'date')} that cannot be read. Expected is 2024-01-31, with or "
+            "without a time."
         )
     truth = figures.get("truth")
     if truth is not None and truth["rows"] < figures["scored"]:
         notes.append(
-            f"{truth['rows']:,} of {figures['scored']:,} scored rows have a true label; accuracy, "
-            "confusion and calibration are of these."
+            f"{truth['rows']:,} of {counted(figures['scored'], 'scored row')} with a true label; "
+            "accuracy, confusion and calibration are of these."
         )
     return notes

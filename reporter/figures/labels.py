@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.model.labels import KNOWN_PAIRS, MOST_LABELS, fold, label_numbers, spellings
 from reporter.figures.counts import Range
 
@@ -103,7 +104,7 @@ def _check_scores(ranges: Mapping[str | None, Range], name: str) -> None:
                 "sent-score writes them"
             )
     if (bare := ranges.get(None)) is not None and bare.scores:
-        raise InputError(f"{name}: {bare.scores:,} rows have a score and no prediction")
+        raise InputError(f"{name}: {counted(bare.scores, 'row')} with a score and no prediction")
 
 
 def read_truth(
@@ -141,7 +142,7 @@ def read_truth(
     if strange:
         values = sorted(strange, key=lambda value: -strange[value])
         raise InputError(
-            f"{name}: {sum(strange.values()):,} rows have {_listed(values)}, expected "
+            f"{name}: {counted(sum(strange.values()), 'row')} with {_listed(values)}, expected "
             f"{_expected(labels)}. "
             "Name the column of the true labels with --label-column, and write them as the model "
             "does"

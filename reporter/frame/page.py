@@ -11,6 +11,7 @@ from typing import Final
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 
+from infer.base.words import counted
 from reporter.frame.drawing import span
 
 EXCERPT: Final = 200
@@ -37,6 +38,7 @@ def load_template(package: str, name: str) -> Template:
         "points": points,
         "decimal": decimal,
         "count": count,
+        "counted": counted,
         "span": span,
     }
     return environment.get_template(name)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from markupsafe import Markup
 
+from infer.base.words import counted
 from infer.model.profile import LENGTH_EDGES, UNKNOWN_ENDS
 from reporter.frame.confusion import confused_pairs, confusion_rows
 from reporter.frame.drawing import Reliability, length_chart, reliability_chart
@@ -66,7 +67,7 @@ def render_page(figures: Mapping[str, Any]) -> str:
 
 def _title(figures: Mapping[str, Any]) -> str:
     files = figures["files"]
-    more = f" and {len(files) - 1:,} other files" if len(files) > 1 else ""
+    more = f" and {counted(len(files) - 1, 'other file')}" if len(files) > 1 else ""
     return PurePath(files[0]["name"]).name + more
 
 

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from infer.base.console import say
-from infer.base.errors import InputError, all_at_once
+from infer.base.errors import InputError, UsageError, all_at_once
+from infer.job.made import TASK_KEY, read_made
 from infer.job.notes import read_note
 from infer.table.columns import TEXT_COLUMNS, is_text
 from infer.table.inputs import InputFile, Inputs
@@ -209,6 +210,31 @@ def needs_texts(rows: Rows) -> None:
             "expected the texts beside their scores. Name it with --text-column; sent-score "
             "carries it over with --columns"
         )
+
+
+def refuse_texts(rows: Rows) -> None:
+    """Refuse to show the values of a column that has the texts: as groups, or as labels.
+
+    Raises:
+        UsageError: `--by` or `--label-column` names one.
+    """
+    for option, called in (("--by", rows.asked.group), ("--label-column", rows.asked.truth)):
+        for file in rows.files:
+            if called in _text_columns(file, rows.asked):
+                raise UsageError(
+                    f"{file.source.name}: column {called!r} has the texts, expected one whose "
+                    f"values may be shown beside --no-texts. Name another with {option}, or leave "
+                    "--no-texts out"
+                )
+
+
+def _text_columns(file: ScoreFile, asked: Asked) -> set[str | None]:
+    """Return the columns that have texts: the one asked for, the one scored, the usual ones."""
+    made = read_made(file.metadata.get(TASK_KEY))
+    scored = None if made is None else made["content"].get("text column")
+    usual = {name for name in TEXT_COLUMNS if name in file.schema.names}
+    texts = {name for name in usual if is_text(file.schema.field(name).type)}
+    return {name for name in (asked.text, scored, *texts) if isinstance(name, str)}
 
 
 def _usual_text(schemas: Sequence[pa.Schema]) -> str | None:

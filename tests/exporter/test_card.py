@@ -56,5 +56,5 @@ def test_damaged_counts_are_named(checkpoint, values):
 def test_counts_of_other_reviews_do_not_belong_together(checkpoint, draft):
     found = measured(draft, checkpoint)
     other = risk_curve(np.array([0.9]), np.array([True]))
-    with pytest.raises(ModelFileError, match="curve of 1 rows, expected 60"):
+    with pytest.raises(ModelFileError, match="curve of 1 row, expected 60"):
         make_card(with_validation(checkpoint, **Validated(found.profile, other).to_json()), "fp32")

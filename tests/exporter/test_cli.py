@@ -94,8 +94,8 @@ def test_opsets_above_21_warn(folder, tmp_path):
         (["--device", "tpu"], 2, "--device 'tpu', expected auto, cpu, cuda or cuda:N"),
         (["--check", "m.onnx", "--precision", "fp16"], 2, "--precision has no meaning"),
         (["--parity-data", "none.parquet"], 2, "none.parquet: no such file"),
-        (["--check", "none.onnx"], 1, "none.onnx: cannot be read"),
-        (["--checkpoint", "nowhere"], 1, "nowhere: no checkpoint there"),
+        (["--check", "none.onnx"], 2, "none.onnx: cannot be read"),
+        (["--checkpoint", "nowhere"], 2, "nowhere: no checkpoint there"),
     ],
 )
 def test_wrong_usage_ends_in_one_line(arguments, code, message, folder, tmp_path, monkeypatch):

@@ -128,6 +128,7 @@ def read_terminal(handle):
         (["in.parquet", "-o", "in.parquet"], "in.parquet: is the input itself"),
         (["in.parquet", "-o", "out", "--text-column", "id"], "has type int64, expected string"),
         (["in.parquet", "-o", "out", "--text-column", "x"], "no column 'x'. Columns: id (int64)"),
+        (["in.parquet", "-o", "out", "--delimiter", "abc"], "--delimiter 'abc': expected one"),
         (["bad.parquet", "-o", "out"], "bad.parquet: not a whole, readable Parquet file"),
         (["in.parquet", "-o", "model.onnx", "--overwrite"], "is the input model.onnx"),
     ],
@@ -150,14 +151,14 @@ def test_a_wrong_request_is_told_before_anything_heavy_is_loaded(
 def test_a_wrong_model_is_told_before_spacy_and_onnx_runtime_are_loaded(source, tmp_path):
     command = [sys.executable, "-c", RUN.format(heavy=HEAVY), str(source), "-o", "out"]
     absent = ["--model", "artifacts/model.onnx"]
-    for asked, message in ((absent, "cannot be read"), ([], "not an ONNX file")):
+    for asked, code, message in ((absent, 2, "cannot be read"), ([], 1, "not an ONNX file")):
         if not asked:
             (tmp_path / "artifacts").mkdir()
             (tmp_path / "artifacts" / "model.onnx").write_bytes(b"x")
         done = subprocess.run(
             [*command, *asked], capture_output=True, text=True, cwd=tmp_path, check=False
         )
-        assert done.returncode == 1
+        assert done.returncode == code
         assert f"artifacts/model.onnx: {message}" in done.stderr
         assert done.stdout == "LOADED onnx"
 

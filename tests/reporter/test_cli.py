@@ -63,6 +63,9 @@ def test_json_is_the_same_figures_without_texts(scores: Path, tmp_path: Path) ->
         (("-o", "r.html", "--by", "shop"), "no column 'shop'"),
         (("-o", "r.html", "--over", "score"), "expected dates, times"),
         (("-o", "r.html", "--prefix", "x_"), "no column 'x_score'"),
+        (("-o", "r.html", "--model", "nope"), "nope: cannot be read (No such file or directory)"),
+        (("-o", "r.csv", "--sample", "5", "--model", "nope"), "nope: cannot be read"),
+        (("-o", "r.html", "--delimiter", "abc"), "--delimiter 'abc': expected one ASCII mark"),
     ],
 )
 def test_wrong_usage(scores: Path, tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
@@ -97,7 +100,7 @@ def test_a_page_with_texts_is_as_private_as_they_are(scores: Path, tmp_path: Pat
         ({"score": [0.5, -0.1, 0.1, 0.2, None, 0.3]}, "a score is -0.1"),
         ({"score": [0.5, float("inf"), 0.1, 0.2, None, 0.3]}, "a score is inf"),
         ({"score": ["a"] * 6}, "'score' has type string, expected numbers"),
-        ({"prediction": [None] * 6}, "5 rows have a score and no prediction"),
+        ({"prediction": [None] * 6}, "5 rows with a score and no prediction"),
         ({"prediction": [[1]] * 6}, "expected single values"),
     ],
 )
@@ -114,7 +117,7 @@ def test_not_a_number_is_no_score(tmp_path: Path) -> None:
         scores_table(score=[0.9, float("nan"), 0.3, 0.1, None, 0.6]), tmp_path / "a.parquet"
     )
     found = reporter.report(tmp_path / "a.parquet")
-    assert any("1 scores are not numbers" in note for note in found["notes"])
+    assert any("1 score not a number" in note for note in found["notes"])
     assert sum(each["count"] for each in found["scores"]) == found["scored"] == 4
 
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infer.base.errors import ModelFileError
+from infer.base.errors import MissingModelError, ModelFileError
 from infer.model.labels import format_version
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import Vocabulary
@@ -211,9 +211,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         recover(folder)
         is_there = folder.is_dir()
     except OSError as error:
-        raise ModelFileError(f"{folder}: cannot be read ({error.strerror})") from error
+        raise MissingModelError(f"{folder}: cannot be read ({error.strerror})") from error
     if not is_there:
-        raise ModelFileError(f"{folder}: no checkpoint there. Train one with sent-train")
+        raise MissingModelError(f"{folder}: no checkpoint there. Train one with sent-train")
     if is_checkpoint(folder) and not (folder / CONFIG).exists():
         raise ModelFileError(
             f"{folder}: its training has not come so far that there is a model. "

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.table.files import how_read, read_schema
 from infer.table.formats import FORMATS
 from trainer.data.labels import (
@@ -276,7 +277,7 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
     is_known = has_label(raw["label"], path)
     if raw.num_rows and not pc.any(is_known).as_py():
         raise InputError(
-            f"{path}: none of its {raw.num_rows:,} rows has a label. Scores teach, but "
+            f"{path}: none of its {counted(raw.num_rows, 'row')} has a label. Scores teach, but "
             "validation and test go by true labels: label some rows of each class"
         )
     labels = name_labels(raw["label"], path, rules)
@@ -317,7 +318,7 @@ def _labelled(raw: pa.Table, labels: Labels, path: Path) -> pa.Table:
     """Return the rows, which have numbers of labels, but for those without a text."""
     found = _table(raw, raw["label"], labels)
     if not found.num_rows:
-        raise InputError(f"{path}: none of its {raw.num_rows:,} rows has a text")
+        raise InputError(f"{path}: none of its {counted(raw.num_rows, 'row')} has a text")
     return found
 
 
@@ -357,4 +358,5 @@ def _remarks(data: Dataset) -> Iterable[str]:
     spans = data.train.group_by("text").aggregate([("label", "min"), ("label", "max")])
     torn = int(pc.sum(pc.not_equal(spans["label_min"], spans["label_max"])).as_py() or 0)
     if torn:
-        yield f"Warning: {torn:,} training texts carry different labels."
+        texts = counted(torn, "training text")
+        yield f"Warning: {texts} with different labels in different rows."

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.model.labels import (
     KNOWN_PAIRS,
     MOST_LABELS,
@@ -101,7 +102,7 @@ def name_labels(column: pa.ChunkedArray, path: Path, rules: LabelRules = USUAL_R
 
 
 def _told_missing(column: pa.ChunkedArray) -> str:
-    return f"{column.null_count:,} of {len(column):,} labels are missing, blank or not UTF-8"
+    return f"{column.null_count:,} of {counted(len(column), 'label')} missing, blank or not UTF-8"
 
 
 def has_label(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
@@ -175,7 +176,7 @@ def read_labels(column: pa.ChunkedArray, labels: Labels, path: Path) -> pa.Array
         unknown = [text for text in texts if fold(text) not in labels.numbers]
         seen = f" (such as {unknown[0]!r})" if unknown else ""
         raise InputError(
-            f"{path}: {strange:,} of {len(column):,} labels are missing or none of "
+            f"{path}: {strange:,} of {counted(len(column), 'label')} missing or none of "
             f"{listed(tuple(labels.numbers))}, the labels of the training part{seen}"
         )
     return read
@@ -243,7 +244,7 @@ def _rename(
     told = [f"{', '.join(old)} → {name}" for name, old in joined.items() if name]
     if "" in joined:
         rows = sum(spelling.rows for key, spelling in spellings.items() if wanted.get(key) == "")
-        told.append(f"{', '.join(joined[''])} left out ({rows:,} rows)")
+        told.append(f"{', '.join(joined[''])} left out ({counted(rows, 'row')})")
     notes = [f"Labels: {'; '.join(told)}."] if told else []
     if unseen := [old for old, _ in rules.renamed if fold(old) not in spellings]:
         notes.append(f"Warning: no label is {listed(unseen)}, which --labels names.")

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from infer.base.errors import InputError
+from infer.base.words import counted
 
 GROUP: Final = "group"
 
@@ -92,9 +93,9 @@ def _draw(
     classes = [order[labels[order] == label] for label in np.unique(labels)]
     if len(classes) < max(2, len(names)) or min(map(len, classes)) < 2:
         raise InputError(
-            f"{len(labels):,} rows ({count_classes(labels, names)}) cannot be split into a part to "
-            "train on and one to judge by: expected at least 2 of each class, one for each part. "
-            "Add some, or leave rare classes out with --labels 'RARE='"
+            f"{counted(len(labels), 'row')} ({count_classes(labels, names)}) cannot be split into "
+            "a part to train on and one to judge by: expected at least 2 of each class, one for "
+            "each part. Add some, or leave rare classes out with --labels 'RARE='"
         )
     drawn = order[: max(1, round(share * len(labels)))]
     if not all(_is_near(rows, drawn, share, near) for rows in classes):
@@ -135,9 +136,9 @@ def _draw_groups(
     in_both = (counts[taken].sum(axis=0) > 0) & (counts[~taken].sum(axis=0) > 0)
     if len(kinds) < max(2, len(names)) or not in_both.all():
         raise InputError(
-            f"{len(labels):,} rows in {len(counts):,} groups ({count_classes(labels, names)}) "
-            "cannot be split by group into a part to train on and one to judge by, with each class "
-            "in both. Use another --group-column or none"
+            f"{counted(len(labels), 'row')} in {counted(len(counts), 'group')} "
+            f"({count_classes(labels, names)}) cannot be split by group into a part to train "
+            "on and one to judge by, with each class in both. Use another --group-column or none"
         )
     return taken[numbers]
 

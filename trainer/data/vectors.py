@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.text.encoding import EncodedTexts, Encoder
 from infer.text.settings import TextSettings
 from infer.text.vocabulary import PAD_ID, UNK_ID, Vocabulary
@@ -209,7 +210,8 @@ def fit_vectors(
     whole = replace(settings, max_tokens=1_000_000, head_tokens=0)
     encoded = encode_with_bar(Encoder(whole, vocabulary), texts, "encoding for word2vec")
     epochs = corpus_epochs(len(encoded.ids))
-    say(f"fitting word2vec on {len(encoded.ids):,} tokens of {len(texts):,} texts, {epochs} times")
+    tokens, times = counted(len(encoded.ids), "token"), counted(epochs, "time")
+    say(f"fitting word2vec on {tokens} of {counted(len(texts), 'text')}, {times}")
     with progress("word2vec", len(texts) * (epochs + 1)) as advance:
         fitted = Word2Vec(
             Sentences(encoded, vocabulary, lambda: advance(1)),

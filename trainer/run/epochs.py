@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from infer.base.console import held_signals, progress, say
 from infer.base.errors import DivergedError
+from infer.base.words import counted
 from infer.text.batching import pad, padding_share
 from trainer.data.epoch_batches import epoch_batches
 from trainer.data.prepared import Prepared, row_weights
@@ -38,8 +39,9 @@ def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
         return recipe
     patience = max(recipe.patience, math.ceil(epochs / 2))
     say(
-        f"{np.count_nonzero(lengths):,} reviews make {len(batches):,} batches: up to {epochs} "
-        f"epochs, not {recipe.epochs}, so that there are {recipe.steps:,} (--steps), with patience "
+        f"{counted(int(np.count_nonzero(lengths)), 'review')} in "
+        f"{counted(len(batches), 'batch', 'batches')}: up to {epochs} epochs, not "
+        f"{recipe.epochs}, so that there are {recipe.steps:,} (--steps), with patience "
         f"for {patience}"
     )
     return replace(recipe, epochs=epochs, patience=patience)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from infer.base.console import say
 from infer.base.errors import UsageError
+from infer.base.words import counted
 from infer.table.delimiters import read_delimiter
 from trainer.checkpoint.folder import load_record
 from trainer.checkpoint.unfinished import is_unfinished, load_begun
@@ -117,6 +118,7 @@ def _tell_of_length(recipe: Recipe, length: Mapping[str, Any]) -> None:
     epochs = length.get("epochs", recipe.epochs)
     if epochs != recipe.epochs and recipe.schedule != "constant":
         say(
-            f"the run is of {epochs} epochs now, not {recipe.epochs}: from the next step on the "
-            f"learning rate is that of a run of {epochs} epochs at this place, so it jumps there"
+            f"the run is of {counted(epochs, 'epoch')} now, not {recipe.epochs}: from the next "
+            "step on the learning rate is that of a run of this length at this place, so it jumps "
+            "there"
         )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from infer.base.console import require_packages, say, say_table
 from infer.base.errors import DivergedError, TrainingError
+from infer.base.words import counted
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
 from trainer.network.device import seed_of
@@ -153,7 +154,7 @@ def _best(study: "optuna.Study", series: Series) -> dict[str, Any]:
     ended = [row for row in rows if row["validation"]]
     if not ended:
         raise TrainingError(
-            f"none of {len(rows)} trials came to an end with numbers. Name a lower "
+            f"none of {counted(len(rows), 'trial')} came to an end with numbers. Name a lower "
             "--learning-rate or --clip"
         )
     return min(ended, key=lambda row: demerit(row["validation"], select))
@@ -179,7 +180,7 @@ def _tell(figures: dict[str, Any], settings: Mapping[str, Any]) -> None:
         told = (f"{found['accuracy']:.2%}" if found else "", loss)
         values = (f"{row['settings'][name]:.4g}" for name in figures["searched"])
         rows.append((str(row["trial"]), *values, *told))
-    say_table(f"{len(rows)} trials", rows, header)
+    say_table(counted(len(rows), "trial"), rows, header)
     options = " ".join(f"--{name.replace('_', '-')} {value}" for name, value in settings.items())
     say(f"kept: trial {figures['kept']}, the best on validation: {options}")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infer.base.errors import SentError, UsageError
+from infer.base.words import counted
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.place import check_place, one_run
 from trainer.checkpoint.series import Series, begin_series, published, read_series, write_series
@@ -37,8 +38,8 @@ def resumed_series(folder: Path, asked: Mapping[str, Any]) -> Series:
     number = asked.pop(series.kind, None) or series.number
     if published(folder) >= number:
         raise UsageError(
-            f"--resume: the {number} runs in {folder} are finished. --{series.kind} with a larger "
-            "number adds some"
+            f"--resume: {folder} has {counted(number, 'run')}, all finished. "
+            f"--{series.kind} with a larger number adds some"
         )
     local = local_of(asked)
     request = replace(series.request, resume=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from infer.base.words import counted
 from trainer.network.calibration import describe_temperature
 from trainer.teaching.beside import in_words
 
@@ -37,9 +38,9 @@ def test_lines(test: Mapping[str, Any], best: Mapping[str, Any]) -> Iterable[str
     at = "" if threshold == 0.5 else f", positive from a score of {threshold:.4g} on"
     yield (
         f"test: accuracy {test['accuracy']:.2%}{_interval(test)} ({in_words(test['beside'])}), "
-        f"loss {test['loss']:.4f} on {test['reviews']:,} reviews, with the weights of epoch "
-        f"{best['epoch']}{at}; calibration error {errors['before']:.2%}, {errors['after']:.2%} at "
-        f"{describe_temperature(best['temperature'])}"
+        f"loss {test['loss']:.4f} on {counted(test['reviews'], 'review')}, with the weights of "
+        f"epoch {best['epoch']}{at}; calibration error {errors['before']:.2%}, "
+        f"{errors['after']:.2%} at {describe_temperature(best['temperature'])}"
     )
     if test["macro_f1"] is not None:
         yield f"test: macro F1 {test['macro_f1']:.2%}{_areas(test)}; {_classes(test['classes'])}"

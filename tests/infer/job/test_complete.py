@@ -4,80 +4,14 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
 import infer
-from infer.base.errors import InputError, OutputError, UsageError
+from infer.base.errors import InputError, UsageError
 from infer.job.shards import Shard
-
-OPTIONS = {"piece_rows": 100}
-
-
-def reviews(rows, seed=0):
-    draw = np.random.default_rng(seed)
-    texts = [" ".join(draw.choice(["good", "bad", "film"], 5)) for _ in range(rows)]
-    return pa.table({"id": np.arange(rows), "text": texts})
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory, score):
-    """Inputs and what two shards made of them."""
-    root = tmp_path_factory.mktemp("complete")
-    (root / "in" / "y=1").mkdir(parents=True)
-    pq.write_table(reviews(250), root / "in" / "b.parquet")
-    pq.write_table(reviews(30, 1), root / "in" / "y=1" / "c.parquet")
-    pq.write_table(reviews(0), root / "in" / "empty.parquet")
-    for number in (1, 2):
-        score(root / "in", root / "out", shard=Shard(number, 2), **OPTIONS)
-    return root
-
-
-@pytest.fixture
-def job(made, tmp_path):
-    """Return a copy of both, whose inputs have the times of before, and a way to check it."""
-    shutil.copytree(made, tmp_path / "job")
-    return tmp_path / "job"
-
-
-@pytest.fixture
-def check(job, model_path):
-    def run(**options):
-        options = {"model": model_path, "output": job / "out", **options}
-        return infer.check_complete(options.pop("inputs", job / "in"), **options)
-
-    return run
-
-
-def kinds(found):
-    assert found.is_complete == (not found.problems)
-    return [problem.kind for problem in found.problems]
-
-
-def message(found):
-    (problem,) = found.problems
-    return problem.message
-
-
-def test_a_complete_folder_gets_a_manifest(job, check):
-    found = check()
-    assert kinds(found) == []
-    assert (found.rows, found.files) == (280, 5)
-    manifest = json.loads((job / "out" / "_sent-manifest.json").read_text())
-    assert manifest["rows"] == 280
-    (entry,) = [one for one in manifest["inputs"] if one["name"].endswith("b.parquet")]
-    assert [(file["place"], file["first_row"], file["rows"]) for file in entry["files"]] == [
-        ("b.000000000000.parquet", 0, 100),
-        ("b.000000000100.parquet", 100, 100),
-        ("b.000000000200.parquet", 200, 50),
-    ]
-    before = (job / "out" / "_sent-manifest.json").read_bytes()
-    # It is no matter how many shards there were, nor where they would be cut, nor what ran them.
-    assert check(shard="1/7", piece_rows=7, device="cuda", processes=3, overwrite=True).is_complete
-    assert (job / "out" / "_sent-manifest.json").read_bytes() == before
+from tests.infer.job.conftest import OPTIONS, kinds, message, reviews
 
 
 def test_nothing_is_there(job, check):
@@ -92,7 +26,7 @@ def test_rows_that_are_missing(job, check):
     (job / "out" / "b.000000000200.parquet").unlink()
     assert "rows 100 to 249" in message(check())
     (job / "out" / "b.000000000000.parquet").unlink()
-    assert "is missing, all 250 rows" in message(check())
+    assert "is missing, 250 rows of" in message(check())
     assert not (job / "out" / "_sent-manifest.json").exists()
 
 
@@ -109,69 +43,6 @@ def test_rows_that_are_there_twice(job, check, score):
     (job / "out" / "b.parquet").unlink()
     shutil.copy(job / "halves" / "b.000000000150.parquet", job / "out")
     assert kinds(check()) == ["doubled"] * 2
-
-
-def test_a_piece_under_another_name(job, check):
-    out = job / "out"
-    (out / "b.000000000100.parquet").rename(out / "b.000000000300.parquet")
-    assert kinds(check()) == ["damaged", "missing"]
-
-
-def test_a_foreign_file(job, check):
-    (job / "out" / "notes.txt").write_text("of no account")
-    (job / "out" / "_SUCCESS").write_text("")
-    (job / "out" / ".sent-parts").mkdir()
-    (job / "out" / ".sent-parts" / "x.parquet").write_text("")
-    assert check().is_complete
-    for name in ("x.parquet", "y=1/b.000000000000.parquet", "z.csv"):
-        shutil.copy(job / "out" / "b.000000000000.parquet", job / "out" / name)
-    (job / "out" / "link.parquet").symlink_to(job / "out" / "b.000000000000.parquet")
-    assert kinds(check()) == ["foreign"] * 4
-
-
-def test_a_damaged_output(job, check):
-    path = job / "out" / "b.000000000100.parquet"
-    content = bytearray(path.read_bytes())
-    content[60] ^= 1
-    path.write_bytes(content)
-    assert kinds(check()) == ["damaged"]
-    path.write_bytes(bytes(content[:100]))
-    assert kinds(check()) == ["damaged", "missing"]
-
-
-@pytest.mark.parametrize("rows", [None, "xy", [0], [0, None]])
-def test_an_output_that_tells_no_rows(job, check, rows):
-    path = job / "out" / "b.000000000100.parquet"
-    table = pq.read_table(path)
-    task = json.dumps({"content": {"rows": rows}})
-    pq.write_table(table.replace_schema_metadata({"sent.task": task}), path)
-    assert kinds(check()) == ["other job", "missing"]
-
-
-def test_a_manifest_that_cannot_be_written(job, check):
-    (job / "out" / "_sent-manifest.json").mkdir()
-    with pytest.raises(OutputError, match=r"cannot be written .* though all 280 rows are there"):
-        check()
-
-
-def test_an_output_that_another_program_wrote_again(job, check):
-    path = job / "out" / "b.000000000100.parquet"
-    table = pq.read_table(path)
-    pq.write_table(table.slice(0, 99), path)
-    assert kinds(check()) == ["damaged", "missing"]
-    pq.write_table(table.replace_schema_metadata(None), path)
-    assert "does not say which job made it" in check().problems[0].message
-
-
-def test_scores_that_were_changed_since(job, check):
-    assert check().is_complete
-    path = job / "out" / "b.000000000100.parquet"
-    table = pq.read_table(path)
-    changed = pa.array(np.zeros(100, np.float32))
-    pq.write_table(table.set_column(1, table.schema.field("score"), changed), path)
-    assert kinds(check()) == ["changed output"]
-    (job / "out" / "_sent-manifest.json").write_text("no JSON")
-    assert check().is_complete
 
 
 def test_an_input_that_changed_since(job, check):
@@ -200,7 +71,7 @@ def test_inputs_that_came_and_went(job, check):
 )
 def test_another_job(check, options, other):
     found = check(**options)
-    assert sorted(kinds(found)) == ["missing"] * 3 + ["other job"] * 5
+    assert kinds(found) == ["other job"] * 5  # which are not missing beside that
     assert f"(other: {other})" in found.problems[0].message
 
 
@@ -228,8 +99,7 @@ def test_one_file_and_files_of_text(tmp_path, score, model_path):
         assert (found.problems, found.rows, found.manifest) == ([], 30, None)
     (tmp_path / "out.csv").write_text((tmp_path / "out.csv").read_text() + "\n")
     assert kinds(infer.check_complete(source, tmp_path / "out.csv", model=model_path)) == [
-        "other job",
-        "missing",
+        "other job"
     ]
     missing = infer.check_complete(source, tmp_path / "none.csv", model=model_path)
     assert kinds(missing) == ["missing"]
@@ -246,5 +116,40 @@ def test_the_command(job, sent_score):
     done = sent_score(job / "in", "-o", job / "out", "--check-complete", "--json", "--quiet")
     assert done.returncode == 1
     assert "is not complete (1 missing; first: " in done.stderr
-    assert [problem["kind"] for problem in json.loads(done.stdout)["problems"]] == ["missing"]
+    (problem,) = json.loads(done.stdout)["problems"]
+    assert problem["kind"] == "missing"
     assert Path(job / "out" / "_sent-manifest.json").exists()
+    done = sent_score(job / "in", "-o", job / "out", "--check-complete")
+    assert done.stderr.count(problem["message"]) == 1
+    assert "is not complete (1 missing). Run what is missing again" in done.stderr
+
+
+def test_of_one_row_it_speaks_as_of_one(tmp_path, score, sent_score):
+    pq.write_table(reviews(1), tmp_path / "a.parquet")
+    score(tmp_path / "a.parquet", tmp_path / "out.parquet")
+    done = sent_score(tmp_path / "a.parquet", "-o", tmp_path / "out.parquet", "--check-complete")
+    assert "Complete: 1 row of 1 input in 1 file\n" in done.stderr
+
+
+def test_a_faulty_file_is_named_once(tmp_path, score, model_path):
+    source, output = tmp_path / "a.parquet", tmp_path / "out.parquet"
+    pq.write_table(reviews(30), source)
+    score(source, output)
+    found = infer.check_complete(source, output, model=model_path, columns=[])
+    assert kinds(found) == ["other job"]
+    content = bytearray(output.read_bytes())
+    output.write_bytes(content[:200])
+    assert kinds(infer.check_complete(source, output, model=model_path)) == ["damaged"]
+    content[60] ^= 1
+    output.write_bytes(content)
+    found = infer.check_complete(source, output, model=model_path)
+    assert kinds(found) == ["damaged"] and message(found).count(str(output)) == 1
+
+
+def test_rows_behind_those_of_a_faulty_file_are_missing(job, check):
+    path = job / "out" / "b.000000000100.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 99), path)
+    (job / "out" / "b.000000000200.parquet").unlink()
+    found = check()
+    assert kinds(found) == ["damaged", "missing"]
+    assert "rows 200 to 249 of" in found.problems[1].message

@@ -198,7 +198,7 @@ def test_a_shard_without_rows(folder, score, said, tmp_path):
     out = tmp_path / "out"
     for number in (2, 3):
         assert score(folder / "a.parquet", out, shard=Shard(number, 3)).rows == 0
-        assert f"Shard {number}/3: 0 of 1 pieces." in said()
+        assert f"Shard {number}/3: 0 of 1 piece." in said()
         assert content(out) == {}
     assert score(folder / "a.parquet", out, shard=Shard(1, 3)).rows == 100
     assert [path.name for path in out.iterdir()] == ["a.parquet"]

@@ -98,14 +98,14 @@ def test_dates_that_cannot_be_read_are_counted(figures: Figures) -> None:
     days = ["31.01.2024", "2024-01-31", "infinity", "", None, "2024-01-30"]
     found = figures(scores_table(day=days), over="day")
     assert found["over"]["undated"] == 3
-    assert any("2 dates cannot be read" in note for note in found["notes"])
+    assert any("2 dates that cannot be read" in note for note in found["notes"])
 
 
 def test_times_that_no_calendar_has(figures: Figures) -> None:
     far = pa.array([2**40, -(2**40), 0, None, 0, 0], pa.timestamp("s"))
     found = figures(scores_table(day=far), over="day", every="week")
     assert [period["period"] for period in found["over"]["periods"]] == ["1969-12-29"]
-    assert any("2 dates cannot be read" in note for note in found["notes"])
+    assert any("2 dates that cannot be read" in note for note in found["notes"])
     with pytest.raises(InputError, match="column 'day' cannot be used"):
         figures(scores_table(day=pa.array([2**62] * 6, pa.timestamp("ms"))), over="day")
 
@@ -184,7 +184,7 @@ def test_truth_against_the_trainers_arithmetic(figures: Figures) -> None:
     assert seen["calibration_error"] == pytest.approx(calibration_error(exact, labels))
     for ours, other in zip(seen["calibration"], reliability(exact, labels), strict=True):
         assert ours == pytest.approx(other)
-    assert any("have a true label" in note for note in found["notes"])
+    assert any("with a true label" in note for note in found["notes"])
 
 
 def test_of_more_labels_the_score_is_the_predictions(figures: Figures) -> None:
@@ -276,7 +276,7 @@ def test_a_text_in_place_of_a_label_is_cut_in_the_error(figures: Figures) -> Non
 
 def test_a_truth_of_other_labels_is_refused(figures: Figures) -> None:
     with pytest.raises(
-        InputError, match=r"2 rows have 'neutral'.*'negative', 'positive' \(or 0 and 1"
+        InputError, match=r"2 rows with 'neutral'.*'negative', 'positive' \(or 0 and 1"
     ):
         figures(
             scores_table(label=["neutral", "neutral", "pos", "1", "0", None]), label_column="label"

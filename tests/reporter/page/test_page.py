@@ -1,5 +1,6 @@
 """The page of scores shows what there is to see, runs nothing, fetches nothing and looks right."""
 
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import reporter
+from infer.base.errors import UsageError
 from tests.pages import (
     IMAGE,
     SCRIPT,
@@ -151,3 +153,36 @@ def test_without_texts_no_text_is_shown(render: Callable[..., str]) -> None:
     assert "secret words" in render(table)
     assert "secret words" not in render(table, texts=False)
     assert "secret words" not in render(table, texts=False, text_column="text")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (
+            {"by": "text"},
+            "scores.parquet: column 'text' has the texts.* Name another with --by, or",
+        ),
+        ({"label_column": "text"}, "column 'text' .* with --label-column"),
+        ({"by": "body", "text_column": "body"}, "column 'body'"),
+        ({"by": "scored"}, "column 'scored'"),
+    ],
+)
+def test_without_texts_none_is_a_group_or_a_label(
+    render: Callable[..., str], options: dict[str, Any], words: str
+) -> None:
+    """The usual column, the one that is named, and the one that scoring says it has read."""
+    secret = ["secret words"] * 6
+    table = scores_table(prediction=["a", "b", "c", "a", None, "b"], text=secret, body=secret)
+    made = json.dumps({"content": {"text column": "scored"}})
+    table = table.append_column("scored", [secret]).replace_schema_metadata({"sent.task": made})
+    assert "secret words" in render(table, **options)
+    with pytest.raises(UsageError, match=words):
+        render(table, texts=False, **options)
+
+
+@pytest.mark.parametrize("told", ["", "[]", '{"content": {"text column": ["shop"]}}'])
+def test_without_texts_other_columns_part_the_rows(render: Callable[..., str], told: str) -> None:
+    table = scores_table(shop=["corner"] * 6, text=[1] * 6)
+    page = render(table.replace_schema_metadata({"sent.task": told}), texts=False, by="shop")
+    assert "corner" in page
+    assert "By group" in render(table, texts=False, by="text")

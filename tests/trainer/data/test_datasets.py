@@ -53,7 +53,7 @@ def test_two_classes_are_understood(
         ([1, 1, 1], r"1 classes \('1'\), expected two or more"),
         (list(range(1_001)), r"1,001 classes \('0', .*, …\), expected at most 1,000"),
         ([0.5, 1.0], "a label is 0.5, expected one of some classes"),
-        (["", "pos"], "1 of 2 labels are missing, blank or not UTF-8"),
+        (["", "pos"], "1 of 2 labels missing, blank or not UTF-8"),
         (pa.array([0, 2**63], pa.uint64()), "a label is no number of 64 bits"),
     ],
 )
@@ -130,7 +130,7 @@ def test_torn_texts_are_warned_of(tmp_path: Path) -> None:
     write_part(tmp_path / "train.parquet", [0, 1, 0], ["a", "b", "b"])
     write_part(tmp_path / "test.parquet", [0, 1])
     (torn,) = load_dataset(str(tmp_path), seed=1).notes
-    assert torn == "Warning: 1 training texts carry different labels."
+    assert torn == "Warning: 1 training text with different labels in different rows."
 
 
 def test_missing_columns_and_files_are_named(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_class_that_cannot_stand_in_both_parts_is_refused_with_counts() -> Non
     for labels in ([0], [0, 1], [0, 0, 0, 1]):
         table = pa.table({"text": ["a"] * len(labels), "label": labels})
         counts = f"{labels.count(0)} 'no', {labels.count(1)} 'yes'"
-        with pytest.raises(InputError, match=f"{len(labels)} rows .{counts}.* at least 2 of each"):
+        with pytest.raises(InputError, match=f"{len(labels)} rows? .{counts}.* at least 2 of each"):
             split_rows(table, 0.5, 1, ("no", "yes"))
 
 
@@ -244,7 +244,7 @@ def test_a_row_without_a_group_is_one_of_its_own(tmp_path: Path) -> None:
 def test_groups_that_cannot_be_split_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     write_groups(path, ["all"] * 10, [0, 1] * 5)
-    with pytest.raises(InputError, match=r"x\.parquet: 10 rows in 1 groups .5 'negative', 5 'pos"):
+    with pytest.raises(InputError, match=r"x\.parquet: 10 rows in 1 group .5 'negative', 5 'pos"):
         load_dataset(str(path), 1, Columns(group="film"))
     write_groups(path, ["a"] * 5 + ["b"] * 5, [0] * 5 + [1] * 5)
     with pytest.raises(InputError, match="in 2 groups"):
@@ -281,7 +281,7 @@ def test_a_validation_file_validates(tmp_path: Path) -> None:
     assert data.train.num_rows == 20
     assert any("validation.parquet validates" in note for note in data.notes)
     write_part(tmp_path / "validation.parquet", [0, 1, 2])
-    with pytest.raises(InputError, match=r"validation\.parquet: 1 of 3 labels are .* none of"):
+    with pytest.raises(InputError, match=r"validation\.parquet: 1 of 3 labels .* none of"):
         load_dataset(str(tmp_path), seed=1)
 
 

@@ -79,7 +79,7 @@ def test_labels_are_renamed_joined_and_left_out() -> None:
     wanted = rules("1=negative, 2=negative,3=,4=positive,5=positive")
     labels = name_labels(stars, HERE, wanted)
     assert labels.names == ("negative", "positive")
-    assert labels.notes == ("Labels: 1, 2 → negative; 4, 5 → positive; 3 left out (1 rows).",)
+    assert labels.notes == ("Labels: 1, 2 → negative; 4, 5 → positive; 3 left out (1 row).",)
     assert read_labels(stars, labels, HERE).to_pylist() == [0, 0, None, 1, 1, 1]
     kept = name_labels(column("a", "b", "c"), HERE, rules("a=first"))
     assert kept.names == ("b", "c", "first")
@@ -93,7 +93,7 @@ def test_a_label_that_only_the_test_part_has_can_be_left_out() -> None:
     assert "Warning: no label is 'c', which --labels names." in labels.notes
     assert read_labels(column("a", "c"), labels, HERE).to_pylist() == [0, None]
     assert name_labels(column("a", "b"), HERE, rules("c=third")).names == ("a", "b")
-    with pytest.raises(InputError, match=r"1 of 1 labels .*such as 'd'"):
+    with pytest.raises(InputError, match=r"1 of 1 label .*such as 'd'"):
         read_labels(column("d"), labels, HERE)
 
 

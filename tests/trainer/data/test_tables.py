@@ -191,7 +191,7 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
         (
             "a.jsonl",
             '{"text": "a", "label": "nég"}\n{"text": "b", "label": "pos"}\n'.encode("latin-1"),
-            "1 of 2 labels are missing, blank or not UTF-8",
+            "1 of 2 labels missing, blank or not UTF-8",
         ),
         ("a.parquet", b"text,label\n", "not a readable Parquet file"),
         (

@@ -169,7 +169,7 @@ def test_the_same_input_gives_the_same_bytes(made: Callable[..., str]) -> None:
     ("logits", "truth", "words"),
     [
         ([2.0], [1], "There are none"),
-        ([2.0], [0], "The 1 test reviews"),
+        ([2.0], [0], "The 1 test review on"),
         ([np.nan], [0], "No test review has a token"),
         ([-1.0, np.nan, 1.0], [0, 1, 1], "and 1 without a token"),
     ],

@@ -55,7 +55,7 @@ def test_three_seeds(
         trainer.resume(output, trials=4)
     two = trainer.resume(output)
     assert [run["seed"] for run in two.metrics["seeds"]["runs"]] == [123, 124]
-    with pytest.raises(UsageError, match=r"the 2 runs in .* are finished"):
+    with pytest.raises(UsageError, match=r"has 2 runs, all finished"):
         trainer.resume(output)
     capfd.readouterr()
     with talking():
