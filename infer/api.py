@@ -9,7 +9,7 @@ import platform
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from inspect import signature
 from os import PathLike
 from pathlib import Path
@@ -332,23 +332,11 @@ def score_files(
         overwrite=overwrite,
         resume=resume,
     )
-    asked = model.path if isinstance(model, Model) else model
-    path, remark = find_model(None if asked is None else str(asked))
-    sources = _sources(inputs)
-    files = [model._file] if isinstance(model, Model) else []
-
-    def facts() -> ModelFacts:
-        if not files:
-            from infer.model.file import read_model_file
-
-            files.append(read_model_file(path))
-        return facts_of(files[0], probabilities, abstain_below)
-
+    chosen, sources = _Chosen(model, (device, threads, tf32)), _sources(inputs)
     with default_signals():
-        plan = make_plan(sources, str(output), options, path, facts)
-    facts()
-    place = model._options if isinstance(model, Model) else (device, threads, tf32)
-    return _carry_out(plan, model, files[0], remark, place, processes)
+        facts = partial(chosen.facts, options)
+        plan = make_plan(sources, str(output), options, chosen.path, facts)
+    return _carry_out(plan, chosen, processes)
 
 
 def check_complete(
@@ -389,18 +377,12 @@ def check_complete(
     names = {field.name for field in fields(ScoreOptions)} - {"shard"}
     asked = _options(**{name: value for name, value in options.items() if name in names})
     from infer.job.complete import check_complete
-    from infer.model.file import read_model_file
 
-    if isinstance(model, Model):
-        file = model._file
-    else:
-        path, remark = find_model(None if model is None else str(model))
-        file = read_model_file(path)
-        if remark:
-            say(remark)
-    facts = facts_of(file, asked.probabilities, asked.abstain_below)
+    chosen = _Chosen(model)
+    facts = chosen.facts(asked)
+    chosen.say_why()
     with default_signals():
-        return check_complete(_sources(inputs), str(output), asked, file, facts)
+        return check_complete(_sources(inputs), str(output), asked, chosen.file, facts)
 
 
 def _options(
@@ -438,22 +420,46 @@ def _sources(inputs: Name | Sequence[Name]) -> list[str]:
     return sources
 
 
-def _carry_out(
-    plan: Plan,
-    model: Name | Model | None,
-    file: "ModelFile",
-    remark: str | None,
-    place: tuple[str, int, bool],
-    processes: int,
-) -> "Summary":
+Place = tuple[str, int, bool]  # device, threads, and whether TF32 is used
+
+
+class _Chosen:
+    """The model of a job: one that is loaded, or one whose file is read when it is first needed."""
+
+    def __init__(self, model: Name | Model | None, place: Place = ("auto", 0, True)) -> None:
+        """Take what was asked for, and where it is to run unless it is loaded."""
+        self._loaded = model if isinstance(model, Model) else None
+        self._asked = model.path if isinstance(model, Model) else model
+        self.place = self._loaded._options if self._loaded else place
+        self.path, self._remark = find_model(None if self._asked is None else str(self._asked))
+
+    @cached_property
+    def file(self) -> "ModelFile":
+        """The model's file."""
+        from infer.model.file import read_model_file
+
+        return self._loaded._file if self._loaded else read_model_file(self.path)
+
+    def facts(self, options: ScoreOptions) -> ModelFacts:
+        """Return what a plan needs to know of it."""
+        return facts_of(self.file, options.probabilities, options.abstain_below)
+
+    def load(self) -> Model:
+        """Return it loaded in this process, which says why it was chosen."""
+        return self._loaded or Model(self._asked, *self.place, self.file)
+
+    def say_why(self) -> None:
+        """Say why it was chosen, where that was not the caller's choice."""
+        if self._remark:
+            say(self._remark)
+
+
+def _carry_out(plan: Plan, chosen: _Chosen, processes: int) -> "Summary":
     """Score what is planned, in this process or in several.
 
     Args:
         plan: what `make_plan` returned.
-        model: what was asked for: a loaded model, or what names one.
-        file: its file.
-        remark: what there is to say of the choice; a model that is loaded here says it itself.
-        place: device, threads, and whether TF32 is used.
+        chosen: the model.
         processes: how many were asked for, 0 for what fills the machine.
     """
     # Only now what takes a second to import: everything is in order.
@@ -464,16 +470,13 @@ def _carry_out(
     from infer.model.scorer import Scorer
     from infer.model.session import Session
 
-    device, threads, tf32 = place
-    options = plan.options
+    file, options, (device, threads, tf32) = chosen.file, plan.options, chosen.place
     posts = find_posts(device, threads, processes, plan.rows, file.card.precision)
     if len(posts) == 1:
-        loaded = model if isinstance(model, Model) else Model(model, *place, file)
-        scorer = loaded.new_scorer(options.batch_tokens)
+        scorer = chosen.load().new_scorer(options.batch_tokens)
         summary = score_plan(plan, scorer)
     else:
-        if remark:
-            say(remark)
+        chosen.say_why()
         with open_crew(file, posts, tf32, options.batch_tokens, options.probabilities) as crew:
             _say_what(file, crew.session, f", {len(posts)} processes")
             summary = score_plan(plan, crew)

@@ -85,38 +85,22 @@ def report(
         (1000, 998)
     """
     require_packages(NEEDED, EXTRA)
-    if every not in EVERY:
-        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
-    _check_number("seed", seed, 0, _MOST_SEED)
-    _check_number("examples", examples, 0, MOST_EXAMPLES)
+    _check_report(every, seed, examples, texts, explain)
     from infer.table.outputs import open_output
     from reporter.figures.database import open_database
     from reporter.figures.figures import Settings, make_figures, without_texts
-    from reporter.page.page import render_page
     from reporter.rows.columns import Asked
-    from reporter.rows.reading import needs_texts, refuse_texts
 
-    if explain and not (texts and examples):
-        raise UsageError(
-            "--explain marks words in the examples, expected some: neither --no-texts nor "
-            "--examples 0 beside it"
-        )
     asked = Asked(prefix, by, over, label_column, text_column)
     target = None if output is None else open_output(os.fspath(output)).whole()
     rows = _open(inputs, target, asked, texts or text_column is not None, delimiter, overwrite)
-    if not texts:
-        refuse_texts(rows)
-    if explain:
-        needs_texts(rows)
-    settings = Settings(
-        every, examples if texts else 0, seed, None if model is None else str(model), explain
-    )
+    _check_texts(rows, shown=texts, needed=explain)
+    shown = examples if texts else 0
+    settings = Settings(every, shown, seed, None if model is None else str(model), explain)
     with open_database() as database:
         figures = make_figures(database, rows, settings)
     if target is not None:
-        page = render_page(figures)
-        with writable(target), target.create(overwrite, _strictest(rows)) as temporary:
-            temporary.write_text(page, encoding="utf-8")
+        _write_page(figures, rows, target, overwrite)
     return without_texts(figures)
 
 
@@ -171,12 +155,11 @@ def sample(
     from reporter.figures.database import open_database
     from reporter.labelling.write import draw_sample, write_table
     from reporter.rows.columns import Asked
-    from reporter.rows.reading import needs_texts
 
     target = open_output(os.fspath(output)).whole()
     asked = Asked(prefix, by, None, label_column, text_column, tuple(columns))
     rows = _open(inputs, target, asked, True, delimiter, overwrite)
-    needs_texts(rows)
+    _check_texts(rows, shown=True, needed=True)
     with open_database() as database:
         table = draw_sample(
             database, rows, None if model is None else str(model), number, seed, target.name
@@ -213,6 +196,46 @@ def _open(
             raise OutputError(f"{output}: is an input. Name another output")
     folder = Path() if output is None else output.scratch
     return open_rows(found, asked, folder, read_delimiter(delimiter), texts)
+
+
+def _check_report(every: str, seed: int, examples: int, texts: bool, explain: bool) -> None:
+    """Refuse at once what no report can have.
+
+    Raises:
+        UsageError: naming it.
+    """
+    if every not in EVERY:
+        raise UsageError(f"every: {every!r}, expected one of {', '.join(EVERY)}")
+    _check_number("seed", seed, 0, _MOST_SEED)
+    _check_number("examples", examples, 0, MOST_EXAMPLES)
+    if explain and not (texts and examples):
+        raise UsageError(
+            "--explain marks words in the examples, expected some: neither --no-texts nor "
+            "--examples 0 beside it"
+        )
+
+
+def _check_texts(rows: "Rows", shown: bool, needed: bool) -> None:
+    """Refuse files without the texts that are needed, and to show texts that are not to be shown.
+
+    Raises:
+        UsageError: naming the file and the column.
+    """
+    from reporter.rows.reading import needs_texts, refuse_texts
+
+    if not shown:
+        refuse_texts(rows)
+    if needed:
+        needs_texts(rows)
+
+
+def _write_page(figures: dict[str, Any], rows: "Rows", target: "Target", overwrite: bool) -> None:
+    """Write the page, which nobody may read who may not read the files that it is of."""
+    from reporter.page.page import render_page
+
+    page = render_page(figures)
+    with writable(target), target.create(overwrite, _strictest(rows)) as temporary:
+        temporary.write_text(page, encoding="utf-8")
 
 
 def _strictest(rows: "Rows") -> stat_result | None:

@@ -22,7 +22,7 @@ from trainer.data.epoch_batches import epoch_batches
 from trainer.data.prepared import Prepared, row_weights
 from trainer.network.device import seed_everything
 from trainer.network.replicas import Gradients, gradients_of, share_generators
-from trainer.run.state import State, draw_on, learning_rate, update_average
+from trainer.run.state import Part, State, draw_on, learning_rate, update_average
 from trainer.settings.recipe import Recipe
 
 
@@ -102,10 +102,15 @@ def run_epoch(
             after_step()
             let_through()
             advance(own, f"loss {part.loss / part.weight:.3f}, {padding:.1%} padding")
+    return _told(part, rate_at(recipe, epoch, len(batches) - 1, len(batches)), padding)
+
+
+def _told(part: Part, rate: float, padding: float) -> dict[str, Any]:
+    """Return what the history says of an epoch that is done; see `run_epoch`."""
     return {
-        "epoch": epoch,
+        "epoch": part.epoch,
         "training_loss": part.loss / part.weight if part.weight else 0.0,
-        "learning_rate": rate_at(recipe, epoch, len(batches) - 1, len(batches)),
+        "learning_rate": rate,
         "seconds": round(part.seconds, 3),
         "tokens": part.tokens,
         "tokens_per_second": round(part.tokens / part.seconds, 1),
