@@ -150,12 +150,15 @@ def _check_names(pieces: Iterable[Piece]) -> None:
             )
 
 
-def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Target]) -> None:
+def check_no_others(
+    pieces: Sequence[Piece], outputs: Iterable[Target], inputs: Sequence[InputFile]
+) -> None:
     """Refuse to put pieces beside others of the same rows: who reads the folder has them twice.
 
     Args:
         pieces: all of a job.
         outputs: where each input's scores go while it is whole.
+        inputs: what is scored, which a name alone does not make scores of these rows.
 
     Raises:
         OutputError: naming a file of another cut.
@@ -167,7 +170,7 @@ def check_no_others(pieces: Sequence[Piece], outputs: Iterable[Target]) -> None:
             found = one.beside(name)
             whole, _ = piece_of(name) or (name, 0)
             is_ours = found in wholes or one.beside(whole) in wholes
-            if is_ours and found not in planned:
+            if is_ours and found not in planned and not found.is_one_of(inputs):
                 raise OutputError(
                     f"{found}: holds rows that this run would write to other files. It was made "
                     "with another --piece-rows, or without --shard: use the same, remove it, or "

@@ -229,7 +229,7 @@ def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> lis
         pieces = whole_files(inputs.files, targets)
     else:
         pieces = cut(inputs.files, targets, options.rows_a_piece, options.delimiter)
-    check_no_others(pieces, targets)
+    check_no_others(pieces, targets, inputs.files)
     if options.shard is None:
         return pieces
     mine = share(pieces, options.shard)

@@ -6,7 +6,7 @@ import re
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ from infer.base.commit import (
     atomic_file,
     check_folder,
     check_output,
+    file_keys,
     remove_stale_temporaries,
 )
 from infer.base.errors import InputError, OutputError
@@ -77,6 +78,10 @@ class Target(ABC):
     @abstractmethod
     def is_there(self) -> bool:
         """Whether a regular file of that name is there."""
+
+    @abstractmethod
+    def is_one_of(self, files: Iterable[InputFile]) -> bool:
+        """Whether it is one of these files, by whatever name."""
 
     @abstractmethod
     def check(self, overwrite: bool, inputs: Mapping[FileKey, Path] = NO_FILES) -> None:
@@ -140,6 +145,11 @@ class LocalTarget(Target):
     def is_there(self) -> bool:
         """Whether a regular file of that name is there."""
         return not self.path.is_symlink() and self.path.is_file()
+
+    def is_one_of(self, files: Iterable[InputFile]) -> bool:
+        """Whether it is one of these files, by whatever name or hard link."""
+        others = file_keys(Path(file.path) for file in files if file.is_local)
+        return bool(file_keys([self.path]).keys() & others.keys())
 
     def check(self, overwrite: bool, inputs: Mapping[FileKey, Path] = NO_FILES) -> None:
         """Refuse what must not be written."""
@@ -205,6 +215,10 @@ class RemoteTarget(Target):
         """Whether there is such an object."""
         with _asked(self):
             return self.output.store.has(self.key)
+
+    def is_one_of(self, files: Iterable[InputFile]) -> bool:
+        """Whether it is one of these files."""
+        return _plain_scheme(str(self)) in {_plain_scheme(file.name) for file in files}
 
     def check(self, overwrite: bool, inputs: Mapping[FileKey, Path] = NO_FILES) -> None:
         """Refuse to replace what is there."""
@@ -474,7 +488,7 @@ def find_targets(inputs: Inputs, output: Output, named: str) -> list[Target]:
                 f"{inputs.files[0].name}. Name one, such as {output}/{inputs.files[0].relative}"
             )
         target = output.whole()
-        if _plain_scheme(str(target)) in {_plain_scheme(file.name) for file in inputs.files}:
+        if target.is_one_of(inputs.files):
             raise OutputError(f"{output}: is the input itself. Name another output")
         return [target]
     count = len(inputs.files)

@@ -358,3 +358,14 @@ def test_an_input_that_changes_meanwhile(folder, score, tmp_path, monkeypatch):
         score(source, tmp_path / "out", shard=Shard(1, 1), piece_rows=10)
     monkeypatch.undo()
     assert score(source, tmp_path / "out2", shard=Shard(1, 1), piece_rows=10).rows == 41
+
+
+def test_an_input_that_is_called_like_a_piece_of_the_output(score, tmp_path):
+    """Another file of such a name may hold the same rows, and stops the job as before."""
+    source, output = tmp_path / "s.000000000000.parquet", tmp_path / "s.parquet"
+    pq.write_table(reviews(10), source)
+    assert score(source, output).rows == 10
+    assert score(source, output).resumed_rows == 10
+    pq.write_table(reviews(10), tmp_path / "s.000000000010.parquet")
+    with pytest.raises(OutputError, match=r"s\.000000000010\.parquet: holds rows"):
+        score(source, output)
