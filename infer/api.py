@@ -42,7 +42,8 @@ Name = str | PathLike[str]
 
 _ROWS_AT_ONCE = 16_384
 _BYTES_IN_ONE_ARRAY = 1 << 30
-_LOADING = threading.Lock()
+# By process: a thread of the parent may hold its lock at the moment of a fork.
+_LOADING: dict[int, threading.Lock] = {}
 
 
 class Model:
@@ -586,7 +587,7 @@ def shared_model(name: str, device: str, threads: int, tf32: bool, sha256: str) 
         ModelFileError: on this machine the file is missing, damaged or another one.
         DeviceError: the device cannot be had.
     """
-    with _LOADING:
+    with _LOADING.setdefault(os.getpid(), threading.Lock()):
         return _loaded(name, device, threads, tf32, sha256)
 
 

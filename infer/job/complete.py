@@ -12,17 +12,19 @@ from typing import Any
 import pyarrow as pa
 
 from infer import __version__
+from infer.base.commit import writable
 from infer.base.errors import InputError
 from infer.base.words import counted
 from infer.job.job import MACHINE, asked_of
 from infer.job.made import Made, made_of
 from infer.job.manifest import MANIFEST, changed_since, write_manifest
 from infer.job.pieces import Piece
-from infer.job.plan import ModelFacts, ScoreOptions, Task, look_at
+from infer.job.plan import ModelFacts, ScoreOptions, Task, column_names, look_at
 from infer.job.there import find_there, first_row, read_output, read_through
 from infer.model.file import ModelFile
 from infer.table.inputs import find_inputs
 from infer.table.outputs import Target, find_targets, open_output
+from infer.table.places import told
 from infer.table.spool import as_parquet
 
 
@@ -128,10 +130,11 @@ def check_complete(
     """
     inputs = find_inputs(sources)
     where = open_output(output, options.parts)
-    if options.rows_a_piece is not None or where.is_folder():
-        inputs = replace(inputs, single=False)
-    targets = find_targets(inputs, where, output)
-    found = [one for one in targets if one.is_there()] if inputs.single else where.made()
+    with writable(where):
+        if options.rows_a_piece is not None or where.is_folder():
+            inputs = replace(inputs, single=False)
+        targets = find_targets(inputs, where, output)
+        found = [one for one in targets if one.is_there()] if inputs.single else where.made()
     there, report = find_there(targets, found), Completeness()
     report.problems += [
         Problem("foreign", f"{target}: is of no input of this job") for target in there.foreign
@@ -141,7 +144,8 @@ def check_complete(
         whole = as_parquet(source, target.scratch, options.delimiter)
         task = look_at(Piece(whole, target), options, facts)
         expected = json.loads(made_of(options, task, asked))
-        judged = [_judge(one, task, expected) for one in there.by_input[target.place]]
+        columns = column_names(task, options, facts.further)
+        judged = [_judge(one, task, expected, columns) for one in there.by_input[target.place]]
         _add(report, task, judged)
     if not inputs.single:
         _compare_with_before(report, targets[0].at(MANIFEST))
@@ -174,24 +178,28 @@ def _compare_with_before(report: Completeness, manifest: Target) -> None:
         report.manifest = str(manifest)
 
 
-def _judge(target: Target, task: Task, expected: Made) -> _Output | _Faulty:
+def _judge(target: Target, task: Task, expected: Made, columns: Sequence[str]) -> _Output | _Faulty:
     """Say whether an output is as it should be, by what it says of itself."""
     whole = (0, task.rows)
     by_name = whole if target == task.output else None
     try:
         found = read_output(target)
     except (OSError, pa.ArrowException) as error:
-        return _Faulty(Problem("damaged", f"{target}: cannot be read ({error})"), by_name)
+        return _Faulty(Problem("damaged", f"{target}: cannot be read ({told(error)})"), by_name)
     if found is None:
         words = "does not say which job made it, or was changed"
         return _Faulty(Problem("other job", f"{target}: {words}"), by_name)
-    made, rows = found
+    made, rows, names = found
     start, end = span = tuple(made["content"].get("rows", whole))
     if (other := _difference(made, expected)) is not None:
         kind, words = other
         return _Faulty(Problem(kind, f"{target}: {words.format(task.source.name)}"), span)
     if rows != end - start or start != first_row(target, task.output):
         words = f"holds {counted(rows, 'row')}, not its own"
+        return _Faulty(Problem("damaged", f"{target}: {words}"), span)
+    if names != columns:
+        differing = ", ".join(sorted({*names} ^ {*columns})) or "their order"
+        words = f"has other columns than it was made with ({differing})"
         return _Faulty(Problem("damaged", f"{target}: {words}"), span)
     return _Output(target, made, span)
 

@@ -132,9 +132,10 @@ class Crew:
         """
         try:
             worker = self._launch()
-        except OSError as error:
+        except (OSError, AssertionError) as error:  # the latter in a process of a pool
+            reason = error.strerror if isinstance(error, OSError) else error
             raise JobError(
-                f"a worker process cannot be started ({error.strerror}). Use fewer --processes"
+                f"a worker process cannot be started ({reason}). Use fewer --processes"
             ) from error
         with _heard(worker):
             worker.lines[0].send(order)

@@ -43,6 +43,6 @@ def read_made(told: str | bytes | None) -> Made | None:
     try:
         made = json.loads(told or "")
         start, end = made["content"].get("rows", (0, 0))
-    except (KeyError, ValueError, AttributeError, TypeError):
+    except (KeyError, ValueError, AttributeError, TypeError, RecursionError):
         return None
     return made if isinstance(start, int) and isinstance(end, int) else None

@@ -35,7 +35,7 @@ def changed_since(manifest: Target, found: Manifest) -> Iterator[str]:
     """
     try:
         known = _hashes(manifest, found)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return
     for one in found["inputs"]:
         for file in one["files"]:
@@ -45,6 +45,8 @@ def changed_since(manifest: Target, found: Manifest) -> Iterator[str]:
 
 def _hashes(manifest: Target, found: Manifest) -> dict[str, str]:
     """Return the hash that each file had, of inputs that are what they were."""
+    if not manifest.is_there():  # a pipe, say, which would be waited for
+        return {}
     with manifest.open() as file:
         before = json.loads(file.read())
     if before["job"] != found["job"]:

@@ -40,6 +40,18 @@ class Note:
     predictions: dict[str, int]
     confident: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what JSON may hold and no note does.
+
+        Raises:
+            TypeError: something is of another type.
+        """
+        words = [*self.metadata.values(), *self.columns]
+        counts = [self.rows, *self.statuses.values(), *self.predictions.values()]
+        counts += [] if self.confident is None else [self.confident]
+        if any(type(word) is not str for word in words) or any(type(n) is not int for n in counts):
+            raise TypeError(f"note: {words!r:.80} and {counts!r:.80}, expected texts and counts")
+
 
 def note_of(output: Target) -> Target:
     """Return where the note of an output stands."""
@@ -68,7 +80,7 @@ def read_note(output: Target) -> Note | None:
             values: dict[str, Any] = json.loads(file.read())
         with output.open() as file:
             return Note(**values) if values.pop("sha256") == hash_of(file) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -173,8 +173,8 @@ def check_no_others(
             if is_ours and found not in planned and not found.is_one_of(inputs):
                 raise OutputError(
                     f"{found}: holds rows that this run would write to other files. It was made "
-                    "with another --piece-rows, or without --shard: use the same, remove it, or "
-                    "name another output"
+                    "with another --piece-rows, without --shard, or when the input had other rows: "
+                    "use the same, remove it, or name another output"
                 )
 
 

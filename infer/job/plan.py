@@ -342,13 +342,18 @@ def check_task(
     Raises:
         OutputError: naming what is in the way and what to do.
     """
-    new = (options.prefix + column for column in (*RESULT_COLUMNS, *further))
-    names = [*task.columns.carried, *new]
     found = _made_by(task.output)
+    names = column_names(task, options, further)
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
     task.output.check(options.overwrite or is_ours, inputs)
     return is_ours
+
+
+def column_names(task: Task, options: ScoreOptions, further: Sequence[str]) -> list[str]:
+    """Return the names of an output's columns; `further` are those behind the usual three."""
+    new = (options.prefix + column for column in (*RESULT_COLUMNS, *further))
+    return [*task.columns.carried, *new]
 
 
 def _made_by(output: Target) -> tuple[str, int, list[str]] | None:
@@ -357,7 +362,7 @@ def _made_by(output: Target) -> tuple[str, int, list[str]] | None:
         return None
     if find_format(output.name) is not PARQUET:
         note = read_note(output)
-        return None if note is None else (note.metadata[JOB_KEY], note.rows, note.columns)
+        return None if note is None else (note.metadata.get(JOB_KEY, ""), note.rows, note.columns)
     try:
         with output.open() as raw, pq.ParquetFile(raw) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow

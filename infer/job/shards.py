@@ -90,7 +90,7 @@ def _numbers(names: tuple[str, ...], environment: Mapping[str, str]) -> list[int
 def _slurm(task: int, count: int, least: int, most: int) -> Shard:
     """Number the tasks of an array from 1, whatever it begins with and however far they lie."""
     step, rest = divmod(most - least, count - 1) if count > 1 else (1, most - least)
-    if rest or step < 1 or (task - least) % step or not least <= task <= most:
+    if count < 1 or rest or step < 1 or (task - least) % step or not least <= task <= most:
         raise UsageError(
             f"shard: task {task} of {count} Slurm tasks from {least} to {most}, expected numbers "
             "at equal distances, such as --array=0-7"

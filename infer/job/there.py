@@ -72,22 +72,22 @@ def first_row(target: Target, whole: Target) -> int:
     return 0 if piece is None else piece[1]
 
 
-def read_output(target: Target) -> tuple[Made, int] | None:
-    """Return what an output says that it was made of, and its rows; None where it does not say.
+def read_output(target: Target) -> tuple[Made, int, list[str]] | None:
+    """Return what an output says that it was made of, its rows and columns; None without that.
 
     Raises:
         OSError: it cannot be read.
         pyarrow.ArrowException: it is no whole Parquet file.
     """
     if find_format(target.name) is not PARQUET:
-        note = read_note(target)
-        made, rows = (None, 0) if note is None else (note.metadata.get(TASK_KEY), note.rows)
-        told = read_made(made)
+        if (note := read_note(target)) is None:
+            return None
+        made, rows, columns = read_made(note.metadata.get(TASK_KEY)), note.rows, note.columns
     else:
         with target.open() as raw, pq.ParquetFile(raw) as file:
-            told = read_made((file.schema_arrow.metadata or {}).get(TASK_KEY.encode()))
-            rows = int(file.metadata.num_rows)
-    return None if told is None else (told, rows)
+            schema, rows = file.schema_arrow, int(file.metadata.num_rows)
+        made, columns = read_made((schema.metadata or {}).get(TASK_KEY.encode())), schema.names
+    return None if made is None else (made, rows, columns)
 
 
 def read_through(target: Target) -> tuple[int, str]:

@@ -30,13 +30,12 @@ from infer.base.errors import InputError, OutputError
 from infer.table.folders import LOCAL, PARTS_SUFFIX
 from infer.table.formats import has_known_ending
 from infer.table.inputs import InputFile, Inputs
+from infer.table.places import ENCODED
 from infer.table.stores import Store, copied, open_store
 
 # A `Path` of a URI has lost one of its slashes.
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
 _DIGITS: Final = 16
-# What a name holds of these means something else in a URI.
-_ENCODED: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
 
 
 class Target(ABC):
@@ -193,7 +192,7 @@ class RemoteTarget(Target):
 
     def __str__(self) -> str:
         """Return its URI, without secrets."""
-        place = self.place.translate(_ENCODED)
+        place = self.place.translate(ENCODED)
         return str(self.output) if self.key == self.output.key else f"{self.output}/{place}"
 
     def at(self, place: str) -> "RemoteTarget":

@@ -60,12 +60,11 @@ class Place:
     def name(self, path: str | None = None) -> str:
         """Return what a path in this file system is called: written again, it is found again."""
         path = self.path if path is None else path
-        return without_secrets(
-            self.prefix + (path.translate(_ENCODED) if self.is_encoded else path)
-        )
+        return without_secrets(self.prefix + (path.translate(ENCODED) if self.is_encoded else path))
 
 
-_ENCODED: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
+# What a name holds of these means something else in a URI.
+ENCODED: Final = str.maketrans({"%": "%25", "?": "%3F", "#": "%23"})
 
 
 def locate(source: str) -> Place:

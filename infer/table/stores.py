@@ -27,7 +27,7 @@ from pyarrow import fs
 from infer.base.commit import TEMPORARY_SUFFIX
 from infer.base.errors import MissingExtraError, OutputError
 from infer.base.shown import without_secrets
-from infer.table.places import told
+from infer.table.places import ENCODED, told
 
 # What a server may take to be met, for a question, and for a file on a slow line.
 _CONNECT_SECONDS, _ASK_SECONDS, _SEND_SECONDS, _BYTES_A_SECOND = 10, 60, 60, 1 << 20
@@ -94,14 +94,13 @@ def open_store(uri: str) -> tuple[Store, str, str]:
         )
     try:
         if scheme in _CLOUDS:
-            uri = _quoted(uri)
-            return *_cloud(uri, scheme), _shown(uri.partition("?")[0])
+            return _cloud(_quoted(uri), scheme)
         return *_elsewhere(uri), _shown(uri)
     except (ValueError, ImportError, OSError) as error:
         raise OutputError(f"{uri}: no file system opens it ({told(error, uri)})") from error
 
 
-def _cloud(uri: str, scheme: str) -> tuple[Store, str]:
+def _cloud(uri: str, scheme: str) -> tuple[Store, str, str]:
     try:
         import obstore.store
     except ModuleNotFoundError as error:
@@ -132,8 +131,10 @@ def _cloud(uri: str, scheme: str) -> tuple[Store, str]:
         }
         return obstore.store.from_url(base, **options)
 
+    # However it was written, one place has one name: by it, outputs among the inputs are found.
+    shown = _shown(f"{scheme}://{parts.netloc}/{key.translate(ENCODED)}")
     with _in_plain_words():
-        return _Cloud(store), key
+        return _Cloud(store), key, shown
 
 
 def _s3_config(uri: str) -> dict[str, Any]:
@@ -172,11 +173,17 @@ def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:
     """Return what finds AWS's profiles, which boto3 knows; obstore asks the rest of the places."""
     if scheme not in _S3 or "access_key_id" in config or "AWS_ACCESS_KEY_ID" in os.environ:
         return {}
-    with contextlib.suppress(ImportError, ValueError):
+    try:
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
-
+    except ImportError:
+        return {}
+    try:
         return {"credential_provider": Boto3CredentialProvider()}
-    return {}
+    except ValueError:  # it found none
+        return {}
+    except BotoCoreError as error:  # a profile that is not there, a file that is none
+        raise OSError(errno.EINVAL, told(error)) from error
 
 
 class _Cloud(Store):
@@ -302,7 +309,7 @@ def _in_plain_words() -> Iterator[None]:
         raise FileExistsError(errno.EEXIST, "exists already") from error
     except FileNotFoundError as error:
         raise FileNotFoundError(errno.ENOENT, _plain(error)) from error
-    except BaseError as error:
+    except (BaseError, ValueError) as error:  # the latter of a key that no store takes
         raise OSError(errno.EIO, _plain(error)) from error
 
 

@@ -205,3 +205,32 @@ def test_a_fork_scores_with_the_model_of_its_parent(model_path):
     command = [sys.executable, "-c", FORK, model_path]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "[['ok', 'null'], ['ok']]\n", done.stderr
+
+
+FORK_WHILE_LOADING = """
+import multiprocessing, os, sys, threading
+import pyarrow as pa
+import infer
+from infer import api
+scorer = infer.Scorer(sys.argv[1], device="cpu")
+parent, load, begun = os.getpid(), api._loaded, threading.Event()
+def loaded(*place):
+    if os.getpid() == parent:
+        begun.set()
+        threading.Event().wait(60)
+    return load(*place)
+api._loaded = loaded
+table = pa.table({"text": ["good film"]})
+threading.Thread(target=scorer, args=[table], daemon=True).start()
+begun.wait()
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    print(pool.map_async(scorer, [table]).get(30)[0]["status"].to_pylist(), flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_while_the_parent_loads_waits_for_nobody(model_path):
+    command = [sys.executable, "-c", FORK_WHILE_LOADING, model_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "['ok']\n", done.stderr

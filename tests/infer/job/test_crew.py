@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import multiprocessing
 import os
 import resource
 import signal
@@ -248,6 +249,13 @@ def test_a_process_that_cannot_be_started(model):
     posts = [Post("cpu", 1)] * 2
     match = r"cannot be started .*Use fewer --processes"
     with free_files(6), pytest.raises(JobError, match=match), open_crew(model, posts):
+        pass
+
+
+def test_a_pools_process_has_no_processes(model, monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    match = r"daemonic processes .*Use fewer --processes"
+    with pytest.raises(JobError, match=match), open_crew(model, [Post("cpu", 1)] * 2):
         pass
 
 

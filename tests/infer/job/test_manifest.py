@@ -1,6 +1,7 @@
 """What was found complete is written down, and a later change is seen."""
 
 import json
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -46,3 +47,12 @@ def test_scores_that_were_changed_since(job, check):
     assert kinds(check()) == ["changed output"]
     (job / "out" / "_sent-manifest.json").write_text("no JSON")
     assert check().is_complete
+
+
+def test_what_is_no_manifest_tells_nothing(job, check):
+    manifest = job / "out" / "_sent-manifest.json"
+    os.mkfifo(manifest)  # nobody writes into it
+    assert check().is_complete
+    manifest.write_text("[" * 100_000)
+    assert check().is_complete
+    assert json.loads(manifest.read_text())["rows"] == 280

@@ -23,6 +23,7 @@ import infer
 from infer.base.errors import JobError, OutputError
 from infer.job import job
 from infer.job.shards import Shard
+from infer.table.outputs import open_output
 
 SECRET = "S3CRET"
 
@@ -372,6 +373,8 @@ def test_outputs_that_are_none(bucket, source, score):
         assert score(source, uri(bucket, key)).resumed_rows == 90
     assert {"a?b.parquet", "a#b?.parquet"} <= objects(bucket).keys()
     obstore.delete(bucket, ["a?b.parquet", "a#b?.parquet"])
+    with pytest.raises(OutputError, match="illegal character"):
+        score(source, uri(bucket, "a/../x.parquet"))
     with pytest.raises(OutputError, match="is a folder, expected a file"):
         score(source, uri(bucket))
     with pytest.raises(OutputError, match="names no bucket") as caught:
@@ -393,11 +396,22 @@ def test_outputs_that_are_none(bucket, source, score):
     assert sorted(objects(bucket)) == ["file", "folder/x"]
 
 
+def test_a_profile_that_is_not_there(monkeypatch):
+    pytest.importorskip("boto3", reason="needs boto3: pip install -c constraints.txt boto3")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
+    monkeypatch.setenv("AWS_PROFILE", "elsewhere")
+    with pytest.raises(
+        OutputError, match=r"x\.parquet: .* profile \(elsewhere\) could not be found"
+    ):
+        open_output("s3://bucket/x.parquet")
+
+
 def test_outputs_among_the_inputs(bucket, source, score):
     for key in ("in/a.parquet", "in/b.parquet"):
         obstore.put(bucket, key, source)
     folder = uri(bucket, "in")
-    for output in (folder, f"{folder}/scored", folder.replace("s3://", "s3a://")):
+    written = (folder, f"{folder}/scored", folder.replace("s3://", "s3a://"))
+    for output in (*written, folder.replace("/in", "//in//x"), folder.replace("/in", "/%69n/x")):
         with pytest.raises(OutputError, match="lies in the input folder"):
             score(folder, output)
     with pytest.raises(OutputError, match="holds the input"):

@@ -100,6 +100,7 @@ def test_a_shard_of_the_environment(environment, shard):
         (slurm(3, 3, 1, 7), "equal distances"),
         (slurm(2, 3, 1, 8), "equal distances"),
         (slurm(9, 2, 1, 2), "equal distances"),
+        (slurm(5, 0, 5, 5), "equal distances"),
         ({"SLURM_ARRAY_TASK_ID": "1"}, "SLURM_ARRAY_TASK_COUNT is None"),
         ({"JOB_COMPLETION_INDEX": "1"}, "JOB_COMPLETIONS is None"),
         ({"JOB_COMPLETION_INDEX": "4", "JOB_COMPLETIONS": "4"}, "expected an index below it"),

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+import infer
 from infer.base.errors import InputError, JobError, OutputError
 from infer.job import writers
 from infer.job.notes import note_of, read_note
@@ -99,6 +100,31 @@ def test_the_same_command_again_finds_it_done(tmp_path, score, said, output):
     os.utime(source)  # a copy of the same content is the same input
     assert score(source, path).resumed_rows == first.rows
     assert not LocalOutput(path).parts(single=True).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("metadata", {}),
+        ("metadata", None),
+        ("metadata", {"sent.job": 1}),
+        ("columns", [1]),
+        ("rows", "10"),
+        ("rows", True),
+        ("statuses", []),
+        ("predictions", {"positive": None}),
+        ("confident", "1"),
+    ],
+)
+def test_a_note_that_was_edited_is_not_this_jobs(tmp_path, score, model_path, name, value):
+    source, output = write(tmp_path / "in.csv"), tmp_path / "out.csv"
+    score(source, output)
+    note = note_of(target(output)).path
+    note.write_text(json.dumps({**json.loads(note.read_text()), name: value}))
+    with pytest.raises(OutputError, match="exists already"):
+        score(source, output)
+    (problem,) = infer.check_complete(source, output, model=model_path).problems
+    assert "does not say which job made it" in problem.message
 
 
 def test_another_files_output_is_not_replaced(tmp_path, score):

@@ -6,6 +6,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
+from infer.base.errors import OutputError
 from tests.infer.job.conftest import kinds
 
 
@@ -53,3 +54,24 @@ def test_a_piece_under_another_name(job, check):
     out = job / "out"
     (out / "b.000000000100.parquet").rename(out / "b.000000000300.parquet")
     assert kinds(check()) == ["damaged"]
+
+
+@pytest.mark.parametrize("column", ["id", "score", "status"])
+def test_an_output_without_a_column(job, check, column):
+    path = job / "out" / "b.000000000100.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([column]), path)
+    assert kinds(check()) == ["damaged"]
+    assert f"other columns than it was made with ({column})" in check().problems[0].message
+
+
+def test_a_problem_is_one_line(job, check):
+    path = job / "out" / "b.000000000100.parquet"
+    content = bytearray(path.read_bytes())
+    content[-60] ^= 16  # within the footer
+    path.write_bytes(content)
+    assert "\n" not in check().problems[0].message
+
+
+def test_a_name_that_is_too_long(job, check):
+    with pytest.raises(OutputError, match="File name too long"):
+        check(output=job / ("x" * 300))
