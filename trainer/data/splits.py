@@ -93,8 +93,9 @@ def _draw(
     if len(classes) < max(2, len(names)) or min(map(len, classes)) < 2:
         raise InputError(
             f"{len(labels):,} rows ({count_classes(labels, names)}) cannot be split into a part to "
-            "train on and one to judge by: expected at least 2 of each class, one for each part. "
-            "Add some, or leave rare classes out with --labels 'RARE='"
+            "train on and one to judge by: expected at least 2 of each class, one for each part "
+            "(of a single file 3, since it is split twice). Add some, or leave rare classes out "
+            "with --labels 'RARE='"
         )
     drawn = order[: max(1, round(share * len(labels)))]
     if not all(_is_near(rows, drawn, share, near) for rows in classes):

@@ -117,22 +117,34 @@ def in_words(figures: Mapping[str, Any]) -> str:
 
 
 def advice(checkpoint: Checkpoint) -> str | None:
-    """Return what to tell whose network is no better than the linear model, on validation.
+    """Return what to tell whose network is no better than the cheapest models, on validation.
 
-    By macro F1 where the epoch was chosen by it, else by accuracy.
+    By macro F1 where the epoch was chosen by it, else by accuracy, and then not than the most
+    frequent label either, unless the labels were to count alike.
 
     Returns:
         None where the network is the better one, or there is nothing to compare.
     """
-    validation = checkpoint.metrics["validation"]
-    linear = validation.get("beside", {}).get("linear")
-    by_f1 = checkpoint.record.recipe.get("select") == "f1"
+    validation, recipe = checkpoint.metrics["validation"], checkpoint.record.recipe
+    by_f1 = recipe.get("select") == "f1"
     name, words = ("macro_f1", "macro F1") if by_f1 else ("accuracy", "accuracy")
-    own = validation.get(name)
-    if own is None or linear is None or own > linear[name]:
+    rivals = _rivals(validation.get("beside", {}), name, recipe.get("class_weight") == "balanced")
+    own, best = validation.get(name), max(rivals, key=lambda rival: rivals[rival], default="")
+    if own is None or not best or own > rivals[best]:
         return None
-    has_ngrams = checkpoint.record.recipe.get("ngrams")
     return (
-        f"The network is no better than the linear model of n-grams: {words} {own:.2%} against "
-        f"{linear[name]:.2%} on validation. {'' if has_ngrams else ITS_NGRAMS}{REMEDIES}"
+        f"The network is no better than {best}: {words} {own:.2%} against {rivals[best]:.2%} on "
+        f"{validation['reviews']:,} validation reviews. "
+        f"{'' if recipe.get('ngrams') else ITS_NGRAMS}{REMEDIES}"
     )
+
+
+def _rivals(figures: Mapping[str, Any], name: str, is_balanced: bool) -> dict[str, float]:
+    """Return what has to be beaten, in words, and its figure."""
+    rivals = {}
+    if linear := figures.get("linear"):
+        rivals["the linear model of n-grams"] = linear[name]
+    if figures and name == "accuracy" and not is_balanced:
+        always = figures["majority"]
+        rivals[f"always {always['label']!r}"] = always["accuracy"]
+    return rivals
