@@ -4,6 +4,7 @@ Of two, the second is the positive one, whose probability is the score.
 """
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ KNOWN_PAIRS: Final = (("negative", "positive"), ("neg", "pos"))
 PLAIN_PAIRS: Final = (("0", "1"), ("false", "true"))
 # More are no labels but something else that a column holds, such as ids.
 MOST_LABELS: Final = 1_000
+# A whole number that is written as if it had a fraction.
+WHOLE: Final = re.compile(r"([+-]?\d+)\.0+\Z")
 
 
 def label_names(values: Iterable[Any]) -> tuple[str, ...]:
@@ -43,8 +46,12 @@ def label_numbers(names: Iterable[str]) -> tuple[float, ...] | None:
 
 
 def fold(text: str) -> str:
-    """Return what is the same for labels that are one: no blanks at the ends, no capitals."""
-    return text.strip().casefold()
+    """Return what is the same for labels that are one: no blanks at the ends, no capitals.
+
+    A whole number is the same with `.0` behind it, as a column with a gap writes it.
+    """
+    folded = text.strip().casefold()
+    return WHOLE.sub(r"\1", folded)
 
 
 def spellings(names: tuple[str, ...], positive: str | None = None) -> dict[str, int]:

@@ -143,9 +143,18 @@ def _look(
         )
         delimiter = other
     escape = ""
-    if not _is_well_quoted(text, delimiter, "") and _is_well_quoted(text, delimiter, "\\"):
-        notes.append(f"{name}: quotes within a field have a backslash before them, by its looks.")
-        escape = "\\"
+    if line := _badly_quoted(text, delimiter):
+        if '\\"' in text:
+            escape = "\\"
+            notes.append(
+                f"{name}: quotes within a field have a backslash before them, by its looks."
+            )
+        else:
+            notes.append(
+                f"Warning: {name}: up to line {line} a field that begins with a quote goes on "
+                "behind its last one, so fields and rows may have run together. Put such fields "
+                "in quotes, and double those within."
+            )
     one = len(_header(text, delimiter)) == 1
     return Dialect(delimiter, escape, encoding, one), tuple(notes)
 
@@ -172,18 +181,12 @@ def _other_delimiter(text: str, delimiter: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _is_well_quoted(text: str, delimiter: str, escape: str) -> bool:
-    """Whether nothing but a delimiter or a line's end stands behind a field's last quote."""
-    rows = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter=delimiter,
-        doublequote=not escape,
-        escapechar=escape or None,
-        strict=True,
-    )
+def _badly_quoted(text: str, delimiter: str) -> int | None:
+    """Return the first line where more than a delimiter stands behind a field's last quote."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for _ in rows:
             pass
     except csv.Error as error:
-        return "expected after" not in str(error)
-    return True
+        return rows.line_num if "expected after" in str(error) else None
+    return None

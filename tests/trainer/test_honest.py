@@ -136,7 +136,7 @@ def test_a_network_behind_the_linear_model_is_the_last_line(lopsided: Path, tmp_
     )
     told = trainer.advice(trained)
     assert told is not None and "The network is no better than the linear model" in told
-    assert "--ngrams 3" in told
+    assert "--ngrams 3" in told and "on 30 validation reviews" in told
     found = [each | {"recall": 1.0} for each in trained.metrics["validation"]["classes"]]
     better = trained.metrics["validation"] | {"accuracy": 1.1, "classes": found}
     metrics = trained.metrics | {"validation": better}
@@ -155,6 +155,27 @@ def test_a_label_that_is_never_found_is_named(lopsided: Path, tmp_path: Path) ->
     assert told is not None
     assert told.startswith(f"Of the validation reviews the network finds none of these: {positive}")
     assert "of 'positive'. What helps: --class-weight balanced, or --threshold f1" in told
+
+
+def test_a_network_behind_the_most_frequent_label_is_told(by_f1: trainer.Trained) -> None:
+    def advice(own: float, linear: float | None, **recipe: str) -> str | None:
+        beside = {
+            "majority": {"label": "no", "accuracy": 0.8},
+            "linear": linear and {"accuracy": linear, "macro_f1": linear},
+        }
+        figures = {"accuracy": own, "macro_f1": own, "reviews": 70, "beside": beside}
+        record = replace(by_f1.checkpoint.record, recipe={"select": "loss"} | recipe)
+        metrics = by_f1.metrics | {"validation": figures}
+        return trainer.advice(
+            replace(by_f1, checkpoint=replace(by_f1.checkpoint, metrics=metrics, record=record))
+        )
+
+    for linear in (None, 0.6):
+        assert "no better than always 'no': accuracy 75.00%" in str(advice(0.75, linear))
+        assert advice(0.75, linear, class_weight="balanced") is None
+        assert advice(0.75, linear, select="f1") is None
+        assert advice(0.85, linear) is None
+    assert "than the linear model" in str(advice(0.8, 0.9))
 
 
 def test_few_reviews_have_more_epochs(
@@ -197,7 +218,7 @@ def test_a_handful_of_rows_is_trained_on_or_refused_with_counts(rows: int, tmp_p
         {"text": [f"good bad {i}" for i in range(rows)], "label": [0, 1] * 2 + [0] * (rows - 4)}
     )
     pq.write_table(table, tmp_path / "few.csv.parquet")
-    with pytest.raises(InputError, match=r"1 'positive'.* at least 2 of each"):
+    with pytest.raises(InputError, match=r"1 'positive'.* at least 2 of each.*single file 3"):
         trainer.train(tmp_path / "few.csv.parquet", output=tmp_path / "c", **SMALL)
 
 
@@ -206,3 +227,13 @@ def test_a_threshold_is_for_two_labels(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     with pytest.raises(InputError, match=r"--threshold 0\.3: .* has 3 labels"):
         trainer.train(tmp_path / "t.parquet", output=tmp_path / "c", **SMALL, threshold="0.3")
+
+
+def test_few_reviews_that_judge_are_told(
+    lopsided: Path, tmp_path: Path, said: Callable[[], list[str]]
+) -> None:
+    write_lopsided(tmp_path, rows=100, every=2)
+    trainer.train(tmp_path, output=tmp_path / "c", **SMALL, epochs=1)
+    trainer.train(lopsided, output=tmp_path / "d", **SMALL, epochs=1, validation=0.3)  # 90 rows
+    (told,) = [line for line in said() if "by chance" in line]
+    assert "only 10 to choose the epoch:" in told and "--validation" in told

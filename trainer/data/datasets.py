@@ -275,7 +275,9 @@ def _read_training_file(path: Path, columns: Columns, rules: LabelRules) -> Trai
     raw = read_raw(path, columns)
     text, label = find_columns(read_schema(path, columns.delimiter), path, columns)
     is_known = has_label(raw["label"], path)
-    if raw.num_rows and not pc.any(is_known).as_py():
+    if not raw.num_rows:
+        raise InputError(f"{path}: no rows, expected some of each class")
+    if not pc.any(is_known).as_py():
         raise InputError(
             f"{path}: none of its {counted(raw.num_rows, 'row')} has a label. Scores teach, but "
             "validation and test go by true labels: label some rows of each class"

@@ -134,11 +134,11 @@ def labels_like(
     plain = _plain(column, path)
     if all(fold(_text(v)) in labels.numbers for v in pc.unique(plain).to_pylist() if v is not None):
         return labels
-    found = name_labels(column, path, rules)  # of two nameless ones, whatever they are
-    if found.names == names:
-        return found
+    seen = [_text(value) for value in pc.unique(plain).drop_null().to_pylist()]
+    if names == LABEL_NAMES and len(seen) == 2 and not pa.types.is_large_string(plain.type):
+        return name_labels(column, path, rules)  # two nameless ones, whatever they are
     raise InputError(
-        f"{path}: labels {listed(found.names)}, expected the model's: {listed(names)}. Call them "
+        f"{path}: labels {listed(sorted(seen))}, expected the model's: {listed(names)}. Call them "
         "so in the file, or leave the column out"
     )
 
@@ -226,7 +226,8 @@ def _variants(spellings: Mapping[str, Spelling]) -> Iterable[str]:
 def _wrong_number(names: Sequence[str], count: int, path: Path, more: str = "") -> InputError:
     shown = listed(names)
     if count < 2:
-        return InputError(f"{path}: {count} classes ({shown}), expected two or more{more}")
+        found = f"one class ({shown})" if count else "no class"
+        return InputError(f"{path}: {found}, expected two or more{more}")
     return InputError(
         f"{path}: {count:,} classes ({shown}), expected at most {MOST_LABELS:,}. If these are no "
         "labels, name the column of the labels with --label-column"
@@ -248,7 +249,9 @@ def _rename(
     notes = [f"Labels: {'; '.join(told)}."] if told else []
     if unseen := [old for old, _ in rules.renamed if fold(old) not in spellings]:
         notes.append(f"Warning: no label is {listed(unseen)}, which --labels names.")
-    renamed = {key: wanted.get(key, spelling.text) for key, spelling in spellings.items()}
+    called = {fold(new): new for new in wanted.values()}
+    own = {key: called.get(key, spelling.text) for key, spelling in spellings.items()}
+    renamed = {key: wanted.get(key, own[key]) for key in spellings}
     return wanted | renamed, tuple(notes)
 
 
@@ -325,6 +328,8 @@ def _plain(column: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:
         return column.cast(pa.bool_())
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return _strings(column)
+    if pa.types.is_null(kind):
+        return column.cast(pa.large_string())
     if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
         return _strings(column)
     raise InputError(f"{path}: labels are of type {kind}, expected integers, booleans or strings")

@@ -36,6 +36,8 @@ from trainer.settings.recipe import NO_THRESHOLD, Recipe
 from trainer.settings.request import Request
 
 NO_LABEL: Final = -1
+# The 95 % interval of an accuracy on fewer reviews is wider than ten points to either side.
+FEW_JUDGES: Final = 50
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,19 @@ def _load(request: Request, saved: Begun | None) -> tuple[Dataset, pa.Table, pa.
         f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
     )
+    _tell_of_few_judges(validation.num_rows, dataset.test.num_rows)
     return dataset, fitting, validation
+
+
+def _tell_of_few_judges(validation: int, test: int) -> None:
+    """Warn where so few reviews judge that figures say little."""
+    parts = {"choose the epoch": validation, "test": test}
+    if few := [f"{rows:,} to {what}" for what, rows in parts.items() if rows < FEW_JUDGES]:
+        say(
+            f"Warning: only {' and '.join(few)}: by chance figures of so few are off by ten points "
+            "and more, and so is the comparison with the linear model. Label more, or hold out "
+            "more (--validation)"
+        )
 
 
 def _check_threshold(recipe: Recipe, dataset: Dataset) -> None:

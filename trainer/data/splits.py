@@ -95,7 +95,8 @@ def _draw(
         raise InputError(
             f"{counted(len(labels), 'row')} ({count_classes(labels, names)}) cannot be split into "
             "a part to train on and one to judge by: expected at least 2 of each class, one for "
-            "each part. Add some, or leave rare classes out with --labels 'RARE='"
+            "each part (of a single file 3, since it is split twice). Add some, or leave rare "
+            "classes out with --labels 'RARE='"
         )
     drawn = order[: max(1, round(share * len(labels)))]
     if not all(_is_near(rows, drawn, share, near) for rows in classes):

@@ -1,12 +1,13 @@
 """What may be asked about labels: names in place of those of the file, an order, a positive one.
 
-Only the standard library is imported here, since wrong options show at once.
+Nothing large is imported here, since wrong options show at once.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from infer.base.errors import UsageError
+from infer.model.labels import fold
 
 # (as the file writes it, name) of labels; '' as a name leaves the rows out.
 Renamed = tuple[tuple[str, str], ...]
@@ -41,8 +42,11 @@ def renamings(value: str | Mapping[str, str] | Iterable[tuple[str, str]] | None)
     else:
         items = value.items() if isinstance(value, Mapping) else value
         pairs = [(str(old), str(new)) for old, new in items]
-    renamed = tuple((old.strip(), new.strip()) for old, new in pairs)
-    olds = [old.casefold() for old, _ in renamed]
+    called: dict[str, str] = {}
+    for _, new in pairs:
+        called.setdefault(fold(new), new.strip())  # names that are one label are spelt alike
+    renamed = tuple((old.strip(), called[fold(new)]) for old, new in pairs)
+    olds = [fold(old) for old, _ in renamed]
     if twice := [old for old in olds if olds.count(old) > 1]:
         raise UsageError(f"--labels names {twice[0]!r} twice, expected each label once")
     return renamed

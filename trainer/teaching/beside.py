@@ -118,7 +118,7 @@ def in_words(figures: Mapping[str, Any]) -> str:
 
 
 def advice(checkpoint: Checkpoint) -> str | None:
-    """Return what to tell whose network finds none of a label, or is no better than the linear one.
+    """Return what to tell whose network finds none of a label, or is no better than the cheapest.
 
     Returns:
         Sentences on the validation reviews; None where there is nothing to tell.
@@ -149,14 +149,30 @@ def _never_found(validation: Mapping[str, Any], recipe: Mapping[str, Any]) -> st
 
 
 def _no_better(validation: Mapping[str, Any], recipe: Mapping[str, Any]) -> str | None:
-    """Compare with the linear model: by macro F1 where that chose the epoch, else by accuracy."""
-    linear = validation.get("beside", {}).get("linear")
+    """Compare with the linear model and the most frequent label.
+
+    By macro F1 where that chose the epoch, else by accuracy; by that not with the most frequent
+    label where labels were to count alike.
+    """
     by_f1 = recipe.get("select") == "f1"
     name, words = ("macro_f1", "macro F1") if by_f1 else ("accuracy", "accuracy")
-    own = validation.get(name)
-    if own is None or linear is None or own > linear[name]:
+    rivals = _rivals(validation.get("beside", {}), name, recipe.get("class_weight") == "balanced")
+    own, best = validation.get(name), max(rivals, key=lambda rival: rivals[rival], default="")
+    if own is None or not best or own > rivals[best]:
         return None
     return (
-        f"The network is no better than the linear model of n-grams: {words} {own:.2%} against "
-        f"{linear[name]:.2%} on validation. {'' if recipe.get('ngrams') else ITS_NGRAMS}{REMEDIES}"
+        f"The network is no better than {best}: {words} {own:.2%} against {rivals[best]:.2%} on "
+        f"{validation['reviews']:,} validation reviews. "
+        f"{'' if recipe.get('ngrams') else ITS_NGRAMS}{REMEDIES}"
     )
+
+
+def _rivals(figures: Mapping[str, Any], name: str, is_balanced: bool) -> dict[str, float]:
+    """Return what has to be beaten, in words, and its figure."""
+    rivals = {}
+    if linear := figures.get("linear"):
+        rivals["the linear model of n-grams"] = linear[name]
+    if figures and name == "accuracy" and not is_balanced:
+        always = figures["majority"]
+        rivals[f"always {always['label']!r}"] = always["accuracy"]
+    return rivals

@@ -70,6 +70,14 @@ def test_what_was_noticed_is_said(tmp_path: Path) -> None:
     assert how_read(tmp_path / "a.jsonl") == ()
 
 
+def test_quotes_that_are_neither_doubled_nor_escaped_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_bytes(b'text\tlabel\nsize 5" is\t1\n"Never began\t0\nthe "end\t1\n')
+    assert read_columns(path, ["text"], ["text"]).num_rows == 2  # of three
+    (note,) = how_read(path)
+    assert "Warning" in note and "up to line 4" in note and "may have run together" in note
+
+
 def test_a_delimiter_that_is_asked_for_is_used_or_another_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     assert read(path, b"text!label\na,b!1\n", "!") == {"text": ["a,b"], "label": [1]}

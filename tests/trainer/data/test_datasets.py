@@ -50,9 +50,10 @@ def test_two_classes_are_understood(
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ([1, 1, 1], r"1 classes \('1'\), expected two or more"),
+        ([1, 1, 1], r"one class \('1'\), expected two or more"),
         (list(range(1_001)), r"1,001 classes \('0', .*, …\), expected at most 1,000"),
         ([0.5, 1.0], "a label is 0.5, expected one of some classes"),
+        (pa.nulls(3), "none of its 3 rows has a label"),
         (["", "pos"], "1 of 2 labels missing, blank or not UTF-8"),
         (pa.array([0, 2**63], pa.uint64()), "a label is no number of 64 bits"),
     ],

@@ -55,6 +55,26 @@ def test_blanks_and_capitals_are_noticed_and_named() -> None:
     assert read_labels(column("SPORT"), labels, HERE).to_pylist() == [1]
 
 
+def test_a_whole_number_is_one_label_however_it_is_written() -> None:
+    values = column("1", "1.0", "2", "-3.00", "1.5", "x")
+    labels = name_labels(values, HERE)
+    assert labels.names == ("-3.00", "1", "1.5", "2", "x")
+    assert "Labels: '1.0' is taken for '1'." in labels.notes
+    assert read_labels(values, labels, HERE).to_pylist() == [1, 1, 3, 0, 2, 4]
+    called = name_labels(column(1.0, 2.0), HERE, rules("1.0=bad,2.0=good"))
+    assert called.names == ("bad", "good")
+
+
+def test_names_that_are_asked_for_are_one_label_too() -> None:
+    values = column("a", "b", "c", "d")
+    wanted = rules("a=Other,b=other ,c=D")
+    labels = name_labels(values, HERE, wanted)
+    assert labels.names == ("D", "Other")
+    assert read_labels(values, labels, HERE).to_pylist() == [1, 1, 0, 0]
+    again = labels_like(column("b", "d"), labels.names, wanted, HERE)
+    assert read_labels(column("b", "d"), again, HERE).to_pylist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("values", "positive", "names", "numbers"),
     [
@@ -104,8 +124,8 @@ def test_a_label_that_only_the_test_part_has_can_be_left_out() -> None:
         (("a", "b"), rules(positive="c"), "--positive c: no such label, expected 'a', 'b'"),
         ((0, 1), rules(ordinal=True), "--ordinal: .* expected three numbers or more"),
         (("a", "b", "c"), rules(ordinal=True), "--labels 'bad=1,fair=2,good=3'"),
-        ((1, 2), rules("1=,"), r"1 classes \('2'\), expected two or more"),
-        ((1, 2, 1), rules("1=2"), r"1 classes \('2'\)"),
+        ((1, 2), rules("1=,"), r"one class \('2'\), expected two or more"),
+        ((1, 2, 1), rules("1=2"), r"one class \('2'\)"),
     ],
 )
 def test_what_cannot_be_is_refused(
@@ -121,6 +141,7 @@ def test_what_cannot_be_is_refused(
         ("a", "'a', expected LABEL=NAME"),
         ("=a", "expected LABEL=NAME"),
         ("a=b,A=c", "names 'a' twice"),
+        ("1=b,1.0=c", "names '1' twice"),
     ],
 )
 def test_lists_of_names_that_are_none(given: str, words: str) -> None:
@@ -146,6 +167,14 @@ def test_labels_of_a_model_are_found_in_other_files() -> None:
         labels_like(column("ham", "spam"), plain, rules(), HERE)
     with pytest.raises(InputError, match="expected the model's: '1', '2', '3'"):
         labels_like(column(1, 2, 3, 4), ("1", "2", "3"), rules(), HERE)
+    for asked in (rules(ordinal=True), rules("1=one")):
+        with pytest.raises(
+            InputError, match="labels 'ham', 'spam', expected the model's: '1', '2'"
+        ):
+            labels_like(column("spam", "ham"), ("1", "2", "3"), asked, HERE)
+    with pytest.raises(InputError, match="labels 'c', expected the model's: 'b', 'a'"):
+        labels_like(column("c"), ("b", "a"), rules(positive="a"), HERE)
+    assert labels_like(column(3, 7), plain, rules(), HERE).numbers == {"3": 0, "7": 1}
 
 
 def test_a_file_without_some_of_its_rows(tmp_path: Path) -> None:

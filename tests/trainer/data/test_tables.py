@@ -194,6 +194,8 @@ def test_unlabelled_texts_of_every_format(tmp_path: Path, suffix: str) -> None:
             "1 of 2 labels missing, blank or not UTF-8",
         ),
         ("a.parquet", b"text,label\n", "not a readable Parquet file"),
+        ("a.csv", b"text,label\n", "a.csv: no rows, expected some of each class"),
+        ("a.csv", b"text,label\na,\nb,\n", "none of its 2 rows has a label"),
         (
             "a.csv",
             b"text,stars\na,0\nb,1\n",
