@@ -13,8 +13,8 @@ import infer
 
 QUERY = """
 COPY (
-    SELECT * EXCLUDE (text, scored), unnest(scored)
-    FROM (SELECT *, sentiment(text) AS scored FROM read_parquet($source))
+    SELECT * EXCLUDE (text, "sent.scored"), unnest("sent.scored")
+    FROM (SELECT *, sentiment(text) AS "sent.scored" FROM read_parquet($source))
 ) TO '{output}' (FORMAT parquet)
 """
 

@@ -23,6 +23,8 @@ def score(source: str, output: str, scorer: infer.Scorer, actors: int, gpus: flo
         actors: processes that score, at most; reading and writing need a core beside them.
         gpus: what each of them takes of a GPU, 0 for none.
     """
+    if Path(output).exists():  # told now, and not when all is scored
+        raise FileExistsError(f"{output}: exists already, expected a folder that is not there yet")
     unfinished = Path(output).with_name(Path(output).name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     ray.data.DataContext.get_current().execution_options.preserve_order = True

@@ -45,12 +45,12 @@ def memory(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
 def _groups(cgroups: Path, membership: Path, controller: str) -> list[Path]:
     """Return where the limits of this process's group stand, and of those that it lies in."""
     try:
-        lines = membership.read_text().splitlines()
+        lines = os.fsdecode(membership.read_bytes()).splitlines()
     except OSError:  # not Linux
         return []
     found: list[Path] = []
     for line in lines:
-        number, controllers, own = line.split(":", 2)
+        number, controllers, own = (*line.split(":", 2), "", "")[:3]
         for tree in _trees(cgroups, number, controllers, controller):
             # Within a container the path may be the host's, of which nothing is to be seen here.
             groups = [tree / own.lstrip("/"), *(tree / own.lstrip("/")).parents]

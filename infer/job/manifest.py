@@ -18,9 +18,12 @@ def write_manifest(manifest: Target, found: Manifest) -> None:
     Raises:
         OutputError: that cannot be.
     """
+    content = json.dumps(found, indent=1).encode()
     try:
+        if _read(manifest) == content:  # which needs no right to write
+            return
         with manifest.create(overwrite=True) as temporary:
-            temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
+            temporary.write_bytes(content)
     except OSError as error:
         raise OutputError(
             f"{manifest}: cannot be written ({error.strerror}), though nothing is missing of "
@@ -45,12 +48,21 @@ def changed_since(manifest: Target, found: Manifest) -> Iterator[str]:
 
 def _hashes(manifest: Target, found: Manifest) -> dict[str, str]:
     """Return the hash that each file had, of inputs that are what they were."""
-    if not manifest.is_there():  # a pipe, say, which would be waited for
-        return {}
-    with manifest.open() as file:
-        before = json.loads(file.read())
+    before = json.loads(_read(manifest))
     if before["job"] != found["job"]:
         return {}
     inputs = [now["content"] for now in found["inputs"]]
     same = (one for one in before["inputs"] if one["content"] in inputs)
     return {file["place"]: file["sha256"] for one in same for file in one["files"]}
+
+
+def _read(manifest: Target) -> bytes:
+    """Return what is there; nothing of what is no file, such as a pipe, which would be waited for.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    if not manifest.is_there():
+        return b""
+    with manifest.open() as file:
+        return bytes(file.read())

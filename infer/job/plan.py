@@ -15,7 +15,7 @@ from infer.base.commit import NO_FILES, FileKey, file_keys, writable
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
 from infer.base.words import counted
-from infer.job.notes import read_note
+from infer.job.notes import note_of, read_note
 from infer.job.pieces import PIECE_ROWS, Piece, check_no_others, cut, share, whole_files
 from infer.job.shards import Shard
 from infer.job.writers import check_types
@@ -347,6 +347,8 @@ def check_task(
     is_this = fingerprint is None or found == (fingerprint, task.rows, names)
     is_ours = options.resume and found is not None and is_this
     task.output.check(options.overwrite or is_ours, inputs)
+    if find_format(task.output.name) is not PARQUET:
+        note_of(task.output).check(overwrite=True)  # whose name is longer
     return is_ours
 
 

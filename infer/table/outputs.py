@@ -30,7 +30,7 @@ from infer.base.errors import InputError, OutputError
 from infer.table.folders import LOCAL, PARTS_SUFFIX
 from infer.table.formats import has_known_ending
 from infer.table.inputs import InputFile, Inputs
-from infer.table.places import ENCODED
+from infer.table.places import ENCODED, plain_path
 from infer.table.stores import Store, copied, open_store
 
 # A `Path` of a URI has lost one of its slashes.
@@ -333,10 +333,12 @@ def open_output(output: str | Path, home: Path | None = None, shard: str = "") -
             f"parts: {home} is a URI, expected a folder on this machine, such as one on a shared "
             "disk"
         )
+    home = None if home is None else Path(plain_path(str(home)))
     name = os.fspath(output)
     uri = _SCHEME.match(name)
     if uri is None or uri[1].lower() == "file":
-        return LocalOutput(Path(unquote(name[uri.end() - 1 :]) if uri else name), home, shard)
+        path = unquote(name[uri.end() - 1 :]) if uri else plain_path(name)
+        return LocalOutput(Path(path), home, shard)
     name = f"{uri[1]}://{name[uri.end() :]}"
     store, key, shown = open_store(name)
     return RemoteOutput(shown, key, home, shard, store)

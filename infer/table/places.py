@@ -1,5 +1,6 @@
 """A path or URI as the user wrote it → the file system that holds it, and a name to show."""
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from infer.base.shown import without_secrets
 # A server that has said nothing for so long is not waited for.
 ANSWER_SECONDS: Final = 60
 _URI_CHARACTERS = ":/?&=%*,;@+$!'()~-._"  # the rest (spaces, brackets, #, …) is percent-encoded
+_LIKE_A_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 # Without credentials Arrow's client for these ends the process that asks.
 _DEADLY: Final = ("abfs://", "abfss://")
 _ASK: Final = (
@@ -77,8 +79,13 @@ def locate(source: str) -> Place:
     check_utf8(source)
     if "://" in source:
         return _answered(lambda: _open(source), without_secrets(source))
-    local = fs.LocalFileSystem()
-    return Place(source, local, source, _type(local, source, source))
+    local, path = fs.LocalFileSystem(), plain_path(source)
+    return Place(source, local, path, _type(local, path, source))
+
+
+def plain_path(path: str) -> str:
+    """Return a path of this machine so that Arrow takes it for one: `run:1` begins like a URI."""
+    return os.path.abspath(path) if _LIKE_A_URI.match(path) else path  # noqa: PTH100
 
 
 def check_utf8(path: str) -> None:

@@ -183,7 +183,7 @@ def _aws_credentials(scheme: str, config: dict[str, Any]) -> dict[str, Any]:
     except ValueError:  # it found none
         return {}
     except BotoCoreError as error:  # a profile that is not there, a file that is none
-        raise OSError(errno.EINVAL, told(error)) from error
+        raise ValueError(told(error)) from error
 
 
 class _Cloud(Store):

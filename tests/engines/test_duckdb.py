@@ -1,5 +1,7 @@
 """DuckDB: a function over Arrow, called from all its threads."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import infer
@@ -16,6 +18,13 @@ def test_the_recipe_gives_the_rows_of_the_command(reviews, expected, model_path,
     output = tmp_path / "it's.parquet"
     run(RECIPES / "duckdb_function.py", reviews / "*.parquet", output, "--model", model_path)
     assert rows_of(output).equals(expected)
+
+
+def test_a_column_that_is_called_scored(model_path, tmp_path):
+    source, output = tmp_path / "in.parquet", tmp_path / "out.parquet"
+    pq.write_table(pa.table({"scored": [1], "text": ["good film"]}), source)
+    run(RECIPES / "duckdb_function.py", source, output, "--model", model_path)
+    assert pq.read_table(output).column_names == ["scored", "score", "prediction", "status"]
 
 
 def test_several_threads_call_one_model(reviews, expected, model_path):

@@ -79,6 +79,14 @@ def test_within_a_container_the_path_may_be_the_hosts(groups):
     assert found(groups) == 3
 
 
+def test_a_group_of_any_name_and_lines_that_tell_nothing(groups):
+    group = groups / "fs" / os.fsdecode(b"\xff:1")
+    group.mkdir()
+    (group / "cpu.max").write_text("200000 100000\n")
+    (groups / "cgroup").write_bytes(b"\nno line\n0:\n0::/\xff:1\n")
+    assert found(groups) == 2
+
+
 def test_this_machine():
     assert 1 <= cores() <= os.cpu_count()
 

@@ -56,3 +56,14 @@ def test_what_is_no_manifest_tells_nothing(job, check):
     manifest.write_text("[" * 100_000)
     assert check().is_complete
     assert json.loads(manifest.read_text())["rows"] == 280
+
+
+def test_a_manifest_that_says_so_already_is_left_alone(job, check):
+    assert check().is_complete
+    manifest = job / "out" / "_sent-manifest.json"
+    before = manifest.stat()
+    assert check().manifest == str(manifest)
+    assert (manifest.stat().st_ino, manifest.stat().st_mtime_ns) == (
+        before.st_ino,
+        before.st_mtime_ns,
+    )

@@ -376,3 +376,23 @@ def test_stdin_is_read_whatever_it_holds(tmp_path, model_path, name):
         name,
         "out.jsonl",
     ]
+
+
+def test_a_name_with_a_colon_is_a_path(tmp_path, score, model_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("in:1").mkdir()
+    write(Path("in:1/a:b.csv"))
+    for output in ("file:x.parquet", "run:1.csv", "s3:x.jsonl"):
+        assert score("in:1/a:b.csv", output).rows == len(TEXTS)
+        assert score("in:1/a:b.csv", output).resumed_rows == len(TEXTS)
+    score(["in:1"], "out:1")
+    score("file:x.parquet", "x.parquet", text_column="id", columns=(), parts=Path("gs:parts"))
+    assert infer.check_complete("in:1", "out:1", model=model_path).is_complete
+
+
+def test_a_name_that_leaves_no_room_for_its_note_is_refused_beforehand(tmp_path, score):
+    source = write(tmp_path / "in.csv")
+    with pytest.raises(OutputError, match=r"sent-note: the name has 231 bytes"):
+        score(source, tmp_path / ("n" * 216 + ".csv"))
+    assert score(source, tmp_path / ("n" * 213 + ".csv")).rows == len(TEXTS)
+    assert score(source, tmp_path / ("n" * 220 + ".parquet")).rows == len(TEXTS)
