@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from torch import nn
+
 from exporter.card import make_card, measured
 from exporter.graph.build import build_graph
 from exporter.graph.foreign import Foreign
@@ -21,10 +23,11 @@ from exporter.request import Exported, ExportRequest, Network, ParityFailedError
 from infer.base.commit import atomic_file, check_output, writable
 from infer.base.console import say
 from infer.base.device import Device
-from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError
+from infer.base.errors import DeviceError, ModelFileError, OutputError, SentError, UsageError
 from infer.model.card import ModelCard
 from infer.model.cuda import cuda_problem
 from infer.model.file import ModelFile, read_model_file, stamp
+from infer.text.languages import cutter_of
 from infer.text.tokenizer import spacy_version
 from infer.text.vocabulary import Vocabulary
 from trainer.checkpoint.folder import load_checkpoint
@@ -100,7 +103,16 @@ def read_source(request: ExportRequest) -> tuple[Source, Reviews]:
 
 
 def bring(network: Network) -> Brought:
-    """Return somebody's own network as it is exported: a copy, tried once."""
+    """Return somebody's own network as it is exported: a copy, tried once.
+
+    Raises:
+        UsageError: a part of it is none, or the module does not run.
+    """
+    if not isinstance(network.model, nn.Module):
+        raise UsageError(f"model is of type {type(network.model).__name__}, expected a Module")
+    if isinstance(network.texts, str):
+        raise UsageError("texts is one string, expected several in a list")
+    cutter_of(network.text.language)
     return Brought(
         model=Foreign(network.model, len(network.labels)),
         vocabulary=Vocabulary(tuple(network.vocabulary)),

@@ -151,6 +151,9 @@ def test_what_cannot_be_vouched_for_is_refused_with_why(module, message, tmp_pat
         ({"texts": ["", ""]}, {}, "2 texts without any text"),
         ({"vocabulary": ("good", "bad")}, {}, "vocabulary starts with"),
         ({"model": nn.Linear(3, 3)}, {}, "Linear fails on input_ids"),
+        ({"model": CNN().forward}, {}, "model is of type method, expected a Module"),
+        ({"texts": "a good film"}, {}, "texts is one string, expected several"),
+        ({"text": TextSettings(language="qq")}, {}, "language is 'qq'"),
     ],
 )
 def test_what_makes_no_model_is_refused_before_work(values, options, message, tmp_path):
