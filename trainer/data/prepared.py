@@ -16,6 +16,7 @@ import torch
 import infer
 from infer.base.console import say
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.model.probability import Labels, certain, label_count, of_each_label
 from infer.table.columns import NO_COLUMN, score_columns
 from infer.table.files import read_schema
@@ -133,7 +134,7 @@ def _load(request: Request, saved: Begun | None) -> tuple[Dataset, pa.Table, pa.
     fitting, validation = _parts(request, dataset, near)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
-        f"{fitting.num_rows:,} reviews to train on, {validation.num_rows:,} to choose the epoch, "
+        f"{counted(fitting.num_rows, 'review')} to train on, {validation.num_rows:,} to choose the epoch, "
         f"{dataset.test.num_rows:,} to test on at the end"
     )
     _tell_of_few_judges(validation.num_rows, dataset.test.num_rows)

@@ -9,6 +9,7 @@ from torch import nn
 from infer.base.cores import cores
 from infer.base.device import Device
 from infer.base.errors import DeviceError
+from infer.base.words import counted
 
 
 def choose_device(name: str) -> torch.device:
@@ -48,7 +49,7 @@ def describe(device: torch.device) -> str:
     """Return the device's name as a person knows it."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"{device} ({torch.get_num_threads()} threads)"
+    return f"{device} ({counted(torch.get_num_threads(), 'thread')})"
 
 
 def set_threads(threads: int | None) -> None:

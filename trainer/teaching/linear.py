@@ -19,6 +19,7 @@ import torch
 
 from infer.base.console import progress, say
 from infer.base.errors import InputError
+from infer.base.words import counted
 from infer.model.probability import label_count
 from infer.text.encoding import EncodedTexts
 from infer.text.vocabulary import UNK_ID
@@ -58,12 +59,12 @@ def fit_ngrams(
     labels = label_count(targets)
     longest, buckets = recipe.ngrams or NGRAMS, room_for(recipe.ngram_buckets, labels)
     rows = _some(encoded.lengths, seed)
-    say(f"fitting the linear model on {len(rows):,} reviews")
+    say(f"fitting the linear model on {counted(len(rows), 'review')}")
     wanted = targets[rows].astype(np.float64)
     # Probabilities may all lie on one side, as a teacher's do of a rare label, and yet differ.
     if (wanted == wanted[:1]).all():
         raise InputError(
-            f"the linear model cannot be fitted on {len(rows):,} reviews with words whose targets "
+            f"the linear model cannot be fitted on {counted(len(rows), 'review')} with words whose targets "
             "are all of one label, expected two labels or more"
         )
     counts = count(_taken(encoded, rows), longest, buckets)
