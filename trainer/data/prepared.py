@@ -134,8 +134,8 @@ def _load(request: Request, saved: Begun | None) -> tuple[Dataset, pa.Table, pa.
     fitting, validation = _parts(request, dataset, near)
     fitting = pa.concat_tables([fitting, dataset.scored])
     say(
-        f"{counted(fitting.num_rows, 'review')} to train on, {validation.num_rows:,} to choose the epoch, "
-        f"{dataset.test.num_rows:,} to test on at the end"
+        f"{counted(fitting.num_rows, 'review')} to train on, {validation.num_rows:,} to choose "
+        f"the epoch, {dataset.test.num_rows:,} to test on at the end"
     )
     _tell_of_few_judges(validation.num_rows, dataset.test.num_rows)
     return dataset, fitting, validation

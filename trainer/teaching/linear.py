@@ -64,8 +64,8 @@ def fit_ngrams(
     # Probabilities may all lie on one side, as a teacher's do of a rare label, and yet differ.
     if (wanted == wanted[:1]).all():
         raise InputError(
-            f"the linear model cannot be fitted on {counted(len(rows), 'review')} with words whose targets "
-            "are all of one label, expected two labels or more"
+            f"the linear model cannot be fitted on {counted(len(rows), 'review')} with words whose "
+            "targets are all of one label, expected two labels or more"
         )
     counts = count(_taken(encoded, rows), longest, buckets)
     # A bucket that no text has would keep a weight of 0, and take as long as any other. What is
