@@ -24,6 +24,7 @@ from trainer.checkpoint.folder import METRICS, load_checkpoint
 from trainer.data.prepared import begin_record, prepare_data
 from trainer.network.evaluate import decide, predict
 from trainer.network.figures import class_figures
+from trainer.run.epochs import MOST_EPOCHS, enough_epochs
 from trainer.run.train import begin
 from trainer.settings.recipe import Recipe
 from trainer.settings.request import Request
@@ -186,8 +187,17 @@ def test_few_reviews_have_more_epochs(
     recipe = trained.checkpoint.record.recipe
     assert (recipe["epochs"], recipe["patience"]) == (12, 6)  # 17 batches each
     assert any("up to 12 epochs, not 10" in line for line in said())
+    assert any("so that there are 204 (--steps)" in line for line in said())
     asked = trainer.train(lopsided, output=tmp_path / "d", **options, epochs=1)
     assert asked.checkpoint.record.recipe["epochs"] == 1
+
+
+def test_a_handful_of_reviews_has_no_endless_epochs(request_: Request) -> None:
+    prepared = prepare_data(request_, None)
+    recipe = replace(request_.recipe, epochs=4, steps=10**6)
+    assert enough_epochs(recipe, 1, prepared).epochs == MOST_EPOCHS
+    longer = replace(recipe, epochs=MOST_EPOCHS + 1)
+    assert enough_epochs(longer, 1, prepared) == longer
 
 
 def test_nobody_learns_ids_or_places_from_the_card(by_f1: trainer.Trained) -> None:

@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,9 @@ from trainer.network.replicas import Gradients, gradients_of, share_generators
 from trainer.run.state import Part, State, draw_on, learning_rate, update_average
 from trainer.settings.recipe import Recipe
 
+# Further ones change little where reviews are as few as that: what is known is in the n-grams.
+MOST_EPOCHS: Final = 200
+
 
 def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
     """Return the recipe with as many epochs as its steps need: few reviews make few batches.
@@ -33,16 +36,15 @@ def enough_epochs(recipe: Recipe, seed: int, prepared: Prepared) -> Recipe:
     first ones, while the learning rate is low, bring little beside n-grams.
     """
     lengths = prepared.fitting_texts.lengths
-    batches = epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch=1)
-    epochs = math.ceil(recipe.steps / max(1, len(batches)))
+    batches = len(epoch_batches(lengths, recipe.batch_size, recipe.batch_tokens, seed, epoch=1))
+    epochs = min(math.ceil(recipe.steps / max(1, batches)), MOST_EPOCHS)
     if epochs <= recipe.epochs:
         return recipe
     patience = max(recipe.patience, math.ceil(epochs / 2))
     say(
         f"{counted(int(np.count_nonzero(lengths)), 'review')} in "
-        f"{counted(len(batches), 'batch', 'batches')}: up to {epochs} epochs, not "
-        f"{recipe.epochs}, so that there are {recipe.steps:,} (--steps), with patience "
-        f"for {patience}"
+        f"{counted(batches, 'batch', 'batches')}: up to {epochs} epochs, not {recipe.epochs}, so "
+        f"that there are {epochs * batches:,} (--steps), with patience for {patience}"
     )
     return replace(recipe, epochs=epochs, patience=patience)
 

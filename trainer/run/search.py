@@ -18,6 +18,7 @@ from trainer.checkpoint.series import Series, publish
 from trainer.network.device import seed_of
 from trainer.run.series import carry_out_one, demerit, judging_figures, under_way
 from trainer.settings.search import span_of
+from trainer.teaching.beside import in_words
 
 if TYPE_CHECKING:
     import optuna
@@ -46,7 +47,9 @@ def carry_out_trials(series: Series) -> Checkpoint:
         figures = {"searched": list(series.searched), "runs": _rows(study), "kept": best["trial"]}
         publish(series, best["trial"], figures)
         _tell(figures, best["settings"])
-        return load_checkpoint(series.folder)
+        kept = load_checkpoint(series.folder)
+        say(f"to beat, validation: {in_words(kept.metrics['validation']['beside'])}")
+        return kept
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from infer.base.console import say, say_table
 from trainer.checkpoint.folder import Checkpoint, load_checkpoint
 from trainer.checkpoint.series import Series, publish
 from trainer.run.series import NAMES, carry_out_one, demerit, judging_figures, under_way
+from trainer.teaching.beside import in_words
 
 FIGURES: Final = tuple((part, name) for part in ("validation", "test") for name in NAMES)
 
@@ -34,7 +35,11 @@ def carry_out_seeds(series: Series) -> Checkpoint:
         figures = summary(runs, request.recipe.select)
         publish(series, figures["kept"], figures)
         _tell(figures)
-        return load_checkpoint(series.folder)
+        kept = load_checkpoint(series.folder)
+        # The same for every seed: one split, and what is fitted on it hangs on no seed.
+        for part in ("validation", "test"):
+            say(f"to beat, {part}: {in_words(kept.metrics[part]['beside'])}")
+        return kept
 
 
 def _row(seed: int, checkpoint: Checkpoint) -> dict[str, Any]:

@@ -136,7 +136,8 @@ class Recipe:
     steps: int = option(
         0,
         "Fewest training batches of a run: of few reviews more epochs are made than the recipe "
-        "has, with patience for half of them (0: no more; so it is where --epochs is given).",
+        "has, 200 at most, with patience for half of them (0: no more; so it is where --epochs is "
+        "given).",
         minimum=0,
     )
     patience: int = option(
