@@ -115,7 +115,7 @@ def goals(raw: Mapping[str, Mapping[str, list[float]]], load: float | None) -> t
         for name, way in zip(names, (alone, one), strict=True)
     )
     cores = median(one["cpu"]) / median(one["seconds"])
-    note = f"one process uses {cores:.2f} cores, so {2 / cores:.2f}x is all there is"
+    note = f"one process keeps {cores:.2f} of the two cores busy"
     return cost, scaled, replace(sooner, note=note)
 
 
