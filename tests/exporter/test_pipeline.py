@@ -336,8 +336,8 @@ def test_parity_data_is_read_as_the_training_data_were(columns, labelled, checkp
     ("table", "message"),
     [
         ({"text": [None, ""]}, "without any text"),
-        ({"text": ["a", "b"], "label": ["good", "good"]}, "1 classes"),
-        ({"text": ["a", "b"], "label": [2, 2]}, "1 classes"),
+        ({"text": ["a", "b"], "label": ["good", "good"]}, "labels 'good', expected the model's"),
+        ({"text": ["a", "b"], "label": [2, 2]}, "labels '2', expected the model's"),
         ({"number": [1]}, r"number \(int64\)"),
     ],
 )
