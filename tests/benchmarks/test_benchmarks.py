@@ -21,7 +21,7 @@ GOALS = {
     "startup": 5,
     "growth": 2,
     "repeats": 2,
-    "processes": 2,
+    "processes": 3,
     "scale": 5,
     "stages": 0,
     "training": 1,
