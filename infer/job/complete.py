@@ -15,12 +15,12 @@ from infer import __version__
 from infer.base.commit import writable
 from infer.base.errors import InputError
 from infer.base.words import counted
+from infer.job.existing import find_existing, first_row, read_output, read_through
 from infer.job.job import MACHINE, asked_of
-from infer.job.made import Made, made_of
 from infer.job.manifest import MANIFEST, changed_since, write_manifest
 from infer.job.pieces import Piece
 from infer.job.plan import ModelFacts, ScoreOptions, Task, column_names, look_at
-from infer.job.there import find_there, first_row, read_output, read_through
+from infer.job.provenance import Made, made_of
 from infer.model.file import ModelFile
 from infer.table.inputs import find_inputs
 from infer.table.outputs import Target, find_targets, open_output
@@ -135,7 +135,7 @@ def check_complete(
             inputs = replace(inputs, single=False)
         targets = find_targets(inputs, where, output)
         found = [one for one in targets if one.is_there()] if inputs.single else where.made()
-    there, report = find_there(targets, found), Completeness()
+    there, report = find_existing(targets, found), Completeness()
     report.problems += [
         Problem("foreign", f"{target}: is of no input of this job") for target in there.foreign
     ]

@@ -14,15 +14,15 @@ import onnxruntime
 from infer import __version__
 from infer.base.errors import OutputError
 from infer.job.crew import Crew
-from infer.job.made import TASK_KEY, fingerprint, made_of
 from infer.job.output import count_output, write_output
 from infer.job.parts import PartKey, PartStore, is_interrupted, job_errors, locked, open_parts
 from infer.job.plan import JOB_KEY, Plan, ScoreOptions, Task, check_task
+from infer.job.provenance import TASK_KEY, fingerprint, made_of
 from infer.job.summary import Counts
 from infer.job.windows import Window
 from infer.model.file import ModelFile
 from infer.model.profile import PROFILE_KEY, PROFILE_VERSION
-from infer.model.results import CONFIDENT, further_columns
+from infer.model.results import further_columns
 from infer.model.scorer import Scorer
 from infer.table.outputs import Target
 from infer.text.tokenizer import spacy_version
@@ -143,7 +143,7 @@ def _is_there(plan: Plan, task: Task, settings: Mapping[str, Any]) -> bool:
         task,
         plan.options,
         fingerprint=fingerprint(plan.options, task, settings),
-        further=_columns_behind(plan, settings),
+        further=plan.further,
     )
 
 
@@ -173,9 +173,3 @@ def asked_of(file: ModelFile, options: ScoreOptions) -> dict[str, Any]:
 
 def _further(plan: Plan, scorer: Scorer | Crew) -> tuple[str, ...]:
     return further_columns(scorer.file.card, plan.options.probabilities)
-
-
-def _columns_behind(plan: Plan, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of an output's columns behind score, prediction and status."""
-    confident = () if plan.options.abstain_below is None else (CONFIDENT,)
-    return (*settings.get("further", ()), *confident)

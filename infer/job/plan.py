@@ -155,11 +155,13 @@ class Plan:
         tasks: one for each input, or for each piece of this shard.
         parts: the folder of the job's part files.
         options: what was asked for.
+        further: names of the outputs' columns behind score, prediction and status.
     """
 
     tasks: tuple[Task, ...]
     parts: Path
     options: ScoreOptions
+    further: tuple[str, ...]
 
     @property
     def rows(self) -> int:
@@ -220,7 +222,7 @@ def make_plan(
         say(f"Text column: {name!r}, which the model was trained on ({counted(count, 'file')}).")
     for warning in (*lost, *(_unknown_ending(targets[0]) if inputs.single else ())):
         say(warning)
-    return Plan(tuple(tasks), parts, options)
+    return Plan(tuple(tasks), parts, options, facts().further)
 
 
 def _pieces(inputs: Inputs, targets: list[Target], options: ScoreOptions) -> list[Piece]:

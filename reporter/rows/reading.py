@@ -15,8 +15,8 @@ import pyarrow as pa
 
 from infer.base.console import say
 from infer.base.errors import InputError, UsageError, all_at_once
-from infer.job.made import TASK_KEY, read_made
 from infer.job.notes import read_note
+from infer.job.provenance import TASK_KEY, read_made
 from infer.table.columns import TEXT_COLUMNS, is_text
 from infer.table.inputs import InputFile, Inputs
 from infer.table.outputs import LocalTarget

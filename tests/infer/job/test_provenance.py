@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infer.job.made import read_made
+from infer.job.provenance import read_made
 
 
 def test_what_was_told_is_read_back() -> None:

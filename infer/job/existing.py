@@ -11,9 +11,9 @@ from typing import Final
 
 import pyarrow.parquet as pq
 
-from infer.job.made import TASK_KEY, Made, read_made
 from infer.job.notes import hash_of, read_note
 from infer.job.pieces import piece_of
+from infer.job.provenance import TASK_KEY, Made, read_made
 from infer.table.folders import why_not_data
 from infer.table.formats import PARQUET, find_format, has_known_ending
 from infer.table.outputs import Target
@@ -24,7 +24,7 @@ _READ_ROWS: Final = 16_384
 
 
 @dataclass(frozen=True)
-class There:
+class Existing:
     """What is there.
 
     Attributes:
@@ -36,7 +36,7 @@ class There:
     foreign: Sequence[Target]
 
 
-def find_there(targets: Iterable[Target], found: Iterable[Target]) -> There:
+def find_existing(targets: Iterable[Target], found: Iterable[Target]) -> Existing:
     """Say which of the files that are there belong to which input, whole or as a piece of it.
 
     Args:
@@ -53,7 +53,7 @@ def find_there(targets: Iterable[Target], found: Iterable[Target]) -> There:
             held[place].append(target)
         elif _looks_like_scores(target):
             foreign.append(target)
-    return There(held, foreign)
+    return Existing(held, foreign)
 
 
 def _looks_like_scores(target: Target) -> bool:
